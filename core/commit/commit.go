@@ -1,0 +1,213 @@
+// Package commit groups what must be on disk before somebody is answered.
+//
+// Whoever waits goes into the next transaction. Nothing is delayed by a timer:
+// an idle committer writes at once, and while one transaction waits for the
+// disk, the next one fills. So one fsync serves many senders, and the work of
+// one envelope (its queue row, its audit rows) is never split.
+package commit
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const (
+	// maxWorks is the largest number of works in one transaction. More in one
+	// saves little fsync time, and who waits for the next one may find its
+	// envelope confirmed by then, and needs no queue row.
+	maxWorks = 256
+
+	// retryAfter is the pause after a transaction that failed, before marks
+	// that must not be lost are tried again.
+	retryAfter = 250 * time.Millisecond
+)
+
+// Work is something to write.
+type Work interface {
+	// Fill adds what has to be written. It is called once, when the work's
+	// transaction starts, and may add nothing.
+	Fill(b *store.Batch)
+
+	// Done is called once, after the transaction: with nil when everything is
+	// as durable as the config asks. Works are done in the order they were
+	// submitted in. It must not wait.
+	Done(err error)
+}
+
+// Committer runs transactions, one at a time. All methods may be called
+// concurrently.
+type Committer struct {
+	store store.Committer
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	works  []Work
+	marks  []store.Settlement // deliveries that ended, for the next transaction
+	closed bool
+
+	wake    chan struct{} // holds one signal: there is something to do
+	stopped chan struct{} // closed when run returns
+
+	Counters Counters
+}
+
+// Counters count transactions since the start.
+type Counters struct {
+	Commits  atomic.Int64 // transactions that wrote something
+	Failures atomic.Int64 // transactions that failed
+	Works    atomic.Int64 // works done
+	Nanos    atomic.Int64 // time spent in the store
+}
+
+// New starts a committer that writes to st. Call [Committer.Close] to end it.
+func New(st store.Committer, log *slog.Logger) *Committer {
+	c := &Committer{
+		store: st, log: log,
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
+	go c.run()
+	return c
+}
+
+// Submit adds work to the next transaction. It never waits: connections bound
+// how much they submit. After Close the work is done at once with
+// [store.ErrClosed].
+func (c *Committer) Submit(w Work) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		w.Done(store.ErrClosed)
+		return
+	}
+	c.works = append(c.works, w)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// Settle marks a delivery as ended in the next transaction. A mark survives
+// failed transactions; losing it in a crash repeats a push and loses nothing.
+func (c *Committer) Settle(s store.Settlement) {
+	c.mu.Lock()
+	c.marks = append(c.marks, s)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// Barrier returns when everything submitted before the call is written.
+func (c *Committer) Barrier(ctx context.Context) error {
+	done := make(barrier, 1)
+	c.Submit(done)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// barrier is a work that writes nothing and tells when its turn was over.
+type barrier chan error
+
+func (barrier) Fill(*store.Batch) {}
+func (b barrier) Done(err error)  { b <- err }
+
+// Close writes what waits and ends the committer, or gives up when ctx ends.
+func (c *Committer) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.signal()
+	select {
+	case <-c.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until the committer is closed and nothing waits.
+func (c *Committer) run() {
+	defer close(c.stopped)
+	var (
+		batch store.Batch
+		works []Work
+	)
+	for range c.wake {
+		for {
+			var more, closed bool
+			works, more, closed = c.take(works[:0], &batch)
+			if !more {
+				if closed {
+					return
+				}
+				break
+			}
+			c.write(works, &batch)
+		}
+	}
+}
+
+// take moves what waits into works and the batch, bounded by maxWorks.
+func (c *Committer) take(works []Work, b *store.Batch) (_ []Work, more, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.Reset()
+	n := min(len(c.works), maxWorks)
+	works = append(works, c.works[:n]...)
+	rest := copy(c.works, c.works[n:])
+	clear(c.works[rest:])
+	c.works = c.works[:rest]
+	b.Settled = append(b.Settled, c.marks...)
+	c.marks = c.marks[:0]
+	return works, n > 0 || len(b.Settled) > 0, c.closed
+}
+
+// write runs one transaction and answers its works.
+func (c *Committer) write(works []Work, b *store.Batch) {
+	marks := len(b.Settled)
+	for _, w := range works {
+		w.Fill(b)
+	}
+	var err error
+	if !b.Empty() {
+		start := time.Now()
+		if err = c.store.Commit(context.Background(), b); err != nil {
+			c.failed(b.Settled[:marks], err)
+		}
+		c.Counters.Commits.Add(1)
+		c.Counters.Nanos.Add(int64(time.Since(start)))
+	}
+	c.Counters.Works.Add(int64(len(works)))
+	for i, w := range works {
+		w.Done(err)
+		works[i] = nil
+	}
+}
+
+// failed brings the marks of a failed transaction back after a pause.
+func (c *Committer) failed(marks []store.Settlement, err error) {
+	c.Counters.Failures.Add(1)
+	c.log.Error("transaction failed", slog.Any("err", err))
+	if len(marks) == 0 {
+		return
+	}
+	kept := append([]store.Settlement{}, marks...)
+	time.AfterFunc(retryAfter, func() {
+		for _, m := range kept {
+			c.Settle(m)
+		}
+	})
+}

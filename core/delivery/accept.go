@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Acceptance is a message that was accepted and is about to be on disk. It is
+// one part of a [commit.Work]: the owner calls Fill when the transaction starts
+// and Done after it, and acknowledges the message after Done(nil).
+type Acceptance struct {
+	engine     *Engine
+	msg        *store.Message
+	deliveries []delivery
+
+	// Pushed is the number of sessions that the message was written to at once.
+	Pushed int
+
+	// Waiting is the number of deliveries that nobody was here to take.
+	Waiting int
+}
+
+// Accept takes a message for the recipients of an audience and pushes it to
+// those who can have it now. from is the sender's own mailbox, which never gets
+// its message back; nil when the sender has none.
+//
+// It sets the message's Seq, CreatedAt and ExpiresAt and keeps the message. The
+// caller must submit the acceptance: until its transaction is done, nothing is
+// promised.
+func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbox, now time.Time) *Acceptance {
+	m.Seq = e.nextSeq(now)
+	m.CreatedAt = now
+	m.ExpiresAt = now.Add(e.options.ExpireAfter)
+	a := &Acceptance{engine: e, msg: m, deliveries: make([]delivery, len(audience))}
+	frame := e.encode(nil, m)
+	e.recent.accepted(m, audience)
+	e.sends.accepted(m)
+	var buf [4]*Mailbox
+	for i := range audience {
+		d := &a.deliveries[i]
+		d.msg, d.frame = m, frame
+		d.memberID, d.to = audience[i].MemberID, audience[i].Session
+		if d.to.IsZero() {
+			d.to = audience[i].Member
+		}
+		pushed := e.offer(d, from, buf[:0])
+		a.Pushed += pushed
+		if pushed == 0 {
+			a.Waiting++
+		}
+	}
+	return a
+}
+
+// offer pushes a delivery to every mailbox behind its key that can take it
+// now, and returns how many did.
+func (e *Engine) offer(d *delivery, from *Mailbox, buf []*Mailbox) (pushed int) {
+	boxes := e.dir.Mailboxes(d.msg.MeshID, d.to, buf)
+	for _, m := range boxes {
+		if m == from || !m.eligible(d.msg, d.to) {
+			continue
+		}
+		if m.offer(d) {
+			pushed++
+		} else {
+			d.missed.Store(true)
+		}
+	}
+	if pushed == 0 {
+		d.missed.Store(true)
+	}
+	return pushed
+}
+
+// Fill adds the rows that the message needs: none for deliveries that were
+// confirmed meanwhile.
+func (a *Acceptance) Fill(b *store.Batch) {
+	rows := len(b.Deliveries)
+	for i := range a.deliveries {
+		d := &a.deliveries[i]
+		if d.store() {
+			b.Deliveries = append(b.Deliveries, store.Delivery{Seq: d.msg.Seq, Recipient: d.to, MemberID: d.memberID})
+		}
+	}
+	if len(b.Deliveries) > rows {
+		b.Messages = append(b.Messages, a.msg)
+	}
+	if a.msg.ClientMessageID != "" {
+		b.Sent = append(b.Sent, a.msg)
+	}
+}
+
+// Done ends the acceptance. After a transaction that succeeded, whoever could
+// not take the message at once is told to look into the store.
+func (a *Acceptance) Done(err error) {
+	a.engine.sends.done(a, err)
+	if err != nil {
+		return
+	}
+	for i := range a.deliveries {
+		if d := &a.deliveries[i]; d.missed.Load() {
+			a.engine.nudge(d.msg.MeshID, d.to, d.msg.Priority)
+		}
+	}
+}
+
+// MessageID returns the message's id on the wire.
+func (a *Acceptance) MessageID() string { return a.msg.ID }
+
+// Recipients returns the number of deliveries that the message has.
+func (a *Acceptance) Recipients() int { return len(a.deliveries) }

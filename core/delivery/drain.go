@@ -1,0 +1,162 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// drainRetry is the pause after the store failed to answer a drain.
+const drainRetry = time.Second
+
+// readTimeout bounds one read of a drain.
+const readTimeout = 10 * time.Second
+
+// nudge tells the mailbox that the store may hold something of priority p for
+// it. From now on nothing is pushed around the drain, until the drain has
+// found nothing more.
+func (m *Mailbox) nudge(p sdk.Priority) {
+	m.mu.Lock()
+	if m.link == nil || p > m.max {
+		m.mu.Unlock()
+		return
+	}
+	m.behind, m.again = true, true
+	start := !m.draining
+	if start {
+		m.draining, m.done = true, map[claim]struct{}{}
+	}
+	m.mu.Unlock()
+	if !start {
+		return
+	}
+	m.engine.start(m.drain)
+}
+
+// drain pushes what waits in the store until nothing is left or the session
+// goes away. One runs at a time.
+func (m *Mailbox) drain() {
+	var place store.Cursor
+	for m.drainBatch(&place) {
+	}
+}
+
+// drainBatch reads one batch behind place, pushes it, and moves place. It
+// reports whether to go on.
+func (m *Mailbox) drainBatch(place *store.Cursor) bool {
+	m.mu.Lock()
+	if m.link == nil {
+		m.draining = false
+		m.mu.Unlock()
+		return false
+	}
+	if m.again {
+		m.again, *place = false, store.Cursor{} // something more urgent may have come
+	}
+	m.done = map[claim]struct{}{}
+	link, top := m.link, m.max
+	m.mu.Unlock()
+
+	rows, err := m.engine.read(m, top, *place)
+	if err != nil {
+		return m.drainFailed(err)
+	}
+
+	m.mu.Lock()
+	if m.link != link {
+		m.again = true
+		m.mu.Unlock()
+		return true
+	}
+	blocked := m.pushRowsLocked(rows, place)
+	if !blocked && len(rows) < m.engine.options.DrainBatch && !m.again {
+		m.behind, m.draining, m.done = false, false, nil
+		m.mu.Unlock()
+		return false
+	}
+	m.mu.Unlock()
+	return !blocked || m.waitProgress()
+}
+
+// drainFailed waits a little after the store failed, as long as the engine runs.
+func (m *Mailbox) drainFailed(err error) bool {
+	e := m.engine
+	if e.ctx.Err() == nil {
+		e.Counters.DrainErrors.Add(1)
+		e.log.Warn("drain", slog.String("mesh", m.id.Mesh), slog.Any("err", err))
+	}
+	select {
+	case <-e.ctx.Done():
+		m.stopDrain()
+		return false
+	case <-time.After(drainRetry):
+		return true
+	}
+}
+
+// waitProgress returns when something was confirmed or the link has changed.
+func (m *Mailbox) waitProgress() bool {
+	select {
+	case <-m.progress:
+		return true
+	case <-m.engine.ctx.Done():
+		m.stopDrain()
+		return false
+	}
+}
+
+func (m *Mailbox) stopDrain() {
+	m.mu.Lock()
+	m.draining = false
+	m.mu.Unlock()
+}
+
+// pushRowsLocked pushes what is not on its way already, and moves place to the
+// last row that needs no second look. blocked means that the session has to
+// confirm something before the rest can follow.
+func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blocked bool) {
+	flying := make(map[claim]struct{}, len(m.sent))
+	for i := range m.sent {
+		flying[claim{m.sent[i].d.msg.Seq, m.sent[i].d.to}] = struct{}{}
+	}
+	for i := range rows {
+		msg, to := rows[i].Message, rows[i].Recipient
+		c := claim{msg.Seq, to}
+		_, flies := flying[c]
+		_, had := m.had[c]
+		_, done := m.done[c]
+		if !flies && !had && !done && m.eligible(msg, to) {
+			d := &delivery{msg: msg, to: to, frame: m.engine.encode(nil, msg)}
+			d.state.Store(stored)
+			if !m.roomLocked(len(d.frame)) || !m.pushLocked(d) {
+				return true
+			}
+			m.engine.Counters.Drained.Add(1)
+		}
+		*place = store.Cursor{Priority: msg.Priority, Seq: msg.Seq, Recipient: to}
+	}
+	return false
+}
+
+// read asks the store for what waits for a mailbox, after everything that was
+// accepted or confirmed before is written.
+func (e *Engine) read(m *Mailbox, top sdk.Priority, after store.Cursor) ([]store.Waiting, error) {
+	select {
+	case e.drains <- struct{}{}:
+		defer func() { <-e.drains }()
+	case <-e.ctx.Done():
+		return nil, e.ctx.Err()
+	}
+	if err := e.committer.Barrier(e.ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, readTimeout)
+	defer cancel()
+	return e.queue.Pending(ctx, store.Drain{
+		Mesh: m.id.Mesh, Keys: m.keys, Max: top, After: after,
+		Now: time.Now(), Limit: e.options.DrainBatch,
+	})
+}

@@ -1,0 +1,177 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/commit"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Options are the engine's limits.
+type Options struct {
+	ExpireAfter      time.Duration // a message that waited for so long is given up
+	KeepDelivered    time.Duration // how long a finished message's row is kept
+	AckTimeout       time.Duration // a client_ack that takes longer makes the push repeat
+	UnconfirmedBytes int           // most bytes pushed to one session and not confirmed
+	DrainBatch       int           // messages read from the store at once
+}
+
+// Directory finds the mailboxes behind a key: of one session, or of all
+// sessions of a member. It appends to dst. Mailboxes of a member come with the
+// control connection first: copies share the client's memory of ids, and that
+// connection is the one whose copy reaches every session.
+type Directory interface {
+	Mailboxes(mesh string, key sdk.Key, dst []*Mailbox) []*Mailbox
+	EachMailbox(func(*Mailbox))
+}
+
+// Queue is what the engine reads from the store.
+type Queue interface {
+	Pending(ctx context.Context, d store.Drain) ([]store.Waiting, error)
+	FindSent(ctx context.Context, mesh, memberID, clientMessageID string) (*store.Sent, error)
+	Expire(ctx context.Context, now time.Time, limit int) (int64, error)
+	PruneQueue(ctx context.Context, t time.Time, limit int) (int64, error)
+	LastSeq(ctx context.Context) (int64, error)
+}
+
+// Committer is the group commit.
+type Committer interface {
+	Submit(commit.Work)
+	Settle(store.Settlement)
+	Barrier(ctx context.Context) error
+}
+
+// Encode appends the push frame of a message. It is called once per message
+// and process.
+type Encode func(dst []byte, m *store.Message) []byte
+
+// Engine accepts messages and sees to it that they arrive. All methods may be
+// called concurrently.
+type Engine struct {
+	options   Options
+	queue     Queue
+	committer Committer
+	encode    Encode
+	log       *slog.Logger
+	dir       Directory // set by Use, before the first message
+
+	seq     atomic.Int64
+	drains  chan struct{} // bounds how many drains read the store at once
+	tasks   sync.WaitGroup
+	closing sync.Mutex      // held while a drain starts, so that Close waits for all
+	ctx     context.Context // ends drains
+	cancel  context.CancelFunc
+
+	recent *recent
+	sends  *sends
+
+	Counters Counters
+}
+
+// Counters count messages since the start.
+type Counters struct {
+	Routed      [3]atomic.Int64 // pushes written, by priority
+	Drained     atomic.Int64    // of these, from the store
+	Repeated    atomic.Int64    // of these, pushed to the same connection again
+	Confirmed   atomic.Int64    // deliveries that a recipient confirmed
+	Direct      atomic.Int64    // of these, before a row was needed
+	Expired     atomic.Int64    // deliveries given up
+	Duplicates  atomic.Int64    // sends answered from the memory of ids
+	DrainErrors atomic.Int64
+}
+
+// drainsAtOnce bounds concurrent drains, so that a thousand sessions that
+// reconnect together queue up instead of thrashing the store.
+const drainsAtOnce = 8
+
+// NewEngine returns an engine. Call [Engine.Use] before anything else.
+func NewEngine(ctx context.Context, o Options, q Queue, c Committer, encode Encode, log *slog.Logger) (*Engine, error) {
+	last, err := q.LastSeq(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		options: o, queue: q, committer: c, encode: encode, log: log,
+		drains: make(chan struct{}, drainsAtOnce),
+		recent: newRecent(),
+		sends:  newSends(),
+	}
+	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.seq.Store(last)
+	return e, nil
+}
+
+// Use gives the engine the directory of mailboxes.
+func (e *Engine) Use(dir Directory) { e.dir = dir }
+
+// Close ends all drains and waits for them. What is nudged later stays in the
+// store.
+func (e *Engine) Close() {
+	e.closing.Lock()
+	e.cancel()
+	e.closing.Unlock()
+	e.tasks.Wait()
+}
+
+// start runs a drain, unless the engine is closed.
+func (e *Engine) start(drain func()) {
+	e.closing.Lock()
+	defer e.closing.Unlock()
+	if e.ctx.Err() == nil {
+		e.tasks.Go(drain)
+	}
+}
+
+// nextSeq returns a strictly increasing number close to the clock's
+// microseconds, also when the clock goes backwards.
+func (e *Engine) nextSeq(now time.Time) int64 {
+	for {
+		last := e.seq.Load()
+		next := max(now.UnixMicro(), last+1)
+		if e.seq.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// settle marks the row of a confirmed delivery.
+func (e *Engine) settle(d *delivery) {
+	e.Counters.Confirmed.Add(1)
+	now := time.Now()
+	if d.confirm() {
+		e.committer.Settle(store.Settlement{Seq: d.msg.Seq, Recipient: d.to, At: now})
+	} else {
+		e.Counters.Direct.Add(1)
+	}
+	e.recent.delivered(d.msg.ID, d.to, now)
+}
+
+// nudge tells every mailbox behind a key to look into the store.
+func (e *Engine) nudge(mesh string, key sdk.Key, p sdk.Priority) {
+	var buf [4]*Mailbox
+	for _, m := range e.dir.Mailboxes(mesh, key, buf[:0]) {
+		m.nudge(p)
+	}
+}
+
+// Connected reports whether any session behind a key has a connection now.
+func (e *Engine) Connected(mesh string, key sdk.Key) bool {
+	var buf [4]*Mailbox
+	for _, m := range e.dir.Mailboxes(mesh, key, buf[:0]) {
+		if m.connected() {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Mailbox) connected() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.link != nil
+}

@@ -1,0 +1,289 @@
+package delivery
+
+import (
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Link is a connection that pushes are written to.
+type Link interface {
+	// Push writes a frame and returns its number on this connection, counted
+	// from 1. False means that the connection takes nothing more. It must not
+	// wait.
+	Push(frame []byte) (number uint64, ok bool)
+}
+
+// Identity says whose mailbox it is. It never changes.
+type Identity struct {
+	Mesh    string
+	Member  sdk.Key
+	Session sdk.Key // zero when the session has no key of its own
+	Control bool    // a daemon's control connection, which drops its own member's messages
+	Acks    bool    // the client is expected to send client_ack
+}
+
+// Mailbox is what one session has been pushed and has not confirmed, and
+// whether the store holds more for it. It outlives connections: it lives as
+// long as its session, grace included.
+//
+// All methods may be called concurrently.
+type Mailbox struct {
+	engine *Engine
+	id     Identity
+	keys   []sdk.Key // what messages for this session are addressed to
+
+	mu      sync.Mutex
+	link    Link // nil while the session is away
+	max     sdk.Priority
+	sent    []push             // unconfirmed, in the order of their numbers
+	bytes   int                // of these
+	had     map[claim]struct{} // had here, but left to a sibling to confirm
+	acked   bool               // a client_ack came on this connection
+	demoted bool               // no client_ack ever came: pongs count
+
+	behind   bool               // the store may hold more: nothing is pushed around the drain
+	draining bool               // a drain runs
+	done     map[claim]struct{} // confirmed since the drain began to read
+	again    bool               // look again before the drain ends
+	progress chan struct{}      // one signal: something was confirmed, or the link changed
+}
+
+// push is one delivery that was written and is not confirmed.
+type push struct {
+	d      *delivery
+	number uint64 // on this connection
+	at     time.Time
+	tries  int
+}
+
+// claim names a delivery.
+type claim struct {
+	seq int64
+	to  sdk.Key
+}
+
+// NewMailbox returns the mailbox of a session that is not connected yet.
+func (e *Engine) NewMailbox(id Identity) *Mailbox {
+	m := &Mailbox{engine: e, id: id, max: sdk.PriorityLow, progress: make(chan struct{}, 1)}
+	m.keys = append(m.keys, id.Member)
+	if !id.Session.IsZero() {
+		m.keys = append(m.keys, id.Session)
+	}
+	return m
+}
+
+// Connect attaches a new connection and starts to drain what waits. What an
+// earlier connection left unconfirmed is pushed again.
+func (m *Mailbox) Connect(link Link) {
+	m.Disconnect(nil)
+	m.mu.Lock()
+	m.link, m.acked, m.demoted = link, false, false
+	m.mu.Unlock()
+	m.nudge(sdk.PriorityNow)
+}
+
+// Disconnect detaches a connection, unless another one has taken its place;
+// nil detaches any. Unconfirmed deliveries return to the store, and other
+// sessions of the member are told of them.
+func (m *Mailbox) Disconnect(link Link) {
+	m.mu.Lock()
+	if m.link == nil || (link != nil && m.link != link) {
+		m.mu.Unlock()
+		return
+	}
+	returned := m.sent
+	m.link, m.sent, m.bytes = nil, nil, 0
+	m.mu.Unlock()
+	m.signal()
+	siblings := false
+	for i := range returned {
+		d := returned[i].d
+		if m.id.Acks {
+			d.ackers.Add(-1)
+		}
+		if d.state.Load() != confirmed {
+			d.missed.Store(true)
+			siblings = siblings || d.to == m.id.Member
+		}
+	}
+	if siblings {
+		m.engine.nudge(m.id.Mesh, m.id.Member, sdk.PriorityNow)
+	}
+}
+
+// Idle tells whether the recipient may be disturbed by messages that are not
+// urgent. Becoming idle releases what was held.
+func (m *Mailbox) Idle(idle bool) {
+	m.mu.Lock()
+	was := m.max
+	m.max = sdk.PriorityNow
+	if idle {
+		m.max = sdk.PriorityLow
+	}
+	released := m.max > was
+	m.mu.Unlock()
+	if released {
+		m.nudge(sdk.PriorityNow)
+	}
+}
+
+// Acked takes a client_ack. Either id may be empty; a client that has no id of
+// the sender's puts the message id in its place. Only this session's own
+// deliveries can be confirmed. It reports whether one was.
+func (m *Mailbox) Acked(messageID, clientMessageID string) bool {
+	m.mu.Lock()
+	m.acked = true
+	i := m.findLocked(messageID, clientMessageID)
+	if i < 0 {
+		m.mu.Unlock()
+		return false
+	}
+	m.confirmLocked(m.removeLocked(i))
+	m.mu.Unlock()
+	m.signal()
+	return true
+}
+
+func (m *Mailbox) findLocked(messageID, clientMessageID string) int {
+	for i := range m.sent {
+		msg := m.sent[i].d.msg
+		switch {
+		case messageID != "" && msg.ID == messageID,
+			clientMessageID != "" && msg.ClientMessageID == clientMessageID,
+			clientMessageID != "" && msg.ID == clientMessageID:
+			return i
+		}
+	}
+	return -1
+}
+
+// removeLocked takes entry i off the unconfirmed list.
+func (m *Mailbox) removeLocked(i int) *delivery {
+	d := m.sent[i].d
+	m.bytes -= len(d.frame)
+	if m.id.Acks {
+		d.ackers.Add(-1)
+	}
+	if i == 0 {
+		m.sent[0] = push{}
+		m.sent = m.sent[1:]
+	} else {
+		m.sent = append(m.sent[:i], m.sent[i+1:]...)
+	}
+	return d
+}
+
+// Ponged confirms every push up to and including number, unless this client
+// confirms by client_ack.
+func (m *Mailbox) Ponged(link Link, number uint64) {
+	m.mu.Lock()
+	if m.link != link || (m.id.Acks && !m.demoted) || m.acked {
+		m.mu.Unlock()
+		return
+	}
+	for len(m.sent) > 0 && m.sent[0].number <= number {
+		if d := m.removeLocked(0); d.ackers.Load() > 0 {
+			m.leaveLocked(d)
+		} else {
+			m.confirmLocked(d)
+		}
+	}
+	m.mu.Unlock()
+	m.signal()
+}
+
+// confirmLocked ends a delivery. A drain that is reading the store at this
+// moment may have seen the row before its mark.
+func (m *Mailbox) confirmLocked(d *delivery) {
+	m.engine.settle(d)
+	if m.draining {
+		m.done[claim{d.msg.Seq, d.to}] = struct{}{}
+	}
+}
+
+// hadMax bounds what a mailbox remembers of deliveries left to siblings.
+const hadMax = 1024
+
+// leaveLocked remembers a delivery that this session has, and that a sibling
+// will confirm.
+func (m *Mailbox) leaveLocked(d *delivery) {
+	if m.had == nil || len(m.had) >= hadMax {
+		m.had = map[claim]struct{}{}
+	}
+	m.had[claim{d.msg.Seq, d.to}] = struct{}{}
+}
+
+// eligible reports whether a message that is addressed to the key to may be
+// pushed to this session.
+//
+// It goes neither back to the session that sent it, nor to a control connection
+// of the sender's own member: that drops it without a word, so that it would be
+// repeated for ever. A message to many that is addressed to a member key is for
+// the sessions without a key of their own; the others have their own copy.
+func (m *Mailbox) eligible(msg *store.Message, to sdk.Key) bool {
+	if to == m.id.Member && !m.id.Session.IsZero() && !isDirect(msg) {
+		return false
+	}
+	if msg.SenderMember != m.id.Member {
+		return true
+	}
+	return !m.id.Control && msg.SenderSession != m.id.Session
+}
+
+// isDirect reports whether a message was sent to one key, rather than to a
+// group or to everybody.
+func isDirect(msg *store.Message) bool {
+	return len(msg.TargetSpec) == 2*sdk.KeySize
+}
+
+// offer pushes a delivery that was accepted now. It reports false when the
+// session is away, busy, or still taking older messages.
+func (m *Mailbox) offer(d *delivery) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.link == nil || m.behind || d.msg.Priority > m.max {
+		return false
+	}
+	if !m.roomLocked(len(d.frame)) {
+		m.behind = true
+		return false
+	}
+	return m.pushLocked(d)
+}
+
+func (m *Mailbox) roomLocked(n int) bool {
+	return m.bytes == 0 || m.bytes+n <= m.engine.options.UnconfirmedBytes
+}
+
+// pushLocked writes a delivery and remembers it as unconfirmed.
+func (m *Mailbox) pushLocked(d *delivery) bool {
+	number, ok := m.link.Push(d.frame)
+	if !ok {
+		m.behind = true
+		return false
+	}
+	if m.id.Acks {
+		d.ackers.Add(1)
+	}
+	m.sent = append(m.sent, push{d: d, number: number, at: time.Now()})
+	m.bytes += len(d.frame)
+	m.engine.Counters.Routed[d.msg.Priority].Add(1)
+	return true
+}
+
+func (m *Mailbox) signal() {
+	select {
+	case m.progress <- struct{}{}:
+	default:
+	}
+}
+
+// Unconfirmed returns how many pushes wait for their confirmation.
+func (m *Mailbox) Unconfirmed() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.sent)
+}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+
+	"github.com/claudemesh/broker/core/audit"
+)
+
+// Batch is what one transaction writes: the work of everybody who waited for
+// the disk at the same moment.
+type Batch struct {
+	// Messages and their Deliveries. A delivery's message is in the same batch.
+	Messages   []*Message
+	Deliveries []Delivery
+
+	// Sent remembers client_message_ids, of messages with and without a row.
+	Sent []*Message
+
+	// Settled deliveries of this and of earlier batches.
+	Settled []Settlement
+
+	// Audit entries in the order of their chains. Commit links them: it sets
+	// ID, PrevHash and Hash.
+	Audit []*audit.Entry
+
+	// Presences to insert, or to replace by id; States to replace by key.
+	Presences []*Presence
+	States    []*State
+
+	// SessionKeys to claim. A key that has its owner keeps it.
+	SessionKeys []*SessionKey
+}
+
+// Empty reports whether there is nothing to write.
+func (b *Batch) Empty() bool {
+	return len(b.Messages)+len(b.Deliveries)+len(b.Sent)+len(b.Settled)+
+		len(b.Audit)+len(b.Presences)+len(b.States)+len(b.SessionKeys) == 0
+}
+
+// Reset empties the batch and keeps its buffers.
+func (b *Batch) Reset() {
+	clear(b.Messages)
+	clear(b.Sent)
+	clear(b.Audit)
+	clear(b.Presences)
+	clear(b.States)
+	clear(b.SessionKeys)
+	*b = Batch{
+		Messages: b.Messages[:0], Deliveries: b.Deliveries[:0], Sent: b.Sent[:0],
+		Settled: b.Settled[:0], Audit: b.Audit[:0], Presences: b.Presences[:0], States: b.States[:0],
+		SessionKeys: b.SessionKeys[:0],
+	}
+}
+
+// Committer writes batches.
+type Committer interface {
+	// Commit writes the batch in one transaction and returns when it is as
+	// durable as the config asks: after an fsync by default. An error means
+	// that nothing of it was written.
+	//
+	// One goroutine calls Commit at a time; it is the only writer of the queue
+	// and of audit chains.
+	Commit(ctx context.Context, b *Batch) error
+}

@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Invite lets a stranger enrol a key in a mesh.
+type Invite struct {
+	ID        string
+	MeshID    string
+	Token     string // the v1 token, exactly as handed out
+	Code      string // short code; "" when none
+	MaxUses   int
+	UsedCount int
+	Role      Role
+	Preset    Preset
+	ExpiresAt time.Time
+	CreatedAt time.Time
+	RevokedAt time.Time // zero while the invite holds
+}
+
+// Preset is what an invite decides about the member that uses it. Zero fields
+// leave the choice to the member.
+type Preset struct {
+	DisplayName string  `json:"displayName,omitempty"`
+	RoleTag     string  `json:"roleTag,omitempty"`
+	Groups      []Group `json:"groups,omitempty"`
+	MessageMode string  `json:"messageMode,omitempty"`
+}
+
+// Invites keeps invites.
+type Invites interface {
+	// CreateInvite writes an invite. ErrConflict: the token or code is taken.
+	CreateInvite(ctx context.Context, inv *Invite) error
+
+	// InviteByToken returns the invite with exactly this token. ErrNotFound.
+	InviteByToken(ctx context.Context, token string) (*Invite, error)
+
+	// RedeemInvite spends one use and enrols the member, in one transaction:
+	// either both happened or neither. ErrConflict: the key is enrolled
+	// already. ErrExhausted: no use is left, or the invite was revoked.
+	RedeemInvite(ctx context.Context, inviteID string, m *Member) error
+}

@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+func openBench(b *testing.B, d Durability) *Store {
+	b.Helper()
+	s, err := Open(context.Background(), Options{Path: filepath.Join(b.TempDir(), "broker.db"), Durability: d})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return s
+}
+
+// traffic makes messages as the relay load of the broker does: 100 peers of one
+// mesh, 512 bytes of ciphertext.
+type traffic struct{ seq int64 }
+
+const benchMesh = "MeshMeshMeshMeshMeshMeshMeshMesh"
+
+func peer(n int64) (k sdk.Key) {
+	for i := 0; i < len(k); i += 8 {
+		binary.BigEndian.PutUint64(k[i:], uint64(n+1)*0x9e3779b97f4a7c15)
+	}
+	return k
+}
+
+func (t *traffic) message() *store.Message {
+	t.seq++
+	now := time.UnixMicro(1_790_000_000_000_000 + t.seq)
+	id := uint64(t.seq) * 0x9e3779b97f4a7c15 // random as real ids are
+	return &store.Message{
+		Seq:            now.UnixMicro(),
+		ID:             fmt.Sprintf("%016x%016x", t.seq, id),
+		MeshID:         benchMesh,
+		SenderMemberID: fmt.Sprintf("%032d", t.seq%100),
+		SenderMember:   peer(t.seq % 100),
+		SenderSession:  peer(t.seq%100 + 1000),
+		SenderName:     "peer",
+		TargetSpec:     peer((t.seq + 1) % 100).String(),
+		Priority:       sdk.PriorityNext,
+		Nonce:          "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		Ciphertext:     strings.Repeat("c", 512),
+		CreatedAt:      now,
+		ExpiresAt:      now.Add(7 * 24 * time.Hour),
+	}
+}
+
+func (t *traffic) deliver(b *store.Batch, m *store.Message) {
+	b.Messages = append(b.Messages, m)
+	b.Deliveries = append(b.Deliveries, store.Delivery{
+		Seq: m.Seq, Recipient: peer((t.seq + 1) % 100), MemberID: fmt.Sprintf("%032d", (t.seq+1)%100)})
+}
+
+func (t *traffic) audit(b *store.Batch, m *store.Message) {
+	b.Audit = append(b.Audit, &audit.Entry{
+		MeshID: m.MeshID, EventType: "message_sent", ActorMemberID: m.SenderMemberID, ActorName: m.SenderName,
+		Payload:   []byte(`{"priority":"next","targetSpec":"` + m.TargetSpec + `"}`),
+		CreatedAt: m.CreatedAt,
+	})
+}
+
+// batch has n messages with their audit entries; the deliveries of the batch
+// before are settled.
+func (t *traffic) batch(b *store.Batch, n int) {
+	settled := b.Settled[:0]
+	for _, d := range b.Deliveries {
+		settled = append(settled, store.Settlement{Seq: d.Seq, Recipient: d.Recipient, At: time.UnixMicro(d.Seq)})
+	}
+	b.Reset()
+	b.Settled = settled
+	for range n {
+		m := t.message()
+		t.deliver(b, m)
+		t.audit(b, m)
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	for _, d := range []Durability{Power, Process} {
+		for _, n := range []int{1, 20, 200} {
+			b.Run(fmt.Sprintf("%s/messages=%d", d, n), func(b *testing.B) {
+				benchCommit(b, d, n, (*traffic).batch)
+			})
+		}
+	}
+}
+
+func BenchmarkCommitAudit(b *testing.B) {
+	benchCommit(b, Power, 200, func(t *traffic, batch *store.Batch, n int) {
+		batch.Reset()
+		for range n {
+			t.audit(batch, t.message())
+		}
+	})
+}
+
+func benchCommit(b *testing.B, d Durability, n int, fill func(*traffic, *store.Batch, int)) {
+	s := openBench(b, d)
+	var (
+		t     traffic
+		batch store.Batch
+		spent time.Duration
+	)
+	b.ReportAllocs()
+	for b.Loop() {
+		fill(&t, &batch, n)
+		before := cpuTime()
+		if err := s.Commit(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+		spent += cpuTime() - before
+	}
+	messages := float64(b.N * n)
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/messages, "µs/message")
+	b.ReportMetric(float64(spent.Microseconds())/messages, "cpu-µs/message")
+}
+
+func BenchmarkPending(b *testing.B) {
+	s := openBench(b, Process)
+	var (
+		t     traffic
+		batch store.Batch
+	)
+	for range 1000 {
+		for range 100 {
+			t.deliver(&batch, t.message())
+		}
+		if err := s.Commit(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+		batch.Reset()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		list, err := s.Pending(b.Context(), store.Drain{
+			Mesh: benchMesh, Keys: []sdk.Key{peer(5), peer(1005)}, Max: sdk.PriorityLow,
+			Now: time.UnixMicro(1_790_000_000_000_000), Limit: 128,
+		})
+		if err != nil || len(list) != 128 {
+			b.Fatal(len(list), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*128), "µs/message")
+}

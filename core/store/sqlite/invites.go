@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const inviteColumns = `id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_at, revoked_at`
+
+const (
+	insertInvite  = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE token = ?`
+	inviteExists  = `SELECT 1 FROM invite WHERE id = ? AND mesh_id = ?`
+	spendInvite   = `UPDATE invite SET used_count = used_count + 1
+		WHERE id = ? AND used_count < max_uses AND revoked_at IS NULL`
+)
+
+// CreateInvite implements [store.Invites].
+func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error) {
+	defer wrap(&err, "create invite")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, insertInvite, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
+			inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(),
+			inv.CreatedAt.UnixMilli(), timeArg(inv.RevokedAt))
+		return err
+	})
+}
+
+// InviteByToken implements [store.Invites].
+func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
+	defer wrap(&err, "read invite")
+	return scanInvite(s.read.QueryRowContext(ctx, inviteByToken, token))
+}
+
+// RedeemInvite implements [store.Invites]. The member goes first, so that a key
+// which is enrolled already learns that, whatever became of the invite.
+func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Member) (err error) {
+	defer wrap(&err, "redeem invite")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var one int
+		if err := tx.QueryRowContext(ctx, inviteExists, inviteID, m.MeshID).Scan(&one); err != nil {
+			return err
+		}
+		if err := addMember(ctx, tx, m); err != nil {
+			return err
+		}
+		spent, err := tx.ExecContext(ctx, spendInvite, inviteID)
+		if err != nil {
+			return err
+		}
+		if n, err := spent.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		return store.ErrExhausted
+	})
+}
+
+func scanInvite(row scanner) (*store.Invite, error) {
+	inv := new(store.Invite)
+	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.MaxUses, &inv.UsedCount, &inv.Role,
+		inJSON{&inv.Preset}, (*millis)(&inv.ExpiresAt), (*millis)(&inv.CreatedAt), (*millis)(&inv.RevokedAt))
+	if err != nil {
+		return nil, err
+	}
+	return inv, nil
+}

@@ -1,0 +1,112 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+const memberColumns = `id, mesh_id, pubkey, display_name, role, role_tag, default_groups, message_mode, grants,
+	joined_at, revoked_at`
+
+const (
+	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	memberByKey  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? AND pubkey = ?`
+	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = ?`
+	listMembers  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? ORDER BY joined_at, id`
+	setRevoked   = `UPDATE member SET revoked_at = ? WHERE id = ?`
+	setGrants    = `UPDATE member SET grants = ? WHERE id = ?`
+
+	claimSessionKey = `INSERT OR IGNORE INTO session_key (mesh_id, pubkey, member_id, claimed_at) VALUES (?, ?, ?, ?)`
+	sessionKeyOwner = `SELECT member_id FROM session_key WHERE mesh_id = ? AND pubkey = ?`
+)
+
+// AddMember implements [store.Members].
+func (s *Store) AddMember(ctx context.Context, m *store.Member) (err error) {
+	defer wrap(&err, "add member")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error { return addMember(ctx, tx, m) })
+}
+
+func addMember(ctx context.Context, tx *sql.Tx, m *store.Member) error {
+	_, err := tx.ExecContext(ctx, insertMember, m.ID, m.MeshID, m.Key.String(), m.DisplayName, string(m.Role),
+		m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants}, m.JoinedAt.UnixMilli(),
+		timeArg(m.RevokedAt))
+	return err
+}
+
+// Member implements [store.Members].
+func (s *Store) Member(ctx context.Context, mesh string, k sdk.Key) (m *store.Member, err error) {
+	defer wrap(&err, "read member")
+	return scanMember(s.prepare.memberByKey.QueryRowContext(ctx, mesh, k.String()))
+}
+
+// MemberByID implements [store.Members].
+func (s *Store) MemberByID(ctx context.Context, id string) (m *store.Member, err error) {
+	defer wrap(&err, "read member")
+	return scanMember(s.prepare.memberByID.QueryRowContext(ctx, id))
+}
+
+// ListMembers implements [store.Members].
+func (s *Store) ListMembers(ctx context.Context, mesh string) (list []*store.Member, err error) {
+	defer wrap(&err, "list members")
+	rows, err := s.read.QueryContext(ctx, listMembers, mesh)
+	return collect(rows, err, scanMember)
+}
+
+// SetRevoked implements [store.Members].
+func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err error) {
+	defer wrap(&err, "revoke member")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, setRevoked, timeArg(at), id))
+	})
+}
+
+// SetGrants implements [store.Members].
+func (s *Store) SetGrants(ctx context.Context, id string, g store.Grants) (err error) {
+	defer wrap(&err, "set grants")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, setGrants, inJSON{&g}, id))
+	})
+}
+
+// ClaimSessionKey implements [store.SessionKeys]. A key that has its owner
+// costs no write.
+func (s *Store) ClaimSessionKey(ctx context.Context, mesh string, k sdk.Key, memberID string, now time.Time) (owner string, err error) {
+	defer wrap(&err, "claim session key")
+	owner, err = s.sessionKeyOwner(ctx, mesh, k)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return owner, err
+	}
+	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, claimSessionKey, mesh, k.String(), memberID, now.UnixMilli()); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, sessionKeyOwner, mesh, k.String()).Scan(&owner)
+	})
+	return owner, err
+}
+
+// SessionKeyOwner implements [store.SessionKeys].
+func (s *Store) SessionKeyOwner(ctx context.Context, mesh string, k sdk.Key) (memberID string, err error) {
+	defer wrap(&err, "read session key")
+	return s.sessionKeyOwner(ctx, mesh, k)
+}
+
+func (s *Store) sessionKeyOwner(ctx context.Context, mesh string, k sdk.Key) (memberID string, err error) {
+	err = s.prepare.sessionKeyOwner.QueryRowContext(ctx, mesh, k.String()).Scan(&memberID)
+	return memberID, err
+}
+
+func scanMember(row scanner) (*store.Member, error) {
+	m := new(store.Member)
+	err := row.Scan(&m.ID, &m.MeshID, (*key)(&m.Key), &m.DisplayName, &m.Role, &m.RoleTag, inJSON{&m.DefaultGroups},
+		&m.MessageMode, inJSON{&m.Grants}, (*millis)(&m.JoinedAt), (*millis)(&m.RevokedAt))
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}

@@ -1,0 +1,76 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, created_at, archived_at`
+
+const (
+	insertMesh   = `INSERT INTO mesh (` + meshColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	meshByID     = `SELECT ` + meshColumns + ` FROM mesh WHERE id = ?`
+	liveMeshByID = meshByID + ` AND archived_at IS NULL`
+	liveMeshBySl = `SELECT ` + meshColumns + ` FROM mesh WHERE slug = ? AND archived_at IS NULL`
+	listMeshes   = `SELECT ` + meshColumns + `,
+		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
+		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
+)
+
+// CreateMesh implements [store.Meshes].
+func (s *Store) CreateMesh(ctx context.Context, m *store.Mesh, members []*store.Member) (err error) {
+	defer wrap(&err, "create mesh")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, insertMesh, m.ID, m.Slug, m.Name, m.OwnerKey.String(), m.OwnerSecret,
+			m.RootKey, inJSON{&m.Policy}, m.CreatedAt.UnixMilli(), timeArg(m.ArchivedAt)); err != nil {
+			return err
+		}
+		for _, member := range members {
+			if err := addMember(ctx, tx, member); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Mesh implements [store.Meshes].
+func (s *Store) Mesh(ctx context.Context, id string) (m *store.Mesh, err error) {
+	defer wrap(&err, "read mesh")
+	return scanMesh(s.read.QueryRowContext(ctx, meshByID, id))
+}
+
+// FindMesh implements [store.Meshes]. An id goes before a slug that is spelt
+// the same.
+func (s *Store) FindMesh(ctx context.Context, idOrSlug string) (m *store.Mesh, err error) {
+	defer wrap(&err, "find mesh")
+	m, err = scanMesh(s.read.QueryRowContext(ctx, liveMeshByID, idOrSlug))
+	if errors.Is(err, sql.ErrNoRows) {
+		m, err = scanMesh(s.read.QueryRowContext(ctx, liveMeshBySl, idOrSlug))
+	}
+	return m, err
+}
+
+// ListMeshes implements [store.Meshes].
+func (s *Store) ListMeshes(ctx context.Context) (list []store.MeshSummary, err error) {
+	defer wrap(&err, "list meshes")
+	rows, err := s.read.QueryContext(ctx, listMeshes)
+	return collect(rows, err, func(row scanner) (sum store.MeshSummary, err error) {
+		sum.Mesh, err = scanMesh(row, &sum.Members)
+		return sum, err
+	})
+}
+
+// scanMesh reads meshColumns, and into more what follows them.
+func scanMesh(row scanner, more ...any) (*store.Mesh, error) {
+	m := new(store.Mesh)
+	err := row.Scan(append([]any{&m.ID, &m.Slug, &m.Name, (*key)(&m.OwnerKey), &m.OwnerSecret, &m.RootKey,
+		inJSON{&m.Policy}, (*millis)(&m.CreatedAt), (*millis)(&m.ArchivedAt)}, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}

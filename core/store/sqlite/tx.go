@@ -1,0 +1,64 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+)
+
+// update runs fn in one write transaction: an error rolls everything back.
+//
+// A context that ends while others write ends the wait. Once the transaction
+// has begun it runs to its end, so that nobody is left to guess whether a
+// cancelled commit happened; fn gets a context that says so.
+func (s *Store) update(ctx context.Context, fn func(context.Context, *sql.Tx) error) error {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+
+	ctx = context.WithoutCancel(ctx)
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(ctx, tx); err != nil {
+		tx.Rollback() //nolint:errcheck // fails only when the transaction has ended by itself
+		return err
+	}
+	return tx.Commit()
+}
+
+// view runs fn in one read transaction: all of its queries see the same state.
+func (s *Store) view(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		tx.Rollback() //nolint:errcheck // fails only when the transaction has ended by itself
+		return err
+	}
+	return tx.Commit()
+}
+
+// scanner is a row: the only one of QueryRow, or the next one of Query.
+type scanner interface{ Scan(...any) error }
+
+// collect reads all rows with scan. It takes the results of Query and closes
+// the rows.
+func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		row, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, row)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Presence is the stored fact that a session is here, or was last seen.
+type Presence struct {
+	ID             string
+	MeshID         string
+	MemberID       string
+	SessionKey     sdk.Key // zero for a session without a key of its own
+	SessionID      string  // the client's name for its launch
+	DisplayName    string
+	Role           string // control-plane or session
+	Pid            int64
+	Cwd            string
+	ConnectedAt    time.Time
+	DisconnectedAt time.Time // zero while the session is here
+}
+
+// State is what a session gets back when it returns: one row per session key,
+// and one per member (zero SessionKey) for sessions that bring a new key.
+type State struct {
+	MeshID          string
+	MemberID        string
+	SessionKey      sdk.Key
+	Groups          []Group
+	Profile         Profile
+	Visible         bool
+	Summary         string
+	Status          string // idle, working or dnd
+	StatusSource    string // hook, manual or jsonl
+	StatusUpdatedAt time.Time
+	Stats           Stats
+	LastSeenAt      time.Time
+}
+
+// Profile is how a session presents itself. A nil field was never set.
+type Profile struct {
+	Avatar       *string   `json:"avatar,omitempty"`
+	Title        *string   `json:"title,omitempty"`
+	Bio          *string   `json:"bio,omitempty"`
+	Capabilities *[]string `json:"capabilities,omitempty"`
+}
+
+// Stats are the counters that a session reports about itself. Uptime is in
+// seconds and is not restored.
+type Stats struct {
+	MessagesIn  float64 `json:"messagesIn"`
+	MessagesOut float64 `json:"messagesOut"`
+	ToolCalls   float64 `json:"toolCalls"`
+	Errors      float64 `json:"errors"`
+}
+
+// States reads what sessions left behind. It is written through a Batch.
+type States interface {
+	// State returns the row of the session key, or, when there is none, the
+	// member's. ErrNotFound: the member was never here.
+	State(ctx context.Context, mesh, memberID string, session sdk.Key) (*State, error)
+
+	// CloseOpenPresences marks every open presence of an earlier process as
+	// ended, at the given time, and returns how many there were.
+	CloseOpenPresences(ctx context.Context, at time.Time) (int64, error)
+
+	// PrunePresences deletes presences that ended before t.
+	PrunePresences(ctx context.Context, t time.Time) (int64, error)
+}
