@@ -52,17 +52,17 @@ func TestDeliveryKeepsItsPromises(t *testing.T) {
 	})
 }
 
-func openStore(t testing.TB) *sqlite.Store {
-	t.Helper()
+func openStore(tb testing.TB) *sqlite.Store {
+	tb.Helper()
 	st, err := sqlite.Open(context.Background(), sqlite.Options{
-		Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Process,
+		Path: filepath.Join(tb.TempDir(), "broker.db"), Durability: sqlite.Process,
 	})
 	if err != nil {
-		t.Fatalf("open store: %v", err)
+		tb.Fatalf("open store: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := st.Close(); err != nil {
-			t.Errorf("close store: %v", err)
+			tb.Errorf("close store: %v", err)
 		}
 	})
 	return st
@@ -180,7 +180,6 @@ func (w *world) close() {
 
 // directory is the mailboxes by key.
 type directory struct {
-	mu    sync.Mutex
 	boxes map[sdk.Key][]*delivery.Mailbox
 }
 

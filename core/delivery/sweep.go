@@ -76,7 +76,8 @@ func (e *Engine) Prune(ctx context.Context, now time.Time) error {
 func (m *Mailbox) repeatLate(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.link == nil || len(m.sent) == 0 || !(m.id.Acks || m.acked) || m.demoted {
+	confirmsByAck := (m.id.Acks || m.acked) && !m.demoted
+	if m.link == nil || len(m.sent) == 0 || !confirmsByAck {
 		return
 	}
 	timeout := m.engine.options.AckTimeout

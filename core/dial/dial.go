@@ -16,13 +16,13 @@ import (
 // The context bounds only the dialling; the peer lives until [Peer.Close].
 func Dial(ctx context.Context, url string, id Identity, o Options) (*Peer, error) {
 	o, id = o.withDefaults(), id.withDefaults()
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: o.HTTPClient})
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: o.HTTPClient}) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", url, err)
 	}
 	conn.SetReadLimit(o.ReadLimit)
 
-	p := newPeer(conn, id, o)
+	p := newPeer(context.WithoutCancel(ctx), conn, id, o)
 	go p.read()
 	if err := p.sayHello(ctx); err != nil {
 		p.Abort()

@@ -79,7 +79,10 @@ func (c *fakeConn) greet() {
 
 // drain reads until the peer closes, and answers its close.
 func (c *fakeConn) drain() {
-	for c.next() != nil {
+	for {
+		if c.next() == nil {
+			return
+		}
 	}
 }
 

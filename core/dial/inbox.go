@@ -62,7 +62,7 @@ func (p *Peer) Recv(ctx context.Context) (*wire.Push, error) {
 		case <-p.inbox.ready:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-p.done:
+		case <-p.ended:
 			if push := p.inbox.get(); push != nil {
 				return push, nil
 			}

@@ -3,6 +3,7 @@ package dial
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,15 +18,17 @@ import (
 // concurrently, apart from what Options says about callbacks.
 type Peer struct {
 	// Set by newPeer, never changed.
+	life    context.Context // of the connection; never cancelled, since that would cut frames
 	conn    *websocket.Conn
 	id      Identity
 	options Options
 	welcome chan struct{} // closed when the hello is acknowledged
-	done    chan struct{} // closed when the reader has ended
+	ended   chan struct{} // closed when the connection has ended and err says why
+	done    chan struct{} // closed after that, when the reader has told everybody
 
-	// Owned by the reader until it closes welcome or done, read-only after.
-	ack wire.HelloAck // before welcome
-	err error         // before done
+	// Owned by the reader until it closes a channel, read-only after.
+	ack wire.HelloAck // until welcome
+	err error         // until ended
 
 	// Owned by the reader.
 	in        bytes.Buffer
@@ -40,10 +43,10 @@ type Peer struct {
 	stalled *time.Timer // guarded by writing; fires when a write takes too long
 }
 
-func newPeer(conn *websocket.Conn, id Identity, o Options) *Peer {
+func newPeer(life context.Context, conn *websocket.Conn, id Identity, o Options) *Peer {
 	p := &Peer{
-		conn: conn, id: id, options: o,
-		welcome: make(chan struct{}), done: make(chan struct{}),
+		life: life, conn: conn, id: id, options: o,
+		welcome: make(chan struct{}), ended: make(chan struct{}), done: make(chan struct{}),
 		calls: newCalls(), inbox: newInbox(),
 	}
 	p.stalled = time.AfterFunc(o.WriteTimeout, func() { _ = conn.CloseNow() })
@@ -57,14 +60,15 @@ func (p *Peer) HelloAck() wire.HelloAck { return p.ack }
 // Key returns the key that others reach this peer by.
 func (p *Peer) Key() sdk.Key { return p.id.RoutingKey() }
 
-// Done is closed when the connection has ended.
+// Done is closed when the connection has ended and everybody who waited for an
+// answer was told.
 func (p *Peer) Done() <-chan struct{} { return p.done }
 
 // Err returns nil while the connection lives, then [ErrClosed] or a
 // [*CloseError].
 func (p *Peer) Err() error {
 	select {
-	case <-p.done:
+	case <-p.ended:
 		return p.err
 	default:
 		return nil
@@ -81,7 +85,7 @@ func (p *Peer) Close() error {
 	}
 	err := p.conn.Close(websocket.StatusNormalClosure, "")
 	<-p.done
-	if _, ended := p.err.(*CloseError); ended {
+	if !errors.Is(p.err, ErrClosed) {
 		return nil // the broker was faster
 	}
 	return err

@@ -2,7 +2,6 @@ package dial
 
 import (
 	"bytes"
-	"context"
 
 	"github.com/claudemesh/broker/core/wire"
 )
@@ -22,7 +21,7 @@ func (p *Peer) read() {
 
 // readFrame returns the next frame, good until the next call.
 func (p *Peer) readFrame() ([]byte, error) {
-	_, r, err := p.conn.Reader(context.Background())
+	_, r, err := p.conn.Reader(p.life)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +40,7 @@ func (p *Peer) end(err error) {
 		p.err = closeError(err, p.lastError)
 		_ = p.conn.CloseNow()
 	}
+	close(p.ended)
 	p.calls.fail(p.err)
 }
 

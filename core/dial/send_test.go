@@ -35,8 +35,10 @@ func TestSendWritesAllFields(t *testing.T) {
 	if want := (wire.Ack{ID: sent.ID, MessageID: "q1", Queued: true}); !cmp.Equal(ack, want) {
 		t.Errorf("got ack %+v, want %+v", ack, want)
 	}
-	want := &wire.Send{ID: sent.ID, TargetSpec: target, Priority: sdk.PriorityLow, Nonce: "bg==", Ciphertext: "Yw==",
-		ClientMessageID: "c1", RequestFingerprint: "f", ReplyToID: "r", Mentions: []string{"bo"}, BodyVersion: 2, Traceparent: "tp"}
+	want := &wire.Send{
+		ID: sent.ID, TargetSpec: target, Priority: sdk.PriorityLow, Nonce: "bg==", Ciphertext: "Yw==",
+		ClientMessageID: "c1", RequestFingerprint: "f", ReplyToID: "r", Mentions: []string{"bo"}, BodyVersion: 2, Traceparent: "tp",
+	}
 	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -1,7 +1,6 @@
 package dial
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -23,7 +22,7 @@ func (p *Peer) write(encode func(dst []byte) ([]byte, error)) error {
 	}
 	p.out = frame[:0]
 	p.stalled.Reset(p.options.WriteTimeout)
-	err = p.conn.Write(context.Background(), websocket.MessageText, frame)
+	err = p.conn.Write(p.life, websocket.MessageText, frame)
 	p.stalled.Stop()
 	if err == nil {
 		return nil

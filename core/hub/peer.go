@@ -99,11 +99,11 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return nil, nil, err
 	}
-	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	early, err := rw.Peek(rw.Reader.Buffered())
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := rw.Writer.Flush(); err != nil {
+	if err := rw.Flush(); err != nil {
 		return nil, nil, err
 	}
 	h.peer.out = newOutbox(conn, h.peer.hub.options.OutboxBytes, &h.peer.hub.writes)

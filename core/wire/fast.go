@@ -178,7 +178,7 @@ func decodePush(frame []byte, p *Push) bool {
 
 // pushViews are the parts of a frame with a push.
 type pushViews struct {
-	typ, message, mesh, sender, priority, nonce, body, created       []byte
+	typ, message, mesh, sender, priority, nonce, body, created        []byte
 	clientID, print, member, memberID, name, reply, topic, sub, trace []byte
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"unicode/utf8"
 
@@ -61,9 +62,9 @@ func checkText(t *testing.T, err error) {
 	if err == nil {
 		return
 	}
-	e := err.(*DecodeError)
-	if e.Code == "" || e.Message == "" || len(e.Message) > maxMessage || !utf8.ValidString(e.Message) {
-		t.Errorf("bad error %q %q", e.Code, e.Message)
+	e, ok := errors.AsType[*DecodeError](err)
+	if !ok || e.Code == "" || e.Message == "" || len(e.Message) > maxMessage || !utf8.ValidString(e.Message) {
+		t.Errorf("bad error %v", err)
 	}
 }
 

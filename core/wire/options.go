@@ -43,8 +43,10 @@ func readPriority(dec *jsontext.Decoder, p *sdk.Priority) error {
 			*p = parsed
 			return nil
 		}
+		return errPriority
+	default:
+		return errPriority
 	}
-	return errPriority
 }
 
 func writePriority(enc *jsontext.Encoder, p sdk.Priority) error {

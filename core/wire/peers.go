@@ -45,7 +45,7 @@ type PeerRow struct {
 	PeerRole     string    `json:"peerRole,omitempty" enum:"control-plane,session" doc:"kind of connection"`
 	Stats        *Stats    `json:"stats,omitzero" doc:"its last report"`
 	Visible      *bool     `json:"visible,omitzero" doc:"false for a hidden session of the asker's own member"`
-	Profile      Profile   `json:"profile,omitempty" doc:"how it presents itself; absent when nothing is set"`
+	Profile      Profile   `json:"profile,omitzero" doc:"how it presents itself; absent when nothing is set"`
 }
 
 // Profile is how a session presents itself; nil fields are unset.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,8 +38,7 @@ func shapeOf(t reflect.Type) *shape {
 		return s.(*shape)
 	}
 	s := new(shape)
-	for i := range t.NumField() {
-		sf := t.Field(i)
+	for sf := range t.Fields() {
 		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
@@ -144,8 +144,10 @@ func (f *field) check(v reflect.Value, path string) *DecodeError {
 		if isFrame(v.Type()) {
 			return shapeOf(v.Type()).check(v, path+".")
 		}
+		return nil
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (f *field) checkText(text, path string) *DecodeError {
@@ -160,12 +162,10 @@ func (f *field) checkText(text, path string) *DecodeError {
 	if f.enum == nil || text == "" && f.bit == 0 {
 		return nil
 	}
-	for _, allowed := range f.enum {
-		if text == allowed {
-			return nil
-		}
+	if !slices.Contains(f.enum, text) {
+		return invalid(path, f.want())
 	}
-	return invalid(path, f.want())
+	return nil
 }
 
 func (f *field) checkList(v reflect.Value, path string) *DecodeError {

@@ -15,13 +15,43 @@ import (
 // requests are what peers send; answers and parts are what they get.
 var (
 	requests = []Frame{
-		Hello{}, SessionHello{}, Send{}, ClientAck{}, MessageStatus{}, JoinGroup{}, LeaveGroup{},
-		SetStatus{}, SetSummary{}, SetVisible{}, SetProfile{}, SetStats{}, ListPeers{}, MeshInfo{},
-		Disconnect{}, Kick{}, Ban{}, Unban{}, ListBans{}, AuditQuery{}, AuditVerify{},
+		Hello{},
+		SessionHello{},
+		Send{},
+		ClientAck{},
+		MessageStatus{},
+		JoinGroup{},
+		LeaveGroup{},
+		SetStatus{},
+		SetSummary{},
+		SetVisible{},
+		SetProfile{},
+		SetStats{},
+		ListPeers{},
+		MeshInfo{},
+		Disconnect{},
+		Kick{},
+		Ban{},
+		Unban{},
+		ListBans{},
+		AuditQuery{},
+		AuditVerify{},
 	}
 	answers = []Frame{
-		HelloAck{}, Ack{}, Push{}, MessageStatusResult{}, PeersList{}, MeshInfoResult{},
-		DisconnectAck{}, KickAck{}, BanAck{}, UnbanAck{}, ListBansResult{}, AuditResult{}, AuditVerifyResult{}, Error{},
+		HelloAck{},
+		Ack{},
+		Push{},
+		MessageStatusResult{},
+		PeersList{},
+		MeshInfoResult{},
+		DisconnectAck{},
+		KickAck{},
+		BanAck{},
+		UnbanAck{},
+		ListBansResult{},
+		AuditResult{},
+		AuditVerifyResult{},
+		Error{},
 	}
 )
 
@@ -48,8 +78,7 @@ func checkTags(t *testing.T, typ reflect.Type, request bool, seen map[reflect.Ty
 		return
 	}
 	seen[typ] = true
-	for i := range typ.NumField() {
-		sf := typ.Field(i)
+	for sf := range typ.Fields() {
 		where := typ.Name() + "." + sf.Name
 		if sf.Tag.Get("doc") == "" || sf.Tag.Get("json") == "" {
 			t.Errorf("%s: no doc or no name on the wire", where)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding"
 	"reflect"
 	"strings"
 	"time"
@@ -65,9 +64,7 @@ func wantKind(t reflect.Type) string {
 		return "want a list"
 	case reflect.Struct:
 		return "want an object"
+	default:
+		return "want another value"
 	}
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
-		return "want a string"
-	}
-	return "want another value"
 }

@@ -142,16 +142,14 @@ CREATE INDEX delivery_pending ON delivery (mesh_id, recipient, priority, seq, ex
 
 -- Which client_message_id became which message, also for messages that were confirmed before they needed a row.
 CREATE TABLE sent (
+    seq               INTEGER PRIMARY KEY,       -- of the message; tells the age
     mesh_id           TEXT    NOT NULL,
     member_id         TEXT    NOT NULL,
     client_message_id TEXT    NOT NULL,
     message_id        TEXT    NOT NULL,
     fingerprint       TEXT,                      -- opaque; compared when the id repeats
-    seq               INTEGER NOT NULL,          -- of the message; tells the age
-    PRIMARY KEY (mesh_id, member_id, client_message_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX sent_by_age ON sent (seq);
+    UNIQUE (mesh_id, member_id, client_message_id)
+) STRICT;
 
 -- The highest seq that pruning has deleted: a broker that starts on an emptied queue must not count from below it.
 CREATE TABLE queue_mark (

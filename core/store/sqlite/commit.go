@@ -16,17 +16,18 @@ const (
 	insertMessages = `INSERT INTO message (seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 		target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
 		expires_at) VALUES `
-	insertDeliveries = `INSERT INTO delivery (seq, recipient, mesh_id, member_id, priority, expires_at) VALUES `
-	insertSent       = `INSERT INTO sent (mesh_id, member_id, client_message_id, message_id, fingerprint, seq) VALUES `
-	insertAudit      = `INSERT INTO audit_log (` + auditColumns + `) VALUES `
-	putPresences     = `INSERT OR REPLACE INTO presence (` + presenceColumns + `) VALUES `
-	putStates        = `INSERT OR REPLACE INTO peer_state (` + stateColumns + `) VALUES `
-	settle           = `UPDATE delivery SET settled_at = ? WHERE seq = ? AND recipient = ? AND settled_at IS NULL`
+	insertDeliveries  = `INSERT INTO delivery (seq, recipient, mesh_id, member_id, priority, expires_at) VALUES `
+	insertSent        = `INSERT INTO sent (mesh_id, member_id, client_message_id, message_id, fingerprint, seq) VALUES `
+	insertAudit       = `INSERT INTO audit_log (` + auditColumns + `) VALUES `
+	putPresences      = `INSERT OR REPLACE INTO presence (` + presenceColumns + `) VALUES `
+	putStates         = `INSERT OR REPLACE INTO peer_state (` + stateColumns + `) VALUES `
+	insertSessionKeys = `INSERT OR IGNORE INTO session_key (mesh_id, pubkey, member_id, claimed_at) VALUES `
+	settle            = `UPDATE delivery SET settled_at = ? WHERE seq = ? AND recipient = ? AND settled_at IS NULL`
 )
 
 // committer writes batches. Whoever holds the write connection may use it.
 type committer struct {
-	messages, deliveries, sent, audit, presences, states many
+	messages, deliveries, sent, audit, presences, states, keys many
 
 	settle, head, setHead *sql.Stmt
 
@@ -49,6 +50,7 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 		{&c.audit, insertAudit, 9, ""},
 		{&c.presences, putPresences, 11, ""},
 		{&c.states, putStates, 12, ""},
+		{&c.keys, insertSessionKeys, 4, ""},
 	} {
 		m, err := prepareMany(ctx, db, p.head, p.columns, p.tail)
 		*p.to = m
@@ -97,6 +99,9 @@ func (c *committer) write(ctx context.Context, tx *sql.Tx, b *store.Batch) error
 	}
 	if err := write(ctx, tx, &c.states, b.States, stateArgs); err != nil {
 		return fmt.Errorf("states: %w", err)
+	}
+	if err := write(ctx, tx, &c.keys, b.SessionKeys, sessionKeyArgs); err != nil {
+		return fmt.Errorf("session keys: %w", err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -21,7 +20,6 @@ const (
 	setRevoked   = `UPDATE member SET revoked_at = ? WHERE id = ?`
 	setGrants    = `UPDATE member SET grants = ? WHERE id = ?`
 
-	claimSessionKey = `INSERT OR IGNORE INTO session_key (mesh_id, pubkey, member_id, claimed_at) VALUES (?, ?, ?, ?)`
 	sessionKeyOwner = `SELECT member_id FROM session_key WHERE mesh_id = ? AND pubkey = ?`
 )
 
@@ -73,21 +71,8 @@ func (s *Store) SetGrants(ctx context.Context, id string, g store.Grants) (err e
 	})
 }
 
-// ClaimSessionKey implements [store.SessionKeys]. A key that has its owner
-// costs no write.
-func (s *Store) ClaimSessionKey(ctx context.Context, mesh string, k sdk.Key, memberID string, now time.Time) (owner string, err error) {
-	defer wrap(&err, "claim session key")
-	owner, err = s.sessionKeyOwner(ctx, mesh, k)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return owner, err
-	}
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, claimSessionKey, mesh, k.String(), memberID, now.UnixMilli()); err != nil {
-			return err
-		}
-		return tx.QueryRowContext(ctx, sessionKeyOwner, mesh, k.String()).Scan(&owner)
-	})
-	return owner, err
+func sessionKeyArgs(args []any, k *store.SessionKey) []any {
+	return append(args, k.MeshID, k.Key.String(), k.MemberID, k.ClaimedAt.UnixMilli())
 }
 
 // SessionKeyOwner implements [store.SessionKeys].

@@ -106,7 +106,7 @@ func (o Options) connect() (writer, reader *sql.DB, err error) {
 		"_synchronous":  {synchronous},
 		"_foreign_keys": {"on"},
 		"_txlock":       {"immediate"},
-		"_pragma":       {"cache_size(-8192)", "temp_store(memory)", checkpointPages, walLimit},
+		"_pragma":       {"cache_size(-2000)", "temp_store(memory)", checkpointPages, walLimit},
 	})
 	if err != nil {
 		return nil, nil, err

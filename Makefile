@@ -1,0 +1,56 @@
+# Every target that matters has a line of its own; `make` prints them.
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test race fuzz bench crash lint gen check tools
+
+GO       ?= go
+T        ?= 10s
+ROUNDS   ?= 20
+LINT      = golangci-lint
+LINT_PKG  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOBIN    := $(shell $(GO) env GOPATH)/bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+SHA      ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.gitSHA=$(SHA)
+
+help: ## print this
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the static binary, in bin/broker
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/broker ./cmd/broker
+
+run: ## serve from source, on 127.0.0.1:7900
+	$(GO) run ./cmd/broker serve
+
+demo: ## two peers exchange sealed messages through the chain
+	$(GO) run ./cmd/broker demo
+
+test: ## everything that has to hold: vet, then all tests with the race detector
+	$(GO) vet ./...
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+race: test ## the same as test
+
+fuzz: ## each fuzz target for T (10s): make fuzz T=10m
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) $$pkg; \
+	  done; done
+
+bench: ## benchmarks of the hot paths; docs/performance.md says how to measure the whole
+	$(GO) test -run '^$$' -bench . -benchmem ./core/... ./stages/...
+
+crash: ## kill -9 the broker under load for ROUNDS (20) rounds of 5,000 messages
+	$(GO) test -count=1 -run Crash -v ./core/app -crash.rounds=$(ROUNDS) -crash.sends=5000 -timeout 30m
+
+lint: tools ## golangci-lint with .golangci.yml
+	$(GOBIN)/$(LINT) run ./...
+
+tools: ## build the pinned linter, once (some minutes from source)
+	@$(GOBIN)/$(LINT) version 2>/dev/null | grep -q 'version v\?2.15.0' || $(GO) install $(LINT_PKG)
+
+gen: ## refresh the generated documents
+	$(GO) test ./core/config ./core/feature ./cmd/broker -run 'Reference|Docs' -update
+
+check: gen ## what CI runs, and that generated files are committed
+	git diff --exit-code
+	$(MAKE) test lint

@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// NewMesh is a mesh that was just made. Its JSON is a contract with other
+// tools.
+type NewMesh struct {
+	ID      string      `json:"meshId"`
+	Slug    string      `json:"slug"`
+	Name    string      `json:"name"`
+	Owner   sdk.Key     `json:"ownerPubkey"`
+	Invite  string      `json:"invite"` // the bare v1 token
+	Members []NewMember `json:"members"`
+}
+
+// NewMember is a member whose key pair the broker made.
+type NewMember struct {
+	ID          string  `json:"memberId"`
+	DisplayName string  `json:"displayName"`
+	Role        string  `json:"role"`
+	Key         sdk.Key `json:"pubkey"`
+	SecretKey   string  `json:"secretKey"` // the ed25519 seed, 64 hex digits
+}
+
+// Mesh is one line of a list of meshes.
+type Mesh struct {
+	ID        string    `json:"meshId"`
+	Slug      string    `json:"slug"`
+	Name      string    `json:"name"`
+	Owner     sdk.Key   `json:"ownerPubkey"`
+	Members   int       `json:"memberCount"` // live ones
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Member is one line of a list of members.
+type Member struct {
+	ID          string    `json:"memberId"`
+	DisplayName string    `json:"displayName"`
+	Role        string    `json:"role"`
+	RoleTag     string    `json:"roleTag,omitempty"`
+	Key         sdk.Key   `json:"pubkey"`
+	JoinedAt    time.Time `json:"joinedAt"`
+	RevokedAt   time.Time `json:"revokedAt,omitzero"`
+}
+
+// Revocation says who was revoked.
+type Revocation struct {
+	Member
+	Already bool `json:"already"` // it was revoked before
+}
+
+// Invite is an invite that was just made.
+type Invite struct {
+	ID        string    `json:"inviteId"`
+	MeshID    string    `json:"meshId"`
+	Slug      string    `json:"slug"`
+	Token     string    `json:"token"`
+	Link      string    `json:"link"`
+	Code      string    `json:"code,omitempty"` // short code, where the broker hands them out
+	Role      string    `json:"role"`
+	Uses      int       `json:"maxUses"`
+	BrokerURL string    `json:"brokerUrl"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// Verification is the verdict on an audit chain.
+type Verification struct {
+	MeshID   string `json:"meshId"`
+	Slug     string `json:"slug"`
+	Valid    bool   `json:"valid"`
+	Entries  int64  `json:"entries"`
+	BrokenAt int64  `json:"brokenAt,omitzero"` // id of the first bad row
+	Why      string `json:"why,omitempty"`
+}
+
+// Migration is one file of SQL.
+type Migration struct {
+	Version   int64     `json:"version"`
+	Name      string    `json:"name"`
+	SHA256    string    `json:"sha256"`
+	AppliedAt time.Time `json:"appliedAt,omitzero"` // zero while it is pending
+}
+
+// Chain is a chain to print. Text is the same for people; it comes with the
+// description because only the process that runs the chain has all of it.
+type Chain struct {
+	Running bool `json:"running"`
+	chain.Description
+	Text string `json:"text,omitempty"`
+}
+
+// Reload is what a reload changed, or would change.
+type Reload struct {
+	Applied bool     `json:"applied"`           // false after a dry run, and while the swap still goes on
+	Changes []string `json:"changes"`           // links that differ, one line each
+	Restart []string `json:"restart,omitempty"` // keys that differ and need a restart
+}

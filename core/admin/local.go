@@ -1,0 +1,133 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Store is what Local reads and writes.
+type Store interface {
+	store.Meshes
+	store.Members
+	CreateInvite(ctx context.Context, inv *store.Invite) error
+	VerifyAudit(ctx context.Context, mesh string) (audit.Result, error)
+}
+
+// Hooks are what Local needs from whoever runs it. Any but URL may be nil: a
+// nil function that tells of something is left out, and one that is asked for
+// something makes its operation fail with a [core.Error].
+type Hooks struct {
+	// URL returns the WebSocket URL that invites carry.
+	URL func() string
+
+	// Revoked is told of every revocation, when it is in the store.
+	Revoked func(memberID string)
+
+	// Record appends to the audit log.
+	Record func(ctx context.Context, e *audit.Entry) error
+
+	Migrations func(ctx context.Context) ([]Migration, error)
+	Migrate    func(ctx context.Context) ([]Migration, error)
+
+	// Chain returns the chain, and whether it runs.
+	Chain  func() (d chain.Description, running bool, err error)
+	Reload func(ctx context.Context, o ReloadOptions) (*Reload, error)
+}
+
+// Local works on a store. See [New].
+type Local struct {
+	store Store
+	keys  *identity.AtRest
+	hooks Hooks
+	now   func() time.Time
+}
+
+var _ Ops = (*Local)(nil)
+
+// New returns the operations on st. keys seals and opens what the store must
+// not show; without it (nil) nothing can be signed, and making meshes and
+// invites fails.
+func New(st Store, keys *identity.AtRest, h Hooks) *Local {
+	return &Local{store: st, keys: keys, hooks: h, now: time.Now}
+}
+
+// VerifyAudit implements [Ops].
+func (l *Local) VerifyAudit(ctx context.Context, mesh string) (*Verification, error) {
+	m, err := l.mesh(ctx, mesh)
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.store.VerifyAudit(ctx, m.ID)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	return &Verification{
+		MeshID: m.ID, Slug: m.Slug, Valid: r.Valid, Entries: r.Entries, BrokenAt: r.BrokenAt, Why: r.Why,
+	}, nil
+}
+
+// Migrations implements [Ops].
+func (l *Local) Migrations(ctx context.Context) ([]Migration, error) {
+	if l.hooks.Migrations == nil {
+		return nil, unsupported("this store does not list its migrations")
+	}
+	return l.hooks.Migrations(ctx)
+}
+
+// Migrate implements [Ops].
+func (l *Local) Migrate(ctx context.Context) ([]Migration, error) {
+	if l.hooks.Migrate == nil {
+		return nil, unsupported("migrations are applied while no broker runs on this store: stop it, then say migrate up again")
+	}
+	return l.hooks.Migrate(ctx)
+}
+
+// Chain implements [Ops].
+func (l *Local) Chain(context.Context) (*Chain, error) {
+	if l.hooks.Chain == nil {
+		return nil, unsupported("nothing here has a chain")
+	}
+	d, running, err := l.hooks.Chain()
+	if err != nil {
+		return nil, err
+	}
+	var text strings.Builder
+	if err := d.WriteText(&text); err != nil {
+		return nil, err
+	}
+	return &Chain{Running: running, Description: d, Text: text.String()}, nil
+}
+
+// Reload implements [Ops].
+func (l *Local) Reload(ctx context.Context, o ReloadOptions) (*Reload, error) {
+	if l.hooks.Reload == nil {
+		return nil, core.Refuse("not_running", "no broker runs on this store: a config is read when it starts, "+
+			"and broker config check tries it out")
+	}
+	return l.hooks.Reload(ctx, o)
+}
+
+// mesh finds a live mesh.
+func (l *Local) mesh(ctx context.Context, idOrSlug string) (*store.Mesh, error) {
+	m, err := l.store.FindMesh(ctx, idOrSlug)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, core.Refuse(sdk.ReasonUnknownMesh, "no mesh is called "+quote(idOrSlug)+": broker mesh list shows them all")
+	}
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	return m, nil
+}
+
+func unsupported(text string) error { return core.Refuse("unsupported", text) }
+
+func invalid(text string) error { return core.Refuse(sdk.ReasonInvalidArguments, text) }

@@ -1,0 +1,201 @@
+// Package app is the whole broker in a struct, so that a program, a test and a
+// demo run the same thing.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/commit"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/exchange"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/hub"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/roster"
+	"github.com/claudemesh/broker/core/server"
+	"github.com/claudemesh/broker/core/store"
+)
+
+const (
+	// invalidLimit is how many frames that are no hello a stranger may send.
+	invalidLimit = 16
+
+	// announceRate is how many event frames a second one mesh may cause, over
+	// all recipients. A hundred sessions that all come at once stay far below.
+	announceRate = 100_000
+)
+
+// Options are what a broker is made of.
+type Options struct {
+	Config config.Config
+	Store  store.Store
+
+	// Factories are the stages that the pipeline can name.
+	Factories func(Parts) chain.Factories
+
+	// Migration reports whether a migration is applied; nil when the store
+	// cannot tell.
+	Migration func(ctx context.Context, expected string) (bool, error)
+
+	// Dropped returns how many recipients grants kept out, by capability; nil
+	// when nobody counts.
+	Dropped func() map[string]int64
+
+	Log     *slog.Logger
+	Version string
+	Trace   chain.Trace       // watches envelopes; nil costs nothing
+	Ready   func(addr string) // called once, when the broker accepts connections
+}
+
+// Parts are what stages may use.
+type Parts struct {
+	Config   config.Config
+	Roster   *roster.Roster
+	Registry *feature.Registry
+}
+
+// App is one broker. Make it with New, start it with Run, once.
+type App struct {
+	options Options
+	log     *slog.Logger
+
+	// Set by New.
+	committer *commit.Committer
+	engine    *delivery.Engine
+	dir       *presence.Directory
+	roster    *roster.Roster
+	registry  *feature.Registry
+	hub       *hub.Hub
+	chains    *chain.Holder
+	exchange  *exchange.Exchange
+	http      *http.Server
+
+	config   atomic.Pointer[config.Config]
+	draining atomic.Bool
+	addr     atomic.Pointer[string]
+	depth    depth
+	probe    probe
+	tasks    sync.WaitGroup // background work of Run
+	reload   sync.Mutex
+}
+
+// New wires a broker and starts its chain. The caller keeps the store open
+// until Run has returned.
+func New(ctx context.Context, o Options) (*App, error) {
+	a := &App{options: o, log: o.Log, chains: chain.NewHolder()}
+	c := o.Config
+	a.config.Store(&c)
+	if _, err := o.Store.CloseOpenPresences(ctx, time.Now()); err != nil {
+		return nil, fmt.Errorf("close presences of an earlier run: %w", err)
+	}
+	a.committer = commit.New(o.Store, o.Log)
+	journal := commit.Journal{Committer: a.committer}
+	var err error
+	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c), o.Store, a.committer, encodePush, o.Log)
+	if err != nil {
+		return nil, errors.Join(err, a.committer.Close(ctx))
+	}
+	a.dir = presence.NewDirectory(presenceOptions(c), a.engine, journal, o.Log)
+	a.engine.Use(a.dir)
+	a.roster = roster.New(o.Store, a.dir, journal)
+	a.hub = hub.New(hubOptions(c), o.Log)
+	a.registry = feature.All(feature.Deps{
+		Directory: a.dir, Engine: a.engine, Store: o.Store, Roster: a.roster, Sessions: a,
+		Send: feature.SendOptions{MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse},
+	})
+	feature.Join(a.registry, o.Store)
+	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit},
+		a.chains, a.registry, a.roster, a.committer, a.dir, o.Log)
+	if err := a.startChain(ctx, c); err != nil {
+		return nil, errors.Join(err, a.committer.Close(ctx))
+	}
+	a.http = server.New(a.serverOptions(c))
+	return a, nil
+}
+
+func (a *App) startChain(ctx context.Context, c config.Config) error {
+	next, err := a.buildChain(c, nil)
+	if err != nil {
+		return err
+	}
+	return a.chains.Swap(ctx, next)
+}
+
+// Run listens and serves until ctx ends, and then stops: readiness fails, peers
+// are told to connect elsewhere, outboxes are written, commits finish. It
+// returns within the configured shutdown timeout.
+func (a *App) Run(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.options.Config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.options.Config.Listen, err)
+	}
+	addr := listener.Addr().String()
+	a.addr.Store(&addr)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.background(work)
+	served := make(chan error, 1)
+	go func() { served <- a.http.Serve(listener) }()
+	if a.options.Ready != nil {
+		a.options.Ready(addr)
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	return errors.Join(err, a.stop(cancel))
+}
+
+// background starts the loops that run beside the requests.
+func (a *App) background(ctx context.Context) {
+	for _, task := range []func(context.Context){
+		a.hub.Watch,
+		a.engine.Sweep,
+		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
+		a.measure,
+		a.prunePresences,
+	} {
+		a.tasks.Go(func() { task(ctx) })
+	}
+}
+
+// stop ends everything in an order in which nothing that was promised is lost:
+// first nobody new, then the peers, then what they left to write.
+func (a *App) stop(cancel context.CancelFunc) error {
+	a.draining.Store(true)
+	ctx, done := context.WithTimeout(context.Background(), a.config.Load().ShutdownTimeout)
+	defer done()
+	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
+	listening := a.http.Shutdown(ctx)
+	a.hub.Close(ctx, hub.CloseShuttingDown, "shutting down")
+	cancel()
+	a.engine.Close()
+	a.tasks.Wait()
+	chains := a.chains.Close(ctx)
+	committed := a.committer.Close(ctx)
+	a.log.Info("stopped")
+	return errors.Join(listening, chains, committed)
+}
+
+// Addr returns the address that the broker listens on; empty before Run does.
+func (a *App) Addr() string {
+	if addr := a.addr.Load(); addr != nil {
+		return *addr
+	}
+	return ""
+}
+
+// Config returns the config that is in effect.
+func (a *App) Config() config.Config { return *a.config.Load() }
+
+// Chain returns the chain that runs now.
+func (a *App) Chain() *chain.Chain { return a.chains.Current() }

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/telemetry"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// measureEvery is how often the gauges that ask the store are renewed.
+const measureEvery = 15 * time.Second
+
+// depth is what waits in the queue, as last measured.
+type depth struct {
+	waiting atomic.Int64
+	oldest  atomic.Int64 // seconds since the oldest was accepted
+}
+
+// probe is whether the store answered when last asked.
+type probe struct{ healthy atomic.Bool }
+
+// measure renews the gauges that ask the store, until ctx ends.
+func (a *App) measure(ctx context.Context) {
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for {
+		n, oldest, err := a.options.Store.QueueDepth(ctx)
+		a.probe.healthy.Store(err == nil)
+		if err == nil {
+			a.depth.waiting.Store(n)
+			a.depth.oldest.Store(0)
+			if n > 0 {
+				a.depth.oldest.Store(int64(time.Since(oldest).Seconds()))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// metrics writes everything that the broker counts: first the names that the
+// original's dashboard knows, then ours.
+func (a *App) metrics(t *telemetry.Text) {
+	x, e, h := &a.exchange.Counters, &a.engine.Counters, &a.hub.Counters
+	t.Counter("broker_connections_total", "Total WS connection attempts", h.Accepted.Load())
+	t.Counters("broker_connections_rejected_total", "WS connections refused (auth failure, capacity, etc.)", "reason", words(x.Hellos.Snapshot()))
+	t.Gauge("broker_connections_active", "Currently connected peers", int64(a.hub.Count()))
+	t.Counters("broker_messages_routed_total", "Messages successfully queued + routed", "priority", map[string]int64{
+		"now":  e.Routed[sdk.PriorityNow].Load(),
+		"next": e.Routed[sdk.PriorityNext].Load(),
+		"low":  e.Routed[sdk.PriorityLow].Load(),
+	})
+	refused := words(x.Refused.Snapshot())
+	if n := x.Invalid.Load(); n > 0 {
+		refused["parse_or_handler"] = n
+	}
+	t.Counters("broker_messages_rejected_total", "Messages rejected (size, auth, malformed)", "reason", refused)
+	t.Counters("broker_messages_dropped_by_grant_total", "Messages silently dropped because recipient didn't grant sender the required capability", "cap", a.dropped())
+	t.Gauge("broker_queue_depth", "Undelivered messages currently in the queue", a.depth.waiting.Load())
+	t.Gauge("broker_queue_oldest_seconds", "Age of the oldest message in the queue", a.depth.oldest.Load())
+	healthy := int64(0)
+	if a.probe.healthy.Load() {
+		healthy = 1
+	}
+	t.Gauge("broker_db_healthy", "1 if the store answers, 0 if not", healthy)
+	a.ownMetrics(t)
+}
+
+// dropped asks whoever wired the stages what grants kept out, by capability.
+func (a *App) dropped() map[string]int64 {
+	if a.options.Dropped == nil {
+		return nil
+	}
+	return a.options.Dropped()
+}
+
+// ownMetrics writes what the original did not count.
+func (a *App) ownMetrics(t *telemetry.Text) {
+	x, e, h, c := &a.exchange.Counters, &a.engine.Counters, &a.hub.Counters, &a.committer.Counters
+	t.Gauge("broker_sessions", "Sessions, those in their grace time included", int64(a.dir.Count()))
+	t.Counter("broker_frames_total", "Frames read", x.Frames.Load())
+	t.Counter("broker_peers_slow_total", "Connections closed because their outbox was full", h.Slow.Load())
+	t.Counter("broker_peers_dead_total", "Connections cut because nothing came for too long", h.Dead.Load())
+	t.Counter("broker_deliveries_confirmed_total", "Deliveries that their recipient confirmed", e.Confirmed.Load())
+	t.Counter("broker_deliveries_direct_total", "Of these, confirmed before a queue row was needed", e.Direct.Load())
+	t.Counter("broker_deliveries_drained_total", "Pushes read from the queue", e.Drained.Load())
+	t.Counter("broker_deliveries_repeated_total", "Pushes repeated because their confirmation was late", e.Repeated.Load())
+	t.Counter("broker_deliveries_expired_total", "Deliveries given up because their time was over", e.Expired.Load())
+	t.Counter("broker_sends_duplicate_total", "Sends answered from the memory of client_message_id", e.Duplicates.Load())
+	t.Counter("broker_commits_total", "Transactions of the group commit", c.Commits.Load())
+	t.Counter("broker_commit_failures_total", "Transactions of the group commit that failed", c.Failures.Load())
+	t.Counter("broker_commit_microseconds_total", "Time spent in transactions of the group commit", c.Nanos.Load()/1000)
+	var buckets []telemetry.Bucket
+	count, sum := x.Latency.Snapshot(func(upTo time.Duration, n int64) {
+		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
+	})
+	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+}
+
+func words(counts map[sdk.Reason]int64) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for r, n := range counts {
+		out[string(r)] = n
+	}
+	return out
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/hub"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/server"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+)
+
+func deliveryOptions(c config.Config) delivery.Options {
+	return delivery.Options{
+		ExpireAfter: c.Queue.ExpireAfter, KeepDelivered: c.Queue.KeepDelivered, AckTimeout: c.Queue.AckTimeout,
+		UnconfirmedBytes: c.Queue.UnconfirmedBytes, DrainBatch: c.Queue.DrainBatch,
+	}
+}
+
+func presenceOptions(c config.Config) presence.Options {
+	return presence.Options{
+		Grace: c.Presence.Grace, StatusTTL: c.Presence.StatusTTL, HookFresh: c.Presence.HookFresh,
+		MeshLimit: c.Limits.ConnectionsPerMesh, Announce: announceRate,
+	}
+}
+
+func hubOptions(c config.Config) hub.Options {
+	return hub.Options{
+		HelloFrameBytes: int64(c.Limits.HelloFrameBytes), FrameBytes: int64(c.Limits.FrameBytes),
+		OutboxBytes: c.Limits.OutboxBytes, HelloTimeout: c.Limits.HelloTimeout,
+		PingEvery: c.Presence.PingEvery, DeadAfter: c.Presence.DeadAfter,
+	}
+}
+
+func (a *App) serverOptions(c config.Config) server.Options {
+	return server.Options{
+		Hub: a.hub, Exchange: a.exchange, Metrics: a.metrics, Left: a.left, Log: a.log,
+		BodyBytes: int64(c.Limits.HTTPBodyBytes),
+		Health: server.Health{
+			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
+			Ping: a.options.Store.Ping, Draining: a.draining.Load,
+			Expected: c.ExpectedMigration, Migration: a.options.Migration,
+		},
+	}
+}
+
+func gitSHA(c config.Config) string {
+	if c.GitSHA == "" {
+		return "unknown"
+	}
+	return c.GitSHA
+}
+
+// encodePush is the form of a message that its recipients see.
+func encodePush(dst []byte, m *store.Message) []byte {
+	sender := m.SenderSession
+	if sender.IsZero() {
+		sender = m.SenderMember
+	}
+	return wire.AppendPush(dst, &wire.Push{
+		MessageID: m.ID, MeshID: m.MeshID, SenderPubkey: wire.Origin(sender), Priority: m.Priority,
+		Nonce: m.Nonce, Ciphertext: m.Ciphertext, CreatedAt: m.CreatedAt,
+		ClientMessageID: m.ClientMessageID, RequestFingerprint: m.Fingerprint,
+		SenderMemberPubkey: m.SenderMember, SenderMemberID: m.SenderMemberID, SenderName: m.SenderName,
+		ReplyToID: m.ReplyTo, Traceparent: m.Trace,
+	})
+}

@@ -1,0 +1,182 @@
+package app_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/dial"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/sqlite"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+	"github.com/claudemesh/broker/stages"
+	"github.com/claudemesh/broker/stages/auth"
+)
+
+// rig is a broker in this process, on a real store and a real port.
+type rig struct {
+	t     testing.TB
+	app   *app.App
+	store *sqlite.Store
+	url   string
+	mesh  *store.Mesh
+	owner ed25519.PrivateKey
+	stop  func()
+}
+
+// start runs a broker on the store file at path until the test ends.
+func start(tb testing.TB, path string, change func(*config.Config)) *rig {
+	tb.Helper()
+	cfg := unlimited()
+	if change != nil {
+		change(&cfg)
+	}
+	st, err := sqlite.Open(context.Background(), sqlite.Options{Path: path, Durability: sqlite.Durability(cfg.Store.Durability)})
+	if err != nil {
+		tb.Fatalf("open store: %v", err)
+	}
+	ready := make(chan string, 1)
+	a, err := app.New(context.Background(), app.Options{
+		Config: cfg, Store: st, Factories: factories, Log: slog.New(slog.DiscardHandler), Version: "test",
+		Ready: func(addr string) { ready <- addr },
+	})
+	if err != nil {
+		tb.Fatalf("new app: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	r := &rig{t: tb, app: a, store: st, url: "ws://" + <-ready + "/ws"}
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("run: %v", err)
+		}
+		if err := st.Close(); err != nil {
+			tb.Errorf("close store: %v", err)
+		}
+	}
+	tb.Cleanup(r.stop)
+	return r
+}
+
+// newRig starts a broker on a fresh store with one mesh.
+func newRig(tb testing.TB, change func(*config.Config)) *rig {
+	tb.Helper()
+	r := start(tb, filepath.Join(tb.TempDir(), "broker.db"), change)
+	r.newMesh()
+	return r
+}
+
+// newMesh makes the mesh that the rig's members are in.
+func (r *rig) newMesh() {
+	r.t.Helper()
+	key, secret := identity.NewKeypair()
+	r.owner = secret
+	r.mesh = &store.Mesh{ID: identity.NewID(), Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now()}
+	if err := r.store.CreateMesh(context.Background(), r.mesh, nil); err != nil {
+		r.t.Fatalf("create mesh: %v", err)
+	}
+}
+
+func factories(p app.Parts) chain.Factories {
+	return stages.Factories(stages.All(stages.Deps{
+		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster), nil },
+		Grants: p.Roster, Dispatch: p.Registry,
+	}))
+}
+
+// member enrols a member with a fresh key.
+func (r *rig) member(name string, role store.Role) dial.Identity {
+	r.t.Helper()
+	key, secret := identity.NewKeypair()
+	m := &store.Member{
+		ID: identity.NewID(), MeshID: r.mesh.ID, Key: key, DisplayName: name, Role: role,
+		MessageMode: "push", JoinedAt: time.Now(),
+	}
+	if err := r.store.AddMember(context.Background(), m); err != nil {
+		r.t.Fatalf("add member: %v", err)
+	}
+	return dial.Identity{MeshID: r.mesh.ID, MemberID: m.ID, Key: secret}
+}
+
+// session gives an identity a fresh session key.
+func session(id dial.Identity) dial.Identity {
+	_, id.SessionKey = identity.NewKeypair()
+	id.SessionID = identity.NewID()
+	return id
+}
+
+// dial connects, and closes the peer when the test ends.
+func (r *rig) dial(id dial.Identity, o dial.Options) *dial.Peer {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	p, err := dial.Dial(ctx, r.url, id, o)
+	if err != nil {
+		r.t.Fatalf("dial: %v", err)
+	}
+	r.t.Cleanup(p.Abort)
+	return p
+}
+
+// send sends a text in the open and returns the ack.
+func (r *rig) send(p *dial.Peer, target string, priority sdk.Priority, text string) wire.Ack {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ack, err := p.Send(ctx, target, priority, "", text, dial.SendOptions{})
+	if err != nil {
+		r.t.Fatalf("send: %v", err)
+	}
+	return ack
+}
+
+// recv returns the next message that is not an event.
+func (r *rig) recv(p *dial.Peer) *wire.Push {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	push, err := p.RecvMessage(ctx)
+	if err != nil {
+		r.t.Fatalf("receive: %v", err)
+	}
+	return push
+}
+
+func (r *rig) wantText(p *dial.Peer, want string) *wire.Push {
+	r.t.Helper()
+	push := r.recv(p)
+	if push.Ciphertext != want {
+		r.t.Fatalf("got %q, want %q", push.Ciphertext, want)
+	}
+	return push
+}
+
+// eventually waits for a condition.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("waited 15 s for %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func text(i int) string { return fmt.Sprintf("text %d", i) }

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// left tells a mesh, and the chain's observers, that a session is over.
+func (a *App) left(last presence.View) {
+	var env sdk.Envelope
+	feature.Left(a.dir, last, &env, time.Now())
+	a.exchange.Announce(&env)
+}
+
+// End ends a session for good, closes its connection with the code and the
+// reason, and tells its mesh. It reports false when the session was over.
+func (a *App) End(s *presence.Session, code int, reason string) bool {
+	last, ended := a.dir.End(s, code, reason)
+	if ended {
+		a.left(last)
+	}
+	return ended
+}
+
+// Disconnect closes a session's connection and leaves the session its grace
+// time to come back.
+func (a *App) Disconnect(s *presence.Session, code int, reason string) {
+	a.dir.Disconnect(s, code, reason)
+}
+
+// Revoked ends every session of a member that was revoked.
+func (a *App) Revoked(memberID string) {
+	a.roster.Forget(memberID)
+	for _, s := range a.dir.OfMember(memberID) {
+		a.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+	}
+}
+
+// Forget drops what the broker remembers of a member whose row has changed.
+func (a *App) Forget(memberID string) { a.roster.Forget(memberID) }
+
+// presenceKept is how long the row of a session that ended is kept.
+const presenceKept = 30 * 24 * time.Hour
+
+// prunePresences deletes rows of sessions that are long over, until ctx ends.
+func (a *App) prunePresences(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if _, err := a.options.Store.PrunePresences(ctx, now.Add(-presenceKept)); err != nil && ctx.Err() == nil {
+				a.log.Warn("presences not pruned", "err", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package chain_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// six is a chain like the default one: five stages that continue, and a route.
+func six(tb testing.TB, timing int, trace chain.Trace) *chain.Chain {
+	var links []chain.LinkSpec
+	for i := range 5 {
+		links = append(links, link(fmt.Sprint("gate", i), new(fake)))
+	}
+	links = append(links, link("route", answering()))
+	return mustBuildSpec(tb, chain.Spec{Links: links, Insecure: true, Timing: timing, Trace: trace})
+}
+
+func TestRunDoesNotAllocate(t *testing.T) {
+	trace := func(context.Context, *sdk.Envelope) chain.Probe { return nil }
+	for name, c := range map[string]*chain.Chain{
+		"it allocates nothing":                       six(t, -1, nil),
+		"it allocates nothing with every walk timed": six(t, 1, nil),
+		"it allocates nothing when a trace declines": six(t, 0, trace),
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := &sdk.Envelope{Kind: sdk.KindSend}
+			h := chain.NewHolder()
+			if err := h.Swap(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			ctx := t.Context()
+			n := testing.AllocsPerRun(1000, func() {
+				c := h.Enter(env.Sender.Conn)
+				d, l := c.Run(ctx, env)
+				c.Record(env, d)
+				c.Done(env, sdk.Outcome{Decision: d, Stage: l.Name()})
+				c.Leave(env.Sender.Conn)
+			})
+			if n != 0 {
+				t.Errorf("%v allocations an envelope, want 0", n)
+			}
+		})
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	benchmarks := []struct {
+		name   string
+		timing int
+	}{{"untimed", -1}, {"timed 1 in 64", 0}, {"every walk timed", 1}}
+	for _, bm := range benchmarks {
+		b.Run(bm.name, func(b *testing.B) {
+			c, env, ctx := six(b, bm.timing, nil), &sdk.Envelope{Kind: sdk.KindSend}, b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Run(ctx, env)
+			}
+		})
+	}
+}
+
+func BenchmarkRunParallel(b *testing.B) {
+	c, ctx := six(b, 0, nil), b.Context()
+	var conns atomic.Uint64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		env := &sdk.Envelope{Kind: sdk.KindSend, Sender: sdk.Sender{Conn: conns.Add(1)}}
+		for pb.Next() {
+			c.Run(ctx, env)
+		}
+	})
+}
+
+// All that an envelope costs beyond its stages: enter, walk, record, done, leave.
+func BenchmarkJourney(b *testing.B) {
+	h, env, ctx := chain.NewHolder(), &sdk.Envelope{Kind: sdk.KindSend}, b.Context()
+	if err := h.Swap(ctx, six(b, 0, nil)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c := h.Enter(1)
+		d, l := c.Run(ctx, env)
+		c.Record(env, d)
+		c.Done(env, sdk.Outcome{Decision: d, Stage: l.Name()})
+		c.Leave(1)
+	}
+}

@@ -1,0 +1,100 @@
+package chain
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/claudemesh/broker/sdk"
+)
+
+// path is what envelopes of one kind visit: the chain without the links that
+// did not ask for the kind.
+type path struct {
+	kind      sdk.Kind // the kind, "prefix*", or "*" for the rest; a metric label
+	steps     []step
+	recorders []*Link // in order
+	observers []*Link // last first
+}
+
+// step is a link on a path, with the counters for this kind.
+type step struct {
+	link   *Link
+	counts *counts
+}
+
+// family is the path of every kind that begins with prefix and that no stage
+// names in full.
+type family struct {
+	prefix string
+	path   *path
+}
+
+// path returns what envelopes of a kind visit. A kind that nobody names visits
+// the links that want every kind, or its family.
+func (c *Chain) path(kind sdk.Kind) *path {
+	if p, ok := c.paths[kind]; ok {
+		return p
+	}
+	for i := range c.families {
+		if strings.HasPrefix(string(kind), c.families[i].prefix) {
+			return c.families[i].path
+		}
+	}
+	return c.rest
+}
+
+// compile works out the path of every kind that a stage names.
+//
+// The families that a kind belongs to are prefixes of one another, so the
+// longest one's path holds the links of them all.
+func (c *Chain) compile() {
+	wants := make([][]sdk.Kind, len(c.links))
+	named := make(map[sdk.Kind]bool)
+	for i, l := range c.links {
+		if m, ok := l.stage.(sdk.Matcher); ok {
+			wants[i] = m.Kinds()
+		}
+		for _, k := range wants[i] {
+			named[k] = true
+		}
+	}
+	c.paths, c.families = make(map[sdk.Kind]*path), nil
+	for _, k := range slices.Sorted(maps.Keys(named)) {
+		p := c.newPath(k, wants)
+		if prefix, ok := strings.CutSuffix(string(k), "*"); ok {
+			c.families = append(c.families, family{prefix, p})
+		} else {
+			c.paths[k] = p
+		}
+	}
+	slices.SortStableFunc(c.families, func(a, b family) int { return len(b.prefix) - len(a.prefix) })
+	c.rest = c.newPath("*", wants)
+}
+
+func (c *Chain) newPath(kind sdk.Kind, wants [][]sdk.Kind) *path {
+	p := &path{kind: kind}
+	for i, l := range c.links {
+		if !wanted(wants[i], kind) {
+			continue
+		}
+		p.steps = append(p.steps, step{l, l.meter.of(kind)})
+		if l.recorder != nil {
+			p.recorders = append(p.recorders, l)
+		}
+		if l.observer != nil {
+			p.observers = append(p.observers, l)
+		}
+	}
+	slices.Reverse(p.observers)
+	return p
+}
+
+// wanted reports whether a list of kinds includes kind, which may itself be a
+// family. An empty list includes every kind.
+func wanted(list []sdk.Kind, kind sdk.Kind) bool {
+	return len(list) == 0 || slices.ContainsFunc(list, func(k sdk.Kind) bool {
+		prefix, isFamily := strings.CutSuffix(string(k), "*")
+		return k == kind || isFamily && strings.HasPrefix(string(kind), prefix)
+	})
+}

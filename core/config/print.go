@@ -1,0 +1,119 @@
+package config
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+)
+
+// YAML returns the whole configuration in the form of the file, secrets
+// masked, with a comment behind each value that says where it was set.
+func (l *Loaded) YAML() []byte {
+	return l.yaml(func(string) bool { return true })
+}
+
+// Changed is [Loaded.YAML] without what is at its default.
+func (l *Loaded) Changed() []byte {
+	return l.yaml(func(key string) bool {
+		for k, p := range l.places {
+			if p.value.Source != FromDefault && (k == key || strings.HasPrefix(k, key+"[")) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func (l *Loaded) yaml(keep func(string) bool) []byte {
+	p := printer{
+		keep:   keep,
+		behind: func(key string) string { return l.Origin(key).String() },
+		above:  func(field) []string { return nil },
+	}
+	p.section(reflect.ValueOf(l.Config), "", 0)
+	return p.Bytes()
+}
+
+// printer writes a Config as a file.
+type printer struct {
+	bytes.Buffer
+	keep   func(key string) bool   // whether to write a value
+	behind func(key string) string // comment behind a value; empty for none
+	above  func(f field) []string  // comment lines above a value or a section
+}
+
+// section writes the fields of a struct and reports whether there were any.
+func (p *printer) section(v reflect.Value, key string, indent int) bool {
+	wrote := false
+	for _, f := range fieldsOf(v.Type()) {
+		below, value := join(key, f.name), v.Field(f.index)
+		switch {
+		case isSection(f.typ):
+			inner := printer{keep: p.keep, behind: p.behind, above: p.above}
+			if !inner.section(value, below, indent+1) {
+				continue
+			}
+			p.gap(f)
+			p.comment(f, indent)
+			p.line(indent, f.name+":", "")
+			p.Write(inner.Bytes())
+		case !p.keep(below):
+			continue
+		case f.typ == reflect.TypeFor[[]Link]():
+			p.gap(f)
+			p.comment(f, indent)
+			p.links(value.Interface().([]Link), f.name, below, indent)
+		default:
+			p.comment(f, indent)
+			p.line(indent, f.name+": "+text(value), p.behind(below))
+		}
+		wrote = true
+	}
+	return wrote
+}
+
+// gap sets off a section that has comments.
+func (p *printer) gap(f field) {
+	if p.Len() > 0 && len(p.above(f)) > 0 {
+		p.WriteByte('\n')
+	}
+}
+
+func (p *printer) comment(f field, indent int) {
+	for _, line := range p.above(f) {
+		p.line(indent, strings.TrimRight("# "+line, " "), "")
+	}
+}
+
+func (p *printer) line(indent int, text, behind string) {
+	p.WriteString(strings.Repeat("  ", indent))
+	p.WriteString(text)
+	if behind != "" {
+		p.WriteString("  # " + behind)
+	}
+	p.WriteByte('\n')
+}
+
+// links writes of each link what is not the default of one.
+func (p *printer) links(links []Link, name, key string, indent int) {
+	if len(links) == 0 {
+		p.line(indent, name+": []", p.behind(key))
+		return
+	}
+	p.line(indent, name+":", "")
+	for i := range links {
+		link := reflect.ValueOf(links[i])
+		at := index(key, i)
+		p.line(indent+1, "- stage: "+text(link.FieldByName("Stage")), p.behind(at))
+		usual := newLink(links[i].Stage)
+		if links[i].Plugin != nil {
+			usual.Deadline = pluginDeadline
+		}
+		for _, f := range fieldsOf(link.Type()) {
+			value := link.Field(f.index)
+			if !reflect.DeepEqual(value.Interface(), reflect.ValueOf(usual).Field(f.index).Interface()) {
+				p.line(indent+2, f.name+": "+text(value), p.behind(join(at, f.name)))
+			}
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"encoding/hex"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// validate finds what no single tag can say. A rule about several keys names
+// them all, so that it stays silent when one of them could not be read.
+func (l *loader) validate(c *Config) {
+	l.addresses(c)
+	l.sizes(c)
+	l.events(c.Audit.Events)
+	if c.Presence.DeadAfter < c.Presence.PingEvery*3/2 {
+		l.invalid([]string{"presence.dead_after", "presence.ping_every"},
+			"is %s, and must be at least one and a half times presence.ping_every (%s), or living peers are cut",
+			duration(c.Presence.DeadAfter), duration(c.Presence.PingEvery))
+	}
+	l.key(c)
+	l.pipeline(c)
+}
+
+func (l *loader) addresses(c *Config) {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || !isPort(port) {
+		l.invalid([]string{"listen"}, "must be host:port, such as 127.0.0.1:7900 or :7900; got %s", show(c.Listen))
+	}
+	if strings.HasPrefix(c.DataDir, "~") {
+		l.invalid([]string{"data_dir"}, "~ is not expanded here; write the whole path")
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" &&
+		(err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.User != nil) {
+		l.invalid([]string{"public_url"}, "must be a WebSocket URL, such as wss://mesh.example.org/ws; got %s", show(c.PublicURL))
+	}
+	// A store URL holds a password: it is never shown, not even when wrong.
+	if u, err := url.Parse(c.Store.URL.Reveal()); c.Store.URL != "" &&
+		(err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		l.invalid([]string{"store.url"}, "must begin with postgres:// or postgresql:// and be a valid URL; "+
+			"characters such as @ : / in a password are written as %%40 %%3A %%2F")
+	}
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// sizes holds what has to fit into what.
+func (l *loader) sizes(c *Config) {
+	fits := func(inner string, a int, outer string, b int, why string) {
+		if a > b {
+			l.invalid([]string{inner, outer}, "is %d, and must not be above %s (%d): %s", a, outer, b, why)
+		}
+	}
+	s := &c.Limits
+	fits("limits.message_bytes", s.MessageBytes, "limits.frame_bytes", s.FrameBytes, "a message travels in one frame")
+	fits("limits.hello_frame_bytes", s.HelloFrameBytes, "limits.frame_bytes", s.FrameBytes, "a hello proves who may send more")
+	fits("limits.frame_bytes", s.FrameBytes, "limits.outbox_bytes", s.OutboxBytes, "a frame must fit into the outbox")
+	fits("limits.message_bytes", s.MessageBytes, "queue.unconfirmed_bytes", c.Queue.UnconfirmedBytes, "a message must be pushed before it can be confirmed")
+}
+
+func (l *loader) events(events []string) {
+	seen := map[string]bool{}
+	for i, e := range events {
+		key := index("audit.events", i)
+		switch {
+		case !plainName(e):
+			l.invalid([]string{key, "audit.events"}, "%s is no name of an event", show(e))
+		case seen[e]:
+			l.invalid([]string{key, "audit.events"}, "%s is listed twice", e)
+		case e == AuditAll && len(events) > 1:
+			l.invalid([]string{key, "audit.events"}, "all stands alone: it means every event")
+		}
+		seen[e] = true
+	}
+}
+
+func (l *loader) key(c *Config) {
+	text := c.EncryptionKey.Reveal()
+	switch {
+	case text == "" && c.Mode == Production && !c.Insecure:
+		l.invalid([]string{"encryption_key", "mode", "insecure"},
+			"is needed in production: 64 hex digits, such as openssl rand -hex 32 prints, best in BROKER_ENCRYPTION_KEY")
+	case text != "" && !isHex256(text):
+		l.invalid([]string{"encryption_key"}, "must be 64 hex digits; it has %d characters", len(text))
+	}
+}
+
+// isHex256 reports whether text is 32 bytes in hex.
+func isHex256(text string) bool {
+	b, err := hex.DecodeString(text)
+	return err == nil && len(b) == 32
+}
+
+// warn says what is allowed and yet worth a look.
+func (l *loader) warn(c *Config) {
+	if c.Insecure {
+		l.warnings = append(l.warnings, "insecure is true: checks that keep a broker safe are off")
+	}
+	if c.Mode == Production && c.PublicURL == "" {
+		l.warnings = append(l.warnings, "public_url is not set: invites will carry ws://"+c.Listen+"/ws, which others may not reach")
+	}
+	if text := c.EncryptionKey.Reveal(); text != "" && strings.Trim(text, "0") == "" {
+		l.warnings = append(l.warnings, "encryption_key is all zeros, and so protects nothing")
+	}
+	slices.Sort(l.warnings)
+}

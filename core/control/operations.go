@@ -1,0 +1,89 @@
+package control
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// version begins the path of every operation. An operation may get further
+// fields, in question and answer; one whose meaning changes gets a new version.
+const version = "/v1/"
+
+// Operations: the methods of [admin.Ops], as the last part of the path.
+const (
+	opAbout         = "about"
+	opCreateMesh    = "mesh.create"
+	opListMeshes    = "mesh.list"
+	opListMembers   = "member.list"
+	opRevokeMember  = "member.revoke"
+	opCreateInvite  = "invite.create"
+	opVerifyAudit   = "audit.verify"
+	opMigrations    = "migration.list"
+	opMigrate       = "migration.apply"
+	opDescribeChain = "chain.describe"
+	opReload        = "reload"
+)
+
+// Limits of one operation.
+const (
+	questionBytes = 64 << 10
+	answerBytes   = 256 << 20 // ten times what the keys of admin.MaxMembers new members take
+)
+
+// timeFor is how long an operation may take.
+func timeFor(op string) time.Duration {
+	switch op {
+	case opAbout:
+		return 5 * time.Second
+	case opVerifyAudit, opMigrate, opReload: // they read, change or drain everything there is
+		return 10 * time.Minute
+	case opCreateMesh: // makes a key pair for each member
+		return 2 * time.Minute
+	default:
+		return 30 * time.Second
+	}
+}
+
+// none is the question of operations that ask for everything.
+type none struct{}
+
+type meshQuestion struct {
+	Mesh string `json:"mesh"`
+}
+
+type createMeshQuestion struct {
+	Name    string `json:"name"`
+	Members int    `json:"members"`
+}
+
+type revokeQuestion struct {
+	Mesh   string `json:"mesh"`
+	Member string `json:"member"`
+}
+
+type inviteQuestion struct {
+	Mesh string        `json:"mesh"`
+	Role string        `json:"role"`
+	Uses int           `json:"uses"`
+	TTL  time.Duration `json:"ttlNanoseconds"`
+}
+
+func (q inviteQuestion) options() admin.InviteOptions {
+	return admin.InviteOptions{Role: q.Role, Uses: q.Uses, TTL: q.TTL}
+}
+
+// About is what a broker says of itself.
+type About struct {
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	URL       string    `json:"url"` // where peers connect
+	StartedAt time.Time `json:"startedAt"`
+}
+
+// failure is the body of an operation that could not be done.
+type failure struct {
+	Code    sdk.Reason `json:"code"`
+	Message string     `json:"message"`
+}

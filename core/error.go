@@ -1,0 +1,34 @@
+package core
+
+import "github.com/claudemesh/broker/sdk"
+
+// Error is a request that could not be done. Code and Message go to whoever
+// asked; Err goes to the log and nowhere else.
+type Error struct {
+	Code    sdk.Reason
+	Message string // what is wrong, and what to do about it
+	Err     error  // may be nil
+}
+
+// Refuse returns an Error without a cause.
+func Refuse(code sdk.Reason, message string) *Error {
+	return &Error{Code: code, Message: message}
+}
+
+// Unavailable returns the Error for a store that did not answer. The request
+// may be repeated as it is.
+func Unavailable(err error) *Error {
+	return &Error{Code: sdk.ReasonUnavailable, Message: "the broker cannot reach its store: try again in a moment", Err: err}
+}
+
+// Error returns everything, for the log.
+func (e *Error) Error() string {
+	text := string(e.Code) + ": " + e.Message
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,157 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/claudemesh/broker/core/hub"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Connection is one peer's road to the broker. Its reader owns it.
+type Connection struct {
+	x    *Exchange
+	peer *hub.Peer
+
+	// Owned by the reader.
+	session *presence.Session // nil before the hello
+	invalid int               // frames before the hello that were none
+	ctx     context.Context   // ends with the connection
+
+	window  chan struct{} // a place for each answer that waits for the disk
+	waiting atomic.Int32  // answers that wait now
+}
+
+// Serve reads a peer until its connection ends. It must be called from a
+// goroutine of its own; see [hub.Hub.Accept].
+func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := &Connection{x: x, peer: p, ctx: ctx, window: make(chan struct{}, x.options.Window)}
+	code := p.Run(c.frame, c.helloTimeout)
+	if c.session == nil {
+		return presence.View{}, false
+	}
+	return x.dir.Leave(c.session, link{p}, goodbye(code))
+}
+
+// goodbye reports whether a peer's close code says that it will not come back.
+// Anything else may be a network that failed: the session has its grace time.
+func goodbye(code hub.CloseCode) bool {
+	const noCode = 1005
+	return code == hub.CloseNormal || code == hub.CloseShuttingDown || code == noCode
+}
+
+// link is a peer as sessions see it. Links of one peer are equal.
+type link struct{ *hub.Peer }
+
+// CloseWith implements [presence.Conn].
+func (l link) CloseWith(code int, reason string) { l.Close(hub.CloseCode(code), reason) }
+
+func (c *Connection) helloTimeout() {
+	c.refuseAndClose(sdk.ReasonHelloTimeout, "no hello came in time")
+}
+
+// refuseAndClose says why and ends the connection.
+func (c *Connection) refuseAndClose(r sdk.Reason, text string) {
+	c.send(wire.Error{Code: r, Message: text}, nil)
+	c.peer.Close(hub.CloseRefused, string(r))
+}
+
+// send encodes a frame and puts it on the outbox.
+func (c *Connection) send(f wire.Frame, reqID jsontext.Value) {
+	b, err := wire.AppendReply(make([]byte, 0, 256), f, reqID)
+	if err != nil {
+		c.x.log.Error("answer not encoded", slog.String("type", f.FrameType()), slog.Any("err", err))
+		return
+	}
+	c.peer.Send(b)
+}
+
+// frame works on one frame. The bytes are valid during the call only.
+func (c *Connection) frame(b []byte) {
+	x := c.x
+	x.Counters.Frames.Add(1)
+	head, err := wire.Peek(b)
+	r := x.request()
+	r.conn = c
+	r.owner = x.registry.Owner(string(head.Type))
+	if bytes.IndexByte(head.Type, '.') >= 0 {
+		r.owner = nil // kinds with a dot do not come over a socket
+		err = &wire.DecodeError{Code: sdk.ReasonUnknownType, Field: "type", Message: "type: no such message"}
+	}
+	r.call.ID, r.call.ReqID = clone(head.ID), clone(head.ReqID)
+	if err == nil {
+		err = r.prepare(b, head)
+	}
+	if err != nil {
+		c.undecodable(r, err)
+		return
+	}
+	r.run()
+}
+
+func clone(v jsontext.Value) jsontext.Value {
+	if v == nil {
+		return nil
+	}
+	return v.Clone()
+}
+
+// undecodable refuses a frame that is no request. Before the hello it is what a
+// stranger may do only so often.
+func (c *Connection) undecodable(r *request, err error) {
+	x := c.x
+	defer x.release(r)
+	x.Counters.Invalid.Add(1)
+	reason, text := sdk.ReasonMalformed, "not a frame"
+	if d := new(wire.DecodeError); errors.As(err, &d) {
+		reason, text = d.Code, d.Message
+	}
+	hello := r.owner != nil && isHello(sdk.Kind(r.owner.Type))
+	c.send(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
+	if hello {
+		x.Counters.Hellos.Add(reason)
+		c.peer.Close(hub.CloseRefused, string(reason))
+		return
+	}
+	x.Counters.Refused.Add(reason)
+	c.countInvalid()
+}
+
+// countInvalid closes a connection that goes on talking without a hello.
+func (c *Connection) countInvalid() {
+	if c.session != nil {
+		return
+	}
+	if c.invalid++; c.invalid > c.x.options.InvalidLimit {
+		c.refuseAndClose(sdk.ReasonTooManyInvalid, "say hello first")
+	}
+}
+
+func isHello(k sdk.Kind) bool { return k == sdk.KindHello || k == sdk.KindSessionHello }
+
+// bind makes the session of a hello the connection's own.
+func (c *Connection) bind(s *presence.Session) {
+	c.session = s
+	l := link{c.peer}
+	c.peer.Bind(func(confirmed uint64) { s.Box.Ponged(l, confirmed) })
+}
+
+// acquire takes a place in the window, waiting for one if need be.
+func (c *Connection) acquire() {
+	c.window <- struct{}{}
+	c.waiting.Add(1)
+}
+
+func (c *Connection) free() {
+	c.waiting.Add(-1)
+	<-c.window
+}

@@ -1,0 +1,131 @@
+// Package exchange takes one frame to its answer: it decodes it, runs it
+// through the chain, waits for the disk where the answer promises something,
+// and writes the answer.
+//
+// Frames of a connection are worked on in order, one at a time. The answer to
+// a message waits for its transaction, but the reader does not: up to a window
+// of answers may be outstanding, and then the socket is not read until one is
+// written. That is back-pressure on this connection alone.
+package exchange
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/commit"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Committer is the group commit.
+type Committer interface {
+	Submit(commit.Work)
+}
+
+// Options are the limits of connections.
+type Options struct {
+	Window       int // most answers of one connection that wait for the disk
+	InvalidLimit int // most frames before a hello that are no hello
+}
+
+// Exchange is the road of every frame. All methods may be called concurrently.
+type Exchange struct {
+	options   Options
+	chains    *chain.Holder
+	registry  *feature.Registry
+	resolver  sdk.Resolver
+	committer Committer
+	dir       *presence.Directory
+	log       *slog.Logger
+
+	requests sync.Pool // of *request
+
+	Counters Counters
+}
+
+// Counters count frames since the start.
+type Counters struct {
+	Frames  atomic.Int64 // frames read
+	Refused Reasons      // frames refused, but hellos
+	Hellos  Reasons      // hellos refused
+	Invalid atomic.Int64 // frames that could not be decoded
+	Latency Latency      // of messages: from the frame to its answer
+}
+
+// New returns an exchange.
+func New(o Options, chains *chain.Holder, r *feature.Registry, resolver sdk.Resolver,
+	c Committer, dir *presence.Directory, log *slog.Logger,
+) *Exchange {
+	return &Exchange{
+		options: o, chains: chains, registry: r, resolver: resolver, committer: c, dir: dir, log: log,
+	}
+}
+
+// request is one frame on its way. It is a [commit.Work] while its answer waits
+// for the disk.
+type request struct {
+	x     *Exchange
+	conn  *Connection
+	owner *feature.Owner
+	env   sdk.Envelope
+	call  feature.Call
+	chain *chain.Chain
+
+	decision sdk.Decision
+	stage    string
+	took     time.Duration
+	live     bool // the session was not over when the frame came
+	held     bool // holds one place of the connection's window
+}
+
+func (x *Exchange) request() *request {
+	if r, ok := x.requests.Get().(*request); ok {
+		return r
+	}
+	return &request{x: x}
+}
+
+func (x *Exchange) release(r *request) {
+	r.env.Reset()
+	*r = request{x: x, env: r.env}
+	x.requests.Put(r)
+}
+
+// Announce tells the chain's recorders and observers of something that the
+// broker itself did. env may bring records of its own.
+func (x *Exchange) Announce(env *sdk.Envelope) {
+	c := x.chains.Enter(0)
+	defer c.Leave(0)
+	d := sdk.Decision{Verdict: sdk.Answer}
+	c.Record(env, d)
+	if entries := auditEntries(env); len(entries) > 0 {
+		x.committer.Submit(&writeDown{entries: entries, log: x.log})
+	}
+	c.Done(env, sdk.Outcome{Decision: d})
+}
+
+// Run takes an envelope that did not come over a socket, such as an HTTP
+// request, through the chain, and returns the decision. The effects are the
+// handler's own business; only what the recorders add is written here, without
+// waiting for it.
+func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
+	env.Directory = x.resolver
+	c := x.chains.Enter(0)
+	defer c.Leave(0)
+	d, link := c.Run(ctx, env)
+	c.Record(env, d)
+	if entries := auditEntries(env); len(entries) > 0 {
+		x.committer.Submit(&writeDown{entries: entries, log: x.log})
+	}
+	out := sdk.Outcome{Decision: d, Took: time.Since(env.Arrived)}
+	if link != nil {
+		out.Stage = link.Name()
+	}
+	c.Done(env, out)
+	return d
+}

@@ -1,0 +1,246 @@
+package exchange
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/hub"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// prepare fills the envelope from a frame. The error is a [*wire.DecodeError].
+func (r *request) prepare(b []byte, head wire.Head) error {
+	c, env := r.conn, &r.env
+	env.Kind = sdk.Kind(head.Type)
+	env.Size, env.Arrived = len(b), time.Now()
+	env.Directory = r.x.resolver
+	env.Sender.Conn, env.Sender.Remote = c.peer.ID(), c.peer.Remote()
+	env.Trace = string(head.Traceparent)
+	env.Body = &r.call
+	r.call.Env, r.call.Session, r.call.Peer = env, c.session, link{c.peer}
+	if s := c.session; s != nil {
+		env.Mesh = s.Mesh
+		env.Sender.MemberID, env.Sender.Member, env.Sender.Session = s.MemberID, s.Member, s.Key
+		env.Sender.Name, r.live = r.x.dir.Live(s)
+	}
+	if r.owner == nil {
+		if len(head.Type) == 0 {
+			return &wire.DecodeError{Code: sdk.ReasonMalformed, Field: "type", Message: "type: want the name of a message"}
+		}
+		return nil // the route stage says that nobody knows the type
+	}
+	if c.session == nil && !isHello(env.Kind) {
+		return nil // the auth stage refuses it; no need to look inside
+	}
+	req, err := r.owner.Decode(b)
+	if err != nil {
+		return err
+	}
+	r.call.Request = req
+	return r.address(req)
+}
+
+// address parses the target of a message.
+func (r *request) address(req any) error {
+	m, ok := req.(*wire.Send)
+	if !ok {
+		return nil
+	}
+	target, err := sdk.ParseTarget(m.TargetSpec)
+	if err != nil {
+		return &wire.DecodeError{Code: sdk.ReasonInvalid, Field: "targetSpec", Message: "invalid targetSpec: " + err.Error()}
+	}
+	r.env.Target, r.env.Priority = target, m.Priority
+	return nil
+}
+
+// run takes the request through the chain and sees to its answer.
+func (r *request) run() {
+	c, env := r.conn, &r.env
+	r.chain = r.x.chains.Enter(env.Sender.Conn)
+	if c.session != nil && !r.live {
+		r.decision = sdk.Refuse(sdk.ReasonUnauthorized, "this session has ended")
+	} else {
+		d, link := r.chain.Run(c.ctx, env)
+		r.decision = d
+		if link != nil {
+			r.stage = link.Name()
+		}
+	}
+	r.took = time.Since(env.Arrived)
+	r.chain.Record(env, r.decision)
+	if r.decision.Verdict == sdk.Answer && r.call.Bound != nil {
+		c.bind(r.call.Bound)
+	}
+	after := r.call.After
+	if r.decision.Verdict != sdk.Answer {
+		after = nil
+	}
+	if r.mustWait() {
+		r.held = true
+		c.acquire()
+		r.x.committer.Submit(r)
+	} else {
+		r.writeDown()
+		r.finish(nil)
+	}
+	if after != nil {
+		after()
+	}
+}
+
+// mustWait reports whether the answer has to wait for the disk, or behind one
+// that does.
+func (r *request) mustWait() bool {
+	return r.call.Accepted != nil || r.call.Earlier != nil || r.conn.waiting.Load() > 0
+}
+
+// writeDown hands records of a request that does not wait to the next
+// transaction.
+func (r *request) writeDown() {
+	if entries := auditEntries(&r.env); len(entries) > 0 {
+		r.x.committer.Submit(&writeDown{entries: entries, log: r.x.log})
+	}
+}
+
+// Fill implements [commit.Work].
+func (r *request) Fill(b *store.Batch) {
+	if r.call.Accepted != nil {
+		r.call.Accepted.Fill(b)
+	}
+	b.Audit = append(b.Audit, auditEntries(&r.env)...)
+	r.env.Records = r.env.Records[:0]
+}
+
+// Done implements [commit.Work].
+func (r *request) Done(err error) {
+	if e := r.call.Earlier; e != nil && err == nil {
+		settled, failed := e.State()
+		if !settled && !failed {
+			r.x.committer.Submit(r) // its transaction is still to come
+			return
+		}
+		if failed {
+			err = store.ErrClosed
+		}
+	}
+	if r.call.Accepted != nil {
+		r.call.Accepted.Done(err)
+	}
+	r.finish(err)
+}
+
+// finish writes the answer and tells the observers.
+func (r *request) finish(err error) {
+	c, env := r.conn, &r.env
+	if err != nil && (r.call.Accepted != nil || r.call.Earlier != nil) {
+		r.decision = sdk.Refuse(sdk.ReasonUnavailable, "the broker could not write to its store: try again in a moment")
+		r.call.Err = err
+	}
+	r.answer()
+	out := sdk.Outcome{Decision: r.decision, Stage: r.stage, Took: r.took, Settled: time.Since(env.Arrived), Err: r.call.Err}
+	if a := r.call.Accepted; a != nil {
+		out.Pushed, out.Queued = a.Pushed, a.Waiting
+		out.Recipients = a.Recipients()
+		r.x.Counters.Latency.Observe(out.Settled)
+	}
+	r.chain.Done(env, out)
+	r.chain.Leave(env.Sender.Conn)
+	if r.held {
+		c.free()
+	}
+	r.x.release(r)
+}
+
+// answer writes the reply, or the refusal in the shape that its type has.
+func (r *request) answer() {
+	c, d := r.conn, r.decision
+	switch d.Verdict {
+	case sdk.Answer:
+		if e := r.call.Earlier; e != nil {
+			if ack, ok := d.Reply.(wire.Ack); ok {
+				ack.MessageID = e.MessageID()
+				d.Reply = ack
+			}
+		}
+		if reply, ok := d.Reply.(wire.Frame); ok && reply != nil {
+			c.send(reply, r.call.ReqID)
+		}
+	case sdk.Drop:
+		c.send(r.pretended(), r.call.ReqID)
+	default:
+		r.refuse()
+	}
+}
+
+// refuse tells the sender why, and closes the connection after a refused hello.
+func (r *request) refuse() {
+	c, d, x := r.conn, r.decision, r.x
+	if r.call.Err != nil {
+		x.log.Warn("request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
+	}
+	c.send(r.owner.Refusal(&r.call, d.Reason, d.Text), r.call.ReqID)
+	switch {
+	case isHello(r.env.Kind) && d.Reason == sdk.ReasonSecondHello:
+		x.Counters.Refused.Add(d.Reason)
+	case isHello(r.env.Kind):
+		x.Counters.Hellos.Add(d.Reason)
+		code, reason := hub.CloseRefused, string(d.Reason)
+		if d.Reason == sdk.ReasonRevoked {
+			code, reason = hub.CloseBanned, wire.CloseBanned.Reason
+		}
+		c.peer.Close(code, reason)
+	default:
+		x.Counters.Refused.Add(d.Reason)
+		if d.Reason == sdk.ReasonNoHello {
+			c.countInvalid()
+		}
+	}
+}
+
+// pretended is the answer that hides a block: the sender believes that its
+// message was queued.
+func (r *request) pretended() wire.Frame {
+	if r.env.MessageID == "" {
+		r.env.MessageID = identity.NewID()
+	}
+	id := r.call.ID
+	if id == nil {
+		id = []byte(`""`)
+	}
+	return wire.Ack{ID: id, MessageID: r.env.MessageID, Queued: true}
+}
+
+// auditEntries turns an envelope's records into entries of its mesh's chain.
+func auditEntries(env *sdk.Envelope) []*audit.Entry {
+	if len(env.Records) == 0 || env.Mesh == "" {
+		return nil
+	}
+	at := time.Now()
+	entries := make([]*audit.Entry, len(env.Records))
+	for i, rec := range env.Records {
+		entries[i] = &audit.Entry{
+			MeshID: env.Mesh, EventType: rec.Event, Payload: rec.Payload, CreatedAt: at,
+			ActorMemberID: env.Sender.MemberID, ActorName: env.Sender.Name,
+		}
+	}
+	return entries
+}
+
+// writeDown is a work that nobody waits for.
+type writeDown struct {
+	entries []*audit.Entry
+	log     *slog.Logger
+}
+
+func (w *writeDown) Fill(b *store.Batch) { b.Audit = append(b.Audit, w.entries...) }
+
+func (w *writeDown) Done(err error) {
+	if err != nil {
+		w.log.Error("audit entries lost", slog.Int("entries", len(w.entries)), slog.Any("err", err))
+	}
+}

@@ -1,0 +1,38 @@
+package feature
+
+import (
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/presence"
+)
+
+// Deps are what the handlers work with.
+type Deps struct {
+	Directory *presence.Directory
+	Engine    *delivery.Engine
+	Roster    ModerationRoster
+	Store     Store
+	Sessions  Ender
+	Send      SendOptions
+}
+
+// Store is what the handlers read and write themselves.
+type Store interface {
+	HelloStore
+	StatusStore
+	AuditStore
+	ModerationStore
+}
+
+// All returns a registry with every type that this broker answers.
+func All(d Deps) *Registry {
+	r := NewRegistry()
+	Hello(r, d.Directory, d.Store, d.Roster)
+	Send(r, d.Engine, d.Send)
+	MessageStatus(r, d.Directory, d.Engine, d.Store, d.Roster)
+	Presence(r, d.Directory)
+	Groups(r, d.Directory)
+	Peers(r, d.Directory)
+	Audit(r, d.Store, d.Roster)
+	Moderation(r, d.Directory, d.Store, d.Roster, d.Sessions)
+	return r
+}

@@ -1,0 +1,47 @@
+package feature
+
+import (
+	"context"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Roster knows who belongs to a mesh. Its rows are shared and never changed.
+type Roster interface {
+	Meshes
+	MemberByID(ctx context.Context, id string) (*store.Member, error)
+}
+
+// asker is the member that a request comes from, with its mesh.
+type asker struct {
+	*store.Member
+	mesh *store.Mesh
+}
+
+// whoAsks looks up the rows behind a request. They are read anew each time: who
+// is no admin any more, or was revoked, loses its rights at once and not when
+// its session ends.
+func whoAsks(ctx context.Context, r Roster, c *Call) (asker, error) {
+	member, err := r.MemberByID(ctx, c.Env.Sender.MemberID)
+	if err != nil {
+		return asker{}, core.Unavailable(err)
+	}
+	mesh, err := r.Mesh(ctx, c.Env.Mesh)
+	if err != nil {
+		return asker{}, core.Unavailable(err)
+	}
+	return asker{member, mesh}, nil
+}
+
+// owner reports whether the member holds the mesh's owner key.
+func (a asker) owner() bool { return a.owns(a.Key) }
+
+// owns reports whether a member key is the mesh's owner key.
+func (a asker) owns(key sdk.Key) bool { return key == a.mesh.OwnerKey }
+
+// admin reports whether the member may see and do what concerns others.
+func (a asker) admin() bool {
+	return a.Live() && (a.owner() || a.Role == store.RoleAdmin)
+}

@@ -1,0 +1,54 @@
+package feature
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Peer is the connection that a request came over.
+type Peer interface {
+	presence.Conn
+	ID() uint64
+}
+
+// Call is one request on its way to its answer: the body of its envelope. The
+// goroutine that reads the connection owns it until the answer is decided.
+type Call struct {
+	Env     *sdk.Envelope
+	Session *presence.Session // nil before the hello
+	Peer    Peer              // nil for HTTP
+	Request any               // the decoded message, a pointer to its wire struct
+	ID      jsontext.Value    // "id" of the frame, raw; nil when it had none
+	ReqID   jsontext.Value    // "_reqId" of the frame, raw; nil when it had none
+
+	// Member is who says hello, or joins. Set by the auth stage, which proved it.
+	Member *store.Member
+
+	// What the handler leaves for after its answer is decided.
+
+	// Bound is the session that a hello began or took up again.
+	Bound *presence.Session
+
+	// Accepted is a message whose answer has to wait for the disk.
+	Accepted *delivery.Acceptance
+
+	// Earlier is a send that this one repeats; the answer waits for it.
+	Earlier *delivery.Earlier
+
+	// Err is the cause of a refusal, for the log.
+	Err error
+
+	// After runs behind the answer, on the same goroutine.
+	After func()
+}
+
+// Of returns the call that an envelope belongs to, nil for envelopes that the
+// broker made itself.
+func Of(env *sdk.Envelope) *Call {
+	c, _ := env.Body.(*Call)
+	return c
+}

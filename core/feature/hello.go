@@ -1,0 +1,246 @@
+package feature
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// channelDaemon is the channel of a daemon's control connection.
+const channelDaemon = "claudemesh-daemon"
+
+// HelloStore is what a hello reads.
+type HelloStore interface {
+	State(ctx context.Context, mesh, memberID string, session sdk.Key) (*store.State, error)
+}
+
+// Meshes finds a mesh's settings.
+type Meshes interface {
+	Mesh(ctx context.Context, id string) (*store.Mesh, error)
+}
+
+// Hello begins sessions: hello for members, session_hello for sessions that a
+// member vouches for. The auth stage has proved who asks.
+func Hello(r *Registry, dir *presence.Directory, st HelloStore, meshes Meshes) {
+	h := &hellos{dir: dir, store: st, meshes: meshes}
+	On(r, h.member)
+	On(r, h.session)
+}
+
+type hellos struct {
+	dir    *presence.Directory
+	store  HelloStore
+	meshes Meshes
+}
+
+// member answers a plain hello.
+func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.HelloAck, error) {
+	saved, err := h.saved(ctx, c)
+	if err != nil {
+		return wire.HelloAck{}, err
+	}
+	a := presence.Arrival{
+		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Saved: saved,
+		About: presence.About{
+			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
+			PeerType: m.PeerType, Channel: m.Channel, Model: m.Model,
+		},
+	}
+	if m.Channel == channelDaemon {
+		a.Role, a.Acks = presence.RoleControl, true
+	}
+	a.Groups = initialGroups(m.Groups, saved, c.Member)
+	s, resumed, err := h.attach(c, a)
+	if err != nil {
+		return wire.HelloAck{}, err
+	}
+	ack, err := h.ack(ctx, s, c.Member)
+	if err != nil {
+		return ack, err
+	}
+	if saved != nil {
+		restored(&ack, saved, len(m.Groups) == 0)
+	}
+	ack.Services = []wire.Service{}
+	h.announce(c, s, resumed, saved, false)
+	return ack, nil
+}
+
+// session answers a session_hello. What such a session gets back is its own: a
+// sibling's state is not its state.
+func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wire.HelloAck, error) {
+	saved, err := h.saved(ctx, c)
+	if err != nil {
+		return wire.HelloAck{}, err
+	}
+	if saved != nil && saved.SessionKey != c.Env.Sender.Session {
+		saved = nil
+	}
+	s, resumed, err := h.attach(c, presence.Arrival{
+		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Acks: true, Saved: saved,
+		About: presence.About{
+			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
+			PeerType: m.PeerType, Channel: m.Channel, Model: m.Model,
+		},
+		Groups: initialGroups(m.Groups, saved, c.Member),
+	})
+	if err != nil {
+		return wire.HelloAck{}, err
+	}
+	ack, err := h.ack(ctx, s, c.Member)
+	if err != nil {
+		return ack, err
+	}
+	if resumed {
+		ack.MemberProfile = nil
+	}
+	h.announce(c, s, resumed, nil, true)
+	return ack, nil
+}
+
+func (h *hellos) saved(ctx context.Context, c *Call) (*store.State, error) {
+	saved, err := h.store.State(ctx, c.Member.MeshID, c.Member.ID, c.Env.Sender.Session)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	return saved, nil
+}
+
+// initialGroups returns the hello's groups, else the saved ones, else the
+// member's default ones.
+func initialGroups(asked []wire.Group, saved *store.State, m *store.Member) []store.Group {
+	if len(asked) > 0 {
+		groups := make([]store.Group, len(asked))
+		for i, g := range asked {
+			groups[i] = store.Group{Name: g.Name, Role: g.Role}
+		}
+		return groups
+	}
+	if saved != nil && len(saved.Groups) > 0 {
+		return saved.Groups
+	}
+	return m.DefaultGroups
+}
+
+func (h *hellos) attach(c *Call, a presence.Arrival) (*presence.Session, bool, error) {
+	s, resumed, err := h.dir.Attach(a)
+	if errors.Is(err, presence.ErrFull) {
+		return nil, false, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
+	}
+	c.Bound = s
+	return s, resumed, err
+}
+
+func (h *hellos) ack(ctx context.Context, s *presence.Session, m *store.Member) (wire.HelloAck, error) {
+	mesh, err := h.meshes.Mesh(ctx, m.MeshID)
+	if err != nil {
+		return wire.HelloAck{}, core.Unavailable(err)
+	}
+	ack := wire.HelloAck{
+		PresenceID:        s.ID,
+		MemberDisplayName: h.dir.View(s).Name,
+		MemberProfile:     &wire.MemberProfile{Groups: wireGroups(m.DefaultGroups), MessageMode: m.MessageMode},
+		MeshPolicy:        &wire.MeshPolicy{SelfEditable: wire.SelfEditable(mesh.Policy)},
+	}
+	if m.RoleTag != "" {
+		ack.MemberProfile.RoleTag = &m.RoleTag
+	}
+	return ack, nil
+}
+
+// restored tells a member what it left.
+func restored(ack *wire.HelloAck, saved *store.State, askedNoGroups bool) {
+	ack.Restored = true
+	ack.LastSummary = saved.Summary
+	ack.LastSeenAt = saved.LastSeenAt
+	if askedNoGroups && len(saved.Groups) > 0 {
+		ack.RestoredGroups = wireGroups(saved.Groups)
+	}
+	totals := wire.Totals(saved.Stats)
+	ack.RestoredStats = &totals
+}
+
+func wireGroups(groups []store.Group) []wire.Group {
+	out := make([]wire.Group, len(groups))
+	for i, g := range groups {
+		out[i] = wire.Group(g)
+	}
+	return out
+}
+
+// announce tells the mesh and the audit log that a session is here, unless it
+// only changed its connection. The session gets its connection, and what waits
+// for it, behind its hello_ack.
+func (h *hellos) announce(c *Call, s *presence.Session, resumed bool, saved *store.State, vouched bool) {
+	view := h.dir.View(s)
+	if !resumed {
+		c.Env.Records = append(c.Env.Records, joined(view, saved != nil, vouched))
+	}
+	peer, now := c.Peer, c.Env.Arrived
+	c.After = func() {
+		h.dir.Online(s, peer)
+		if resumed || !view.Visible {
+			return
+		}
+		frame := joinedFrame(view, saved, now)
+		h.dir.Announce(s.Mesh, frame, func(other *presence.Session) bool {
+			return other != s && (vouched || other.Member != s.Member)
+		})
+	}
+}
+
+// joined is the audit record of a session that begins.
+func joined(v presence.View, restored, vouched bool) sdk.Record {
+	fields := []audit.Field{
+		audit.String("pubkey", v.Member.String()),
+		audit.Strings("groups", groupNames(v.Groups)),
+		audit.Bool("restored", restored),
+		audit.String("role", string(v.Role)),
+	}
+	if vouched {
+		fields = append(fields, audit.String("session_pubkey", v.Key.String()), audit.String("via", "session_hello"))
+	}
+	return sdk.Record{Event: "peer_joined", Payload: audit.Object(fields...)}
+}
+
+func groupNames(groups []store.Group) []string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
+	}
+	return names
+}
+
+// joinedFrame is the event that others see.
+func joinedFrame(v presence.View, saved *store.State, now time.Time) []byte {
+	data := wire.PeerNews(v.Name, v.Routing())
+	data.Groups = wireGroups(v.Groups)
+	name := wire.EventPeerJoined
+	if saved != nil {
+		name = wire.EventPeerReturned
+		data.LastSeenAt, data.Summary = saved.LastSeenAt, saved.Summary
+	}
+	return eventFrame(v.Mesh, name, data, now)
+}
+
+// eventFrame encodes news for everybody in a mesh.
+func eventFrame(mesh, name string, data any, now time.Time) []byte {
+	frame, err := wire.AppendEvent(nil, &wire.Event{
+		MessageID: identity.NewUUID(), MeshID: mesh, Name: name, Data: data, CreatedAt: now,
+	})
+	if err != nil {
+		panic(err) // the data are our own structs, which always encode
+	}
+	return frame
+}

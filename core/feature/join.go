@@ -1,0 +1,183 @@
+package feature
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// JoinRequest is the body of POST /join: a stranger enrols a key with an
+// invite.
+type JoinRequest struct {
+	Token       string            `json:"invite_token" doc:"the invite, as it was handed out"`
+	Payload     identity.InviteV1 `json:"invite_payload" doc:"what the token encodes"`
+	Pubkey      string            `json:"peer_pubkey" doc:"ed25519 key to enrol, 64 hex digits"`
+	DisplayName string            `json:"display_name" doc:"name shown to others, unless the invite sets one"`
+}
+
+// FrameType returns the kind of the envelope.
+func (JoinRequest) FrameType() string { return string(sdk.KindJoin) }
+
+// JoinReply answers a [JoinRequest].
+type JoinReply struct {
+	OK            bool   `json:"ok" doc:"true"`
+	MemberID      string `json:"memberId" doc:"the member's id, part of what it signs to connect"`
+	AlreadyMember bool   `json:"alreadyMember,omitzero" doc:"true when the key was enrolled before; no use was spent"`
+}
+
+// FrameType names the reply; it never goes over a socket.
+func (JoinReply) FrameType() string { return "http.joined" }
+
+// JoinStore is what joining reads and writes.
+type JoinStore interface {
+	Mesh(ctx context.Context, id string) (*store.Mesh, error)
+	InviteByToken(ctx context.Context, token string) (*store.Invite, error)
+	RedeemInvite(ctx context.Context, inviteID string, m *store.Member) error
+	Member(ctx context.Context, mesh string, key sdk.Key) (*store.Member, error)
+}
+
+// Join enrols strangers who hold an invite.
+func Join(r *Registry, st JoinStore) {
+	j := &joins{store: st}
+	On(r, j.join)
+}
+
+type joins struct{ store JoinStore }
+
+// join checks the invite in the order that clients know, and spends a use.
+//
+// The role is the stored invite's own: a payload is only believed when the
+// token is its exact encoding.
+func (j *joins) join(ctx context.Context, c *Call, m *JoinRequest) (JoinReply, error) {
+	key, err := j.checkBody(m)
+	if err != nil {
+		return JoinReply{}, err
+	}
+	mesh, err := j.checkMesh(ctx, m)
+	if err != nil {
+		return JoinReply{}, err
+	}
+	inv, err := j.checkInvite(ctx, m, c.Env.Arrived)
+	if err != nil {
+		return JoinReply{}, err
+	}
+	c.Env.Mesh = mesh.ID
+	if reply, err := j.enrolled(ctx, mesh.ID, key); reply != nil || err != nil {
+		return deref(reply), err
+	}
+	member := newMember(mesh.ID, key, m.DisplayName, inv, c.Env.Arrived)
+	switch err := j.store.RedeemInvite(ctx, inv.ID, member); {
+	case errors.Is(err, store.ErrConflict):
+		reply, err := j.enrolled(ctx, mesh.ID, key)
+		return deref(reply), err
+	case errors.Is(err, store.ErrExhausted):
+		return JoinReply{}, core.Refuse("invite_exhausted", "this invite has no use left: ask for another one")
+	case err != nil:
+		return JoinReply{}, core.Unavailable(err)
+	}
+	c.Env.Sender.MemberID, c.Env.Sender.Member, c.Env.Sender.Name = member.ID, key, member.DisplayName
+	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "member_joined", Payload: audit.Object(
+		audit.String("invite", inv.ID), audit.String("pubkey", key.String()), audit.String("role", string(inv.Role)))})
+	return JoinReply{OK: true, MemberID: member.ID}, nil
+}
+
+func deref(r *JoinReply) JoinReply {
+	if r == nil {
+		return JoinReply{}
+	}
+	return *r
+}
+
+// checkBody reads the key and the invite's own signature.
+func (j *joins) checkBody(m *JoinRequest) (sdk.Key, error) {
+	if m.Token == "" || m.Payload.MeshID == "" || m.Pubkey == "" || m.DisplayName == "" {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "invite_token, invite_payload, peer_pubkey, display_name required")
+	}
+	if len(m.DisplayName) > 256 {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name may have 256 bytes at most")
+	}
+	key, err := sdk.ParseKey(m.Pubkey)
+	if err != nil {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "peer_pubkey must be 64 hex chars (32 bytes)")
+	}
+	if identity.SmallOrder(key) {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "peer_pubkey must be an ed25519 key that can sign")
+	}
+	if !m.Payload.VerifySignature() {
+		return sdk.Key{}, core.Refuse("invite_bad_signature", "the invite was not signed by the key that it names")
+	}
+	return key, nil
+}
+
+func (j *joins) checkMesh(ctx context.Context, m *JoinRequest) (*store.Mesh, error) {
+	mesh, err := j.store.Mesh(ctx, m.Payload.MeshID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !mesh.ArchivedAt.IsZero():
+		return nil, core.Refuse("mesh_not_found", "this broker has no such mesh")
+	case err != nil:
+		return nil, core.Unavailable(err)
+	case mesh.OwnerKey.IsZero():
+		return nil, core.Refuse("mesh_missing_owner_key", "this mesh has no owner key, so nobody can sign its invites")
+	case mesh.OwnerKey.String() != m.Payload.OwnerPubkey:
+		return nil, core.Refuse("invite_owner_mismatch", "the invite was signed by somebody who does not own the mesh")
+	}
+	return mesh, nil
+}
+
+func (j *joins) checkInvite(ctx context.Context, m *JoinRequest, now time.Time) (*store.Invite, error) {
+	inv, err := j.store.InviteByToken(ctx, m.Token)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, core.Refuse("invite_not_found", "this broker did not hand out this invite")
+	}
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	token, err := m.Payload.Token()
+	switch {
+	case inv.MeshID != m.Payload.MeshID:
+		return nil, core.Refuse("invite_mesh_mismatch", "the invite is for another mesh")
+	case err != nil || token != m.Token:
+		return nil, core.Refuse("invite_bad_signature", "the payload is not the one that the token encodes")
+	case !inv.RevokedAt.IsZero():
+		return nil, core.Refuse("invite_revoked", "the invite was withdrawn: ask for another one")
+	case inv.ExpiresAt.Before(now):
+		return nil, core.Refuse("invite_expired", "the invite has expired: ask for another one")
+	}
+	return inv, nil
+}
+
+// enrolled answers for a key that has a row already. A revoked member does not
+// come back with an invite: only an unban brings it back.
+func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*JoinReply, error) {
+	m, err := j.store.Member(ctx, meshID, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, core.Unavailable(err)
+	case !m.Live():
+		return nil, core.Refuse(sdk.ReasonRevoked, "this key's access to the mesh was revoked: contact its owner")
+	}
+	return &JoinReply{OK: true, MemberID: m.ID, AlreadyMember: true}, nil
+}
+
+// newMember is the member that an invite makes.
+func newMember(meshID string, key sdk.Key, name string, inv *store.Invite, now time.Time) *store.Member {
+	m := &store.Member{
+		ID: identity.NewID(), MeshID: meshID, Key: key, DisplayName: name, Role: inv.Role,
+		RoleTag: inv.Preset.RoleTag, DefaultGroups: inv.Preset.Groups, MessageMode: "push", JoinedAt: now,
+	}
+	if inv.Preset.DisplayName != "" {
+		m.DisplayName = inv.Preset.DisplayName
+	}
+	if inv.Preset.MessageMode != "" {
+		m.MessageMode = inv.Preset.MessageMode
+	}
+	return m
+}

@@ -1,0 +1,21 @@
+package feature
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Left tells a mesh that a session is over and fills env, the broker's own
+// announcement of it to the chain's observers.
+func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.Time) {
+	env.Kind, env.Mesh, env.Arrived = sdk.KindPeerLeft, v.Mesh, now
+	env.Sender = sdk.Sender{MemberID: v.MemberID, Member: v.Member, Session: v.Key, Name: v.Name}
+	if !v.Visible {
+		return
+	}
+	frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
+	dir.Announce(v.Mesh, frame, func(other *presence.Session) bool { return other.Member != v.Member })
+}

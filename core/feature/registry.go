@@ -1,0 +1,131 @@
+// Package feature answers what peers ask for: one file per group of messages,
+// each with the handlers of its types.
+//
+// A handler returns its answer or an error and never touches a socket. What
+// goes to others goes through the directory and the delivery engine; what has
+// to be on disk before the answer is left in the [Call].
+package feature
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Registry says who answers each type of message.
+type Registry struct {
+	owners map[string]*Owner
+}
+
+// Owner is what the registry knows about a type.
+type Owner struct {
+	Type    string
+	Request reflect.Type
+	Reply   reflect.Type // nil for types that get no answer
+
+	decode func(frame []byte) (any, error)
+	handle func(context.Context, *Call) (wire.Frame, error)
+	refuse func(*Call, sdk.Reason, string) wire.Frame
+}
+
+// NewRegistry returns a registry without types.
+func NewRegistry() *Registry { return &Registry{owners: map[string]*Owner{}} }
+
+// Silent is the reply of types that get no answer: clients wait for none, and
+// would take one for the answer to something else.
+type Silent struct{}
+
+// FrameType implements [wire.Frame]; it is never written.
+func (Silent) FrameType() string { return "" }
+
+// On makes h the owner of a wire type. It panics if the type already has an
+// owner: that is a mistake in the code, seen by the first test that runs.
+func On[Req, Resp wire.Frame](r *Registry, h func(context.Context, *Call, *Req) (Resp, error)) *Owner {
+	var req Req
+	typ := req.FrameType()
+	if r.owners[typ] != nil {
+		panic("two owners of " + typ)
+	}
+	o := &Owner{Type: typ, Request: reflect.TypeFor[Req]()}
+	if reply := reflect.TypeFor[Resp](); reply != reflect.TypeFor[Silent]() {
+		o.Reply = reply
+	}
+	o.decode = func(frame []byte) (any, error) { return wire.Decode[Req](frame) }
+	o.handle = func(ctx context.Context, c *Call) (wire.Frame, error) {
+		resp, err := h(ctx, c, c.Request.(*Req))
+		if err != nil || o.Reply == nil {
+			return nil, err
+		}
+		return resp, nil
+	}
+	r.owners[typ] = o
+	return o
+}
+
+// RefuseWith makes f the shape of a refusal of this type. Without it a refusal
+// is an error frame, on which the oldest clients end whatever request waits
+// first: a type that they do send is better refused in its own shape.
+func (o *Owner) RefuseWith(f func(*Call, sdk.Reason, string) wire.Frame) {
+	o.refuse = f
+}
+
+// Owner returns the owner of a type, nil when nobody owns it.
+func (r *Registry) Owner(typ string) *Owner { return r.owners[typ] }
+
+// Owners returns all owners by the name of their type.
+func (r *Registry) Owners() []*Owner {
+	list := make([]*Owner, 0, len(r.owners))
+	for _, o := range r.owners {
+		list = append(list, o)
+	}
+	slices.SortFunc(list, func(a, b *Owner) int {
+		if a.Type < b.Type {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// Decode reads a frame of the owner's type. The error is a [*wire.DecodeError].
+func (o *Owner) Decode(frame []byte) (any, error) { return o.decode(frame) }
+
+// Refusal returns the frame that refuses a call. With a nil owner, and for
+// types without a shape of their own, that is an error frame.
+func (o *Owner) Refusal(c *Call, r sdk.Reason, text string) wire.Frame {
+	if o != nil && o.refuse != nil {
+		if f := o.refuse(c, r, text); f != nil {
+			return f
+		}
+	}
+	return wire.Error{Code: r, Message: text, ID: c.ID}
+}
+
+// Dispatch lets the owner of an envelope's kind answer it. It returns
+// [chain.ErrUnknownKind] for kinds that nobody owns.
+func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	c := Of(env)
+	if c == nil {
+		return sdk.Decision{}, chain.ErrUnknownKind
+	}
+	o := r.owners[string(env.Kind)]
+	if o == nil {
+		return sdk.Decision{}, chain.ErrUnknownKind
+	}
+	reply, err := o.handle(ctx, c)
+	if err == nil {
+		return sdk.Decision{Verdict: sdk.Answer, Reply: reply}, nil
+	}
+	var refused *core.Error
+	if errors.As(err, &refused) {
+		c.Err = refused.Err
+		return sdk.Refuse(refused.Code, refused.Message), nil
+	}
+	return sdk.Decision{}, err
+}

@@ -1,0 +1,131 @@
+package feature
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// SendOptions are the limits of messages.
+type SendOptions struct {
+	MessageBytes  int  // most bytes of ciphertext, nonce and target together
+	RefuseOffline bool // refuse messages to members that are not connected
+}
+
+// Send accepts messages, and takes their confirmations.
+func Send(r *Registry, e *delivery.Engine, o SendOptions) {
+	s := &sends{engine: e, options: o}
+	On(r, s.send).RefuseWith(refusedAck)
+	On(r, clientAck)
+}
+
+type sends struct {
+	engine  *delivery.Engine
+	options SendOptions
+}
+
+// send accepts one message. Its ack is written when the message is on disk.
+func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, error) {
+	if n := len(m.Ciphertext) + len(m.Nonce) + len(m.TargetSpec); n > s.options.MessageBytes {
+		return wire.Ack{}, core.Refuse(sdk.ReasonTooLarge, fmt.Sprintf(
+			"payload too large: %d bytes > MAX_MESSAGE_BYTES=%d: invalid message, send less at a time", n, s.options.MessageBytes))
+	}
+	audience, err := s.audience(ctx, c)
+	if err != nil {
+		return wire.Ack{}, err
+	}
+	if m.ClientMessageID != "" {
+		earlier, err := s.earlier(ctx, c, m)
+		if earlier != nil || err != nil {
+			c.Earlier = earlier
+			return wire.Ack{ID: ackID(c), Queued: true}, err
+		}
+	}
+	env := c.Env
+	env.MessageID = identity.NewID()
+	from := c.Session
+	c.Accepted = s.engine.Accept(&store.Message{
+		ID: env.MessageID, MeshID: env.Mesh,
+		SenderMemberID: env.Sender.MemberID, SenderMember: env.Sender.Member,
+		SenderSession: env.Sender.Session, SenderName: env.Sender.Name,
+		TargetSpec: m.TargetSpec, Priority: m.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
+		ClientMessageID: m.ClientMessageID, Fingerprint: m.RequestFingerprint,
+		ReplyTo: m.ReplyToID, Trace: m.Traceparent,
+	}, audience, from.Box, env.Arrived)
+	return wire.Ack{ID: ackID(c), MessageID: env.MessageID, Queued: true}, nil
+}
+
+// audience returns who gets the message, or why nobody can.
+func (s *sends) audience(ctx context.Context, c *Call) ([]sdk.Recipient, error) {
+	list, err := c.Env.Audience(ctx)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	switch c.Env.Target.Kind {
+	case sdk.TargetKey:
+		if len(list) == 0 || c.Env.Target.Key == c.Env.Sender.Session {
+			return nil, core.Refuse(sdk.ReasonNoRecipient,
+				"no connected peer for target: invalid key, nobody else in this mesh has it")
+		}
+		if s.options.RefuseOffline && !s.engine.Connected(c.Env.Mesh, c.Env.Target.Key) {
+			return nil, core.Refuse(sdk.ReasonRecipientAway,
+				"no connected peer for target: this broker keeps no messages for members that are away, try again later")
+		}
+	case sdk.TargetTopic:
+		return nil, core.Refuse(sdk.ReasonNoRecipient, "invalid target: this broker has no topics yet")
+	}
+	return list, nil
+}
+
+// earlier finds the send that this one repeats.
+func (s *sends) earlier(ctx context.Context, c *Call, m *wire.Send) (*delivery.Earlier, error) {
+	e, err := s.engine.Earlier(ctx, c.Env.Mesh, c.Env.Sender.MemberID, m.ClientMessageID, m.RequestFingerprint)
+	switch {
+	case errors.Is(err, delivery.ErrFingerprint):
+		return nil, core.Refuse(sdk.ReasonIDReused,
+			"idempotency_key_reused: invalid client_message_id, it was used for another message")
+	case err != nil:
+		return nil, core.Unavailable(err)
+	}
+	return e, nil
+}
+
+// ackID returns the id that an ack carries: an empty text when the send had none.
+func ackID(c *Call) []byte {
+	if c.ID == nil {
+		return []byte(`""`)
+	}
+	return c.ID
+}
+
+// refusedAck refuses a send in the shape that its sender waits for: the word
+// first, then prose.
+func refusedAck(c *Call, r sdk.Reason, text string) wire.Frame {
+	return wire.Ack{ID: ackID(c), Error: worded(r, text)}
+}
+
+// worded puts the reason in front of a text that does not begin with it, unless
+// it begins with words that clients look for.
+func worded(r sdk.Reason, text string) string {
+	switch r {
+	case sdk.ReasonRateLimit, sdk.ReasonTooLarge, sdk.ReasonNoRecipient, sdk.ReasonRecipientAway,
+		sdk.ReasonBlocked, sdk.ReasonIDReused:
+		return text
+	}
+	return string(r) + ": " + text
+}
+
+// clientAck confirms a push. It can confirm only what this session was sent.
+func clientAck(_ context.Context, c *Call, m *wire.ClientAck) (Silent, error) {
+	if m.BrokerMessageID != "" || m.ClientMessageID != "" {
+		c.Session.Box.Acked(m.BrokerMessageID, m.ClientMessageID)
+	}
+	return Silent{}, nil
+}

@@ -1,0 +1,57 @@
+package presence
+
+import "time"
+
+// allowance is a budget of event frames: one second's worth may be spent at
+// once. Guarded by the mesh's lock.
+type allowance struct {
+	rate float64 // frames a second; 0 means no limit
+	left float64
+	at   time.Time
+}
+
+// take spends n and reports whether there was enough.
+func (a *allowance) take(n int, now time.Time) bool {
+	if a.rate <= 0 {
+		return true
+	}
+	a.left = min(a.rate, a.left+a.rate*now.Sub(a.at).Seconds())
+	a.at = now
+	if a.left < float64(n) {
+		return false
+	}
+	a.left -= float64(n)
+	return true
+}
+
+// Announce writes an event frame to the connected sessions of a mesh that want
+// returns true for. Events are hints, and n sessions that come at once would
+// cost n² frames: beyond the mesh's allowance an event is dropped, and peer
+// lists tell the truth. It reports whether the event was written.
+func (d *Directory) Announce(meshID string, frame []byte, want func(*Session) bool) bool {
+	m := d.mesh(meshID)
+	if m == nil {
+		return true
+	}
+	conns, ok := m.listeners(want, d.now())
+	for _, c := range conns {
+		c.Send(frame)
+	}
+	return ok
+}
+
+// listeners returns the connections that an event goes to.
+func (m *mesh) listeners(want func(*Session) bool, now time.Time) ([]Conn, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.announce.take(len(m.sessions), now) {
+		return nil, false
+	}
+	conns := make([]Conn, 0, len(m.sessions))
+	for s := range m.sessions {
+		if s.conn != nil && want(s) {
+			conns = append(conns, s.conn)
+		}
+	}
+	return conns, true
+}

@@ -1,0 +1,237 @@
+package presence
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// ErrFull is returned by Attach when the mesh has as many sessions as it may.
+var ErrFull = errors.New("the mesh has as many sessions as it may")
+
+// Codes of connections that presence closes; docs/errors.md lists them all.
+const (
+	codeNormal     = 1000
+	reasonReplaced = "session_replaced"
+)
+
+// Arrival is a proved hello.
+type Arrival struct {
+	Member *store.Member
+	Key    sdk.Key // session key, zero for none
+	Role   Role
+	Acks   bool // the client is expected to confirm by client_ack
+	About  About
+
+	// Groups to begin with. Saved, when not nil, restores the rest.
+	Groups []store.Group
+	Saved  *store.State
+}
+
+// Attach finds the session that an arrival continues, or begins a new one. The
+// session takes part in the mesh from now on; what it is sent waits until
+// [Directory.Online].
+//
+// The same session key continues a session, and so does, for a session without
+// one, the same launch id of the same member from the same host and channel:
+// launch ids alone are public and repeat between hosts. A session that
+// continues is exempt from the limit, which fails with ErrFull.
+func (d *Directory) Attach(a Arrival) (s *Session, resumed bool, err error) {
+	m := d.obtain(a.Member.MeshID)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s = m.findLocked(a); s != nil {
+		s.about = a.About
+		return s, true, nil
+	}
+	if len(m.sessions) >= d.options.MeshLimit {
+		return nil, false, ErrFull
+	}
+	s = d.newSession(a)
+	m.addLocked(s)
+	return s, false, nil
+}
+
+// findLocked returns the session that the arrival continues, nil for none.
+func (m *mesh) findLocked(a Arrival) *Session {
+	if !a.Key.IsZero() {
+		for _, s := range m.byKey[a.Key] {
+			if s.Key == a.Key && s.MemberID == a.Member.ID {
+				return s
+			}
+		}
+		return nil
+	}
+	for _, s := range m.byKey[a.Member.Key] {
+		if s.Key.IsZero() && s.about.SessionID == a.About.SessionID &&
+			s.about.Hostname == a.About.Hostname && s.about.Channel == a.About.Channel {
+			return s
+		}
+	}
+	return nil
+}
+
+// newSession makes the session of an arrival.
+func (d *Directory) newSession(a Arrival) *Session {
+	now := d.now()
+	s := &Session{
+		ID: identity.NewID(), Mesh: a.Member.MeshID, MemberID: a.Member.ID, Member: a.Member.Key,
+		Key: a.Key, Role: a.Role, Since: now,
+		about: a.About, groups: a.Groups, visible: true,
+		state: state{Idle, Inferred, now},
+		grace: now.Add(d.options.Grace),
+	}
+	if a.Saved != nil {
+		s.restore(a.Saved)
+	}
+	s.Box = d.engine.NewMailbox(delivery.Identity{
+		Mesh: s.Mesh, Member: s.Member, Session: s.Key,
+		Control: s.Role == RoleControl, Acks: a.Acks,
+	})
+	s.Box.Idle(s.state.Status == Idle)
+	return s
+}
+
+// restore brings back what an earlier session left. "Do not disturb" was said
+// by a person and holds; other statuses describe a moment that is over.
+func (s *Session) restore(saved *store.State) {
+	s.visible, s.profile, s.summary, s.base = saved.Visible, saved.Profile, saved.Summary, saved.Stats
+	if Status(saved.Status) == DND {
+		s.state = state{DND, Source(saved.StatusSource), saved.StatusUpdatedAt}
+	}
+}
+
+// Online gives a session its connection, and whatever waits for it. An older
+// connection is closed: the session continues on the new one.
+func (d *Directory) Online(s *Session, c Conn) {
+	m := d.obtain(s.Mesh)
+	m.mu.Lock()
+	if s.ended {
+		m.mu.Unlock()
+		c.CloseWith(codeNormal, reasonReplaced)
+		return
+	}
+	old := s.conn
+	s.conn = c
+	row := s.presenceLocked(time.Time{})
+	m.mu.Unlock()
+	if old != nil && old != c {
+		old.CloseWith(codeNormal, reasonReplaced)
+	}
+	d.journal.SavePresence(row)
+	s.Box.Connect(c)
+}
+
+// Leave takes the connection from a session, unless another one has taken its
+// place. A session that said goodbye ends at once; any other has its grace time
+// to come back. The view is the session's last; ended reports whether it ended.
+func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bool) {
+	m := d.obtain(s.Mesh)
+	now := d.now()
+	m.mu.Lock()
+	if s.conn != c || s.ended {
+		m.mu.Unlock()
+		return View{}, false
+	}
+	last = s.viewLocked()
+	s.conn, s.grace = nil, now.Add(d.options.Grace)
+	saved := d.savedBothLocked(s, now)
+	if goodbye {
+		d.endLocked(m, s)
+	}
+	m.mu.Unlock()
+	s.Box.Disconnect(c)
+	d.save(saved)
+	if goodbye {
+		d.journal.SavePresence(s.presence(last, now))
+	}
+	return last, goodbye
+}
+
+// End removes a session for good and closes its connection. It reports false
+// when the session had ended already.
+func (d *Directory) End(s *Session, code int, reason string) (last View, ended bool) {
+	m := d.obtain(s.Mesh)
+	now := d.now()
+	m.mu.Lock()
+	if s.ended {
+		m.mu.Unlock()
+		return View{}, false
+	}
+	last = s.viewLocked()
+	conn := s.conn
+	s.conn = nil
+	saved := d.savedBothLocked(s, now)
+	d.endLocked(m, s)
+	m.mu.Unlock()
+	s.Box.Disconnect(nil)
+	if conn != nil {
+		conn.CloseWith(code, reason)
+	}
+	d.save(saved)
+	d.journal.SavePresence(s.presence(last, now))
+	return last, true
+}
+
+// Disconnect closes a session's connection and leaves the session its grace
+// time.
+func (d *Directory) Disconnect(s *Session, code int, reason string) {
+	m := d.obtain(s.Mesh)
+	m.mu.RLock()
+	conn := s.conn
+	m.mu.RUnlock()
+	if conn != nil {
+		conn.CloseWith(code, reason)
+	}
+}
+
+func (d *Directory) endLocked(m *mesh, s *Session) {
+	s.ended = true
+	m.removeLocked(s)
+}
+
+// savedBothLocked returns the session's own row and its member's.
+func (d *Directory) savedBothLocked(s *Session, now time.Time) []*store.State {
+	own := s.savedLocked(now)
+	if s.Key.IsZero() {
+		return []*store.State{own}
+	}
+	member := *own
+	member.SessionKey = sdk.Key{}
+	return []*store.State{own, &member}
+}
+
+func (d *Directory) save(rows []*store.State) {
+	for _, r := range rows {
+		d.journal.SaveState(r)
+	}
+}
+
+// presenceLocked returns the stored form of a session; the zero time means that
+// it is here.
+func (s *Session) presenceLocked(ended time.Time) *store.Presence {
+	return s.presence(s.viewLocked(), ended)
+}
+
+func (s *Session) presence(v View, ended time.Time) *store.Presence {
+	return &store.Presence{
+		ID: s.ID, MeshID: s.Mesh, MemberID: s.MemberID, SessionKey: s.Key,
+		SessionID: v.SessionID, DisplayName: v.Name, Role: string(s.Role), Pid: v.Pid, Cwd: v.Cwd,
+		ConnectedAt: s.Since, DisconnectedAt: ended,
+	}
+}
+
+func sortViews(views []View) {
+	slices.SortFunc(views, func(a, b View) int {
+		if c := a.Since.Compare(b.Since); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+}

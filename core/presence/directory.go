@@ -1,0 +1,325 @@
+package presence
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Options are the times of presence.
+type Options struct {
+	Grace     time.Duration // how long a session outlives its connection
+	StatusTTL time.Duration // how long "working" holds without a new word
+	HookFresh time.Duration // how long a hook's word outranks others
+	MeshLimit int           // most sessions in one mesh
+	Announce  int           // most event frames a second in one mesh, over all recipients
+}
+
+// Journal writes down what has to survive a restart. Its methods return at
+// once; the rows go into the next transaction.
+type Journal interface {
+	SavePresence(*store.Presence)
+	SaveState(*store.State)
+}
+
+// Directory is every session of every mesh. All methods may be called
+// concurrently.
+type Directory struct {
+	options Options
+	engine  *delivery.Engine
+	journal Journal
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu     sync.RWMutex
+	meshes map[string]*mesh
+}
+
+// NewDirectory returns an empty directory.
+func NewDirectory(o Options, e *delivery.Engine, j Journal, log *slog.Logger) *Directory {
+	return &Directory{options: o, engine: e, journal: j, log: log, now: time.Now, meshes: map[string]*mesh{}}
+}
+
+// mesh is the sessions of one mesh, with an index for each way to mean them, so
+// that a message costs what its recipients cost, however many are connected.
+type mesh struct {
+	id string
+
+	mu       sync.RWMutex
+	sessions map[*Session]struct{}
+	byKey    map[sdk.Key][]*Session           // by member key and by session key
+	byGroup  map[string]map[*Session]struct{} // by group and by each of its ancestors
+	announce allowance
+}
+
+// mesh returns the mesh with an id, nil when nobody is there.
+func (d *Directory) mesh(id string) *mesh {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.meshes[id]
+}
+
+// obtain returns the mesh with an id, making it when nobody was there.
+func (d *Directory) obtain(id string) *mesh {
+	if m := d.mesh(id); m != nil {
+		return m
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.meshes[id]
+	if m == nil {
+		m = &mesh{
+			id:       id,
+			sessions: map[*Session]struct{}{},
+			byKey:    map[sdk.Key][]*Session{},
+			byGroup:  map[string]map[*Session]struct{}{},
+			announce: allowance{rate: float64(d.options.Announce)},
+		}
+		d.meshes[id] = m
+	}
+	return m
+}
+
+// all returns every mesh.
+func (d *Directory) all() []*mesh {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	list := make([]*mesh, 0, len(d.meshes))
+	for _, m := range d.meshes {
+		list = append(list, m)
+	}
+	return list
+}
+
+// addLocked indexes a session.
+func (m *mesh) addLocked(s *Session) {
+	m.sessions[s] = struct{}{}
+	m.addKeyLocked(s.Member, s)
+	if !s.Key.IsZero() {
+		m.addKeyLocked(s.Key, s)
+	}
+	m.addGroupsLocked(s)
+}
+
+// addKeyLocked keeps control connections in front; see [delivery.Directory].
+func (m *mesh) addKeyLocked(k sdk.Key, s *Session) {
+	list := append(m.byKey[k], s)
+	if s.Role == RoleControl {
+		copy(list[1:], list)
+		list[0] = s
+	}
+	m.byKey[k] = list
+}
+
+func (m *mesh) addGroupsLocked(s *Session) {
+	for _, g := range s.groups {
+		for _, name := range lineage(g.Name) {
+			set := m.byGroup[name]
+			if set == nil {
+				set = map[*Session]struct{}{}
+				m.byGroup[name] = set
+			}
+			set[s] = struct{}{}
+		}
+	}
+}
+
+// removeLocked forgets a session.
+func (m *mesh) removeLocked(s *Session) {
+	delete(m.sessions, s)
+	m.removeKeyLocked(s.Member, s)
+	if !s.Key.IsZero() {
+		m.removeKeyLocked(s.Key, s)
+	}
+	m.removeGroupsLocked(s)
+}
+
+func (m *mesh) removeKeyLocked(k sdk.Key, s *Session) {
+	old := m.byKey[k]
+	if len(old) <= 1 {
+		delete(m.byKey, k)
+		return
+	}
+	list := make([]*Session, 0, len(old)-1)
+	for _, x := range old {
+		if x != s {
+			list = append(list, x)
+		}
+	}
+	m.byKey[k] = list
+}
+
+func (m *mesh) removeGroupsLocked(s *Session) {
+	for _, g := range s.groups {
+		for _, name := range lineage(g.Name) {
+			delete(m.byGroup[name], s)
+			if len(m.byGroup[name]) == 0 {
+				delete(m.byGroup, name)
+			}
+		}
+	}
+}
+
+// lineage returns a group and its ancestors: "a/b/c" gives it, "a/b" and "a".
+func lineage(group string) []string {
+	names := []string{group}
+	for {
+		i := strings.LastIndexByte(group, '/')
+		if i < 0 {
+			return names
+		}
+		group = group[:i]
+		names = append(names, group)
+	}
+}
+
+// Mailboxes implements [delivery.Directory].
+func (d *Directory) Mailboxes(meshID string, key sdk.Key, dst []*delivery.Mailbox) []*delivery.Mailbox {
+	m := d.mesh(meshID)
+	if m == nil {
+		return dst
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, s := range m.byKey[key] {
+		dst = append(dst, s.Box)
+	}
+	return dst
+}
+
+// EachMailbox implements [delivery.Directory].
+func (d *Directory) EachMailbox(f func(*delivery.Mailbox)) {
+	var boxes []*delivery.Mailbox
+	for _, m := range d.all() {
+		boxes = boxes[:0]
+		m.mu.RLock()
+		for s := range m.sessions {
+			boxes = append(boxes, s.Box)
+		}
+		m.mu.RUnlock()
+		for _, b := range boxes {
+			f(b)
+		}
+	}
+}
+
+// Here returns the address behind a key that a connected or just departed
+// session has: a session's own, or a member's with all its sessions.
+func (d *Directory) Here(meshID string, key sdk.Key) (sdk.Recipient, bool) {
+	m := d.mesh(meshID)
+	if m == nil {
+		return sdk.Recipient{}, false
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	behind := m.byKey[key]
+	if len(behind) == 0 {
+		return sdk.Recipient{}, false
+	}
+	r := behind[0].recipient()
+	if key == r.Member {
+		r.Session = sdk.Key{}
+	}
+	return r, true
+}
+
+// Audience appends the visible sessions that a group or everybody means, those
+// of the sender's own member left out, control connections first.
+func (d *Directory) Audience(meshID string, t sdk.Target, sender sdk.Key, dst []sdk.Recipient) []sdk.Recipient {
+	m := d.mesh(meshID)
+	if m == nil {
+		return dst
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	set := m.sessions
+	if t.Kind == sdk.TargetGroup {
+		set = m.byGroup[t.Name]
+	}
+	var keyless map[sdk.Key]struct{}
+	controls := len(dst)
+	for s := range set {
+		if !s.visible || s.Member == sender {
+			continue
+		}
+		if s.Key.IsZero() {
+			if _, twice := keyless[s.Member]; twice {
+				continue
+			}
+			if keyless == nil {
+				keyless = map[sdk.Key]struct{}{}
+			}
+			keyless[s.Member] = struct{}{}
+		}
+		dst = append(dst, s.recipient())
+		if s.Role == RoleControl {
+			last := len(dst) - 1
+			dst[controls], dst[last] = dst[last], dst[controls]
+			controls++
+		}
+	}
+	return dst
+}
+
+// Count returns the sessions of all meshes, grace included.
+func (d *Directory) Count() int {
+	n := 0
+	for _, m := range d.all() {
+		m.mu.RLock()
+		n += len(m.sessions)
+		m.mu.RUnlock()
+	}
+	return n
+}
+
+// Views returns the sessions of a mesh by the time they began.
+func (d *Directory) Views(meshID string) []View {
+	m := d.mesh(meshID)
+	if m == nil {
+		return nil
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	views := make([]View, 0, len(m.sessions))
+	for s := range m.sessions {
+		views = append(views, s.viewLocked())
+	}
+	sortViews(views)
+	return views
+}
+
+// View returns one session as it is now.
+func (d *Directory) View(s *Session) View {
+	m := d.obtain(s.Mesh)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return s.viewLocked()
+}
+
+// Live returns the session's display name, and false when the session is over.
+func (d *Directory) Live(s *Session) (name string, ok bool) {
+	m := d.obtain(s.Mesh)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return s.about.Name, !s.ended
+}
+
+// OfMember returns the sessions of a member, in whatever mesh it is.
+func (d *Directory) OfMember(memberID string) []*Session {
+	var found []*Session
+	for _, m := range d.all() {
+		m.mu.RLock()
+		for s := range m.sessions {
+			if s.MemberID == memberID {
+				found = append(found, s)
+			}
+		}
+		m.mu.RUnlock()
+	}
+	return found
+}

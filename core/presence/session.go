@@ -1,0 +1,159 @@
+package presence
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Conn is the connection under a session.
+type Conn interface {
+	delivery.Link
+
+	// Send writes a frame that needs no confirmation.
+	Send(frame []byte) bool
+
+	// CloseWith ends the connection with a WebSocket close code and a reason.
+	CloseWith(code int, reason string)
+
+	// LastSeen returns when the peer last sent anything.
+	LastSeen() time.Time
+}
+
+// Role tells sessions of agents from a daemon's control connection, which
+// clients hide from their lists.
+type Role string
+
+// Roles, as peers_list names them.
+const (
+	RoleSession Role = "session"
+	RoleControl Role = "control-plane"
+)
+
+// About is what a session tells about itself at its hello.
+type About struct {
+	Name      string // display name
+	SessionID string // the client's name for its launch
+	Pid       int64
+	Cwd       string
+	Hostname  string
+	PeerType  string
+	Channel   string
+	Model     string
+}
+
+// Session is one launch of an agent in one mesh.
+type Session struct {
+	// Set when the session begins, never changed.
+	ID       string // row id of its presence
+	Mesh     string
+	MemberID string
+	Member   sdk.Key
+	Key      sdk.Key // zero when the session brought none
+	Role     Role
+	Since    time.Time
+	Box      *delivery.Mailbox
+
+	// Guarded by the lock of its mesh.
+	about   About
+	conn    Conn // nil in grace
+	grace   time.Time
+	ended   bool
+	state   state
+	groups  []store.Group
+	summary string
+	visible bool
+	profile store.Profile
+	stats   *Stats
+	base    store.Stats // what was restored
+}
+
+// Stats are the counters that a session reports about itself, as it last did.
+// Fields that it left out are nil.
+type Stats struct {
+	MessagesIn  *float64 `json:"messagesIn,omitempty"`
+	MessagesOut *float64 `json:"messagesOut,omitempty"`
+	ToolCalls   *float64 `json:"toolCalls,omitempty"`
+	Uptime      *float64 `json:"uptime,omitempty"`
+	Errors      *float64 `json:"errors,omitempty"`
+}
+
+// Routing returns the key that others reach this session by.
+func (s *Session) Routing() sdk.Key {
+	if s.Key.IsZero() {
+		return s.Member
+	}
+	return s.Key
+}
+
+// recipient returns the address of a copy for this very session.
+func (s *Session) recipient() sdk.Recipient {
+	return sdk.Recipient{MemberID: s.MemberID, Member: s.Member, Session: s.Key}
+}
+
+// View is a session as others see it at one moment.
+type View struct {
+	*Session
+	About
+	Online      bool // false in grace
+	Status      Status
+	Source      Source
+	Groups      []store.Group
+	Summary     string
+	Visible     bool
+	Profile     store.Profile
+	Stats       *Stats
+	LastSeen    time.Time
+	StatusSince time.Time
+}
+
+// viewLocked copies the session's state. Groups are replaced, never changed in
+// place, so the slice may be shared.
+func (s *Session) viewLocked() View {
+	v := View{
+		Session: s, About: s.about, Online: s.conn != nil,
+		Status: s.state.Status, Source: s.state.Source, StatusSince: s.state.At,
+		Groups: s.groups, Summary: s.summary, Visible: s.visible, Profile: s.profile, Stats: s.stats,
+		LastSeen: s.grace,
+	}
+	if s.conn != nil {
+		v.LastSeen = s.conn.LastSeen()
+	}
+	return v
+}
+
+// savedLocked returns what the session gets back when it returns.
+func (s *Session) savedLocked(now time.Time) *store.State {
+	return &store.State{
+		MeshID: s.Mesh, MemberID: s.MemberID, SessionKey: s.Key,
+		Groups: s.groups, Profile: s.profile, Visible: s.visible, Summary: s.summary,
+		Status: string(s.state.Status), StatusSource: string(s.state.Source), StatusUpdatedAt: s.state.At,
+		Stats: s.totalsLocked(), LastSeenAt: now,
+	}
+}
+
+// totalsLocked returns the session's lifetime counters. A client loads what was
+// restored into its own counters and reports those, so a report replaces the
+// restored values and is never added to them.
+func (s *Session) totalsLocked() store.Stats {
+	total := s.base
+	if s.stats == nil {
+		return total
+	}
+	for _, f := range []struct {
+		to   *float64
+		from *float64
+	}{
+		{&total.MessagesIn, s.stats.MessagesIn},
+		{&total.MessagesOut, s.stats.MessagesOut},
+		{&total.ToolCalls, s.stats.ToolCalls},
+		{&total.Errors, s.stats.Errors},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	return total
+}
