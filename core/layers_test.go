@@ -37,7 +37,7 @@ var layers = []layer{
 	{folder: "core/identity", may: []string{"sdk"}},
 	{folder: "core/audit"},
 	{folder: "core/chain", may: []string{"sdk"}, std: true},
-	{folder: "core/hub"},
+	{folder: "core/hub", may: []string{"core/wire"}},
 	{folder: "core/wire", may: []string{"sdk"}},
 	{folder: "core/config"},
 

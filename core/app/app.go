@@ -24,6 +24,7 @@ import (
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
 )
 
 const (
@@ -176,7 +177,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	defer done()
 	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
 	listening := a.http.Shutdown(ctx)
-	a.hub.Close(ctx, hub.CloseShuttingDown, "shutting down")
+	a.hub.Close(ctx, wire.CloseShuttingDown)
 	cancel()
 	a.engine.Close()
 	a.tasks.Wait()

@@ -16,8 +16,11 @@ func (a *App) Reload(ctx context.Context, c config.Config, dryRun bool) (changes
 	defer a.reload.Unlock()
 	changes = differences(a.config.Load().Pipeline, c.Pipeline)
 	next, err := a.buildChain(c, a.chains.Current())
-	if err != nil || dryRun {
+	if err != nil {
 		return changes, err
+	}
+	if dryRun {
+		return changes, next.Stop(ctx)
 	}
 	if err := a.chains.Swap(ctx, next); err != nil {
 		return changes, err

@@ -40,7 +40,7 @@ func serve(t *testing.T, script func(*fakeConn)) string {
 		ws.SetReadLimit(64 << 20)
 		running.Add(1)
 		defer running.Done()
-		defer ws.CloseNow() //nolint:errcheck // a cut is meant
+		defer ws.CloseNow()
 		script(&fakeConn{t, ctx, ws})
 	}))
 	t.Cleanup(func() {

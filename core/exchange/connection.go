@@ -44,16 +44,16 @@ func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
 
 // goodbye reports whether a peer's close code says that it will not come back.
 // Anything else may be a network that failed: the session has its grace time.
-func goodbye(code hub.CloseCode) bool {
-	const noCode = 1005
-	return code == hub.CloseNormal || code == hub.CloseShuttingDown || code == noCode
+func goodbye(code wire.CloseCode) bool {
+	const noStatus = 1005 // a close frame without a code
+	return code == wire.CodeNormal || code == wire.CodeGoingAway || code == noStatus
 }
 
 // link is a peer as sessions see it. Links of one peer are equal.
 type link struct{ *hub.Peer }
 
 // CloseWith implements [presence.Conn].
-func (l link) CloseWith(code int, reason string) { l.Close(hub.CloseCode(code), reason) }
+func (l link) CloseWith(code int, reason string) { l.Close(wire.CloseCode(code), reason) }
 
 func (c *Connection) helloTimeout() {
 	c.refuseAndClose(sdk.ReasonHelloTimeout, "no hello came in time")
@@ -62,7 +62,7 @@ func (c *Connection) helloTimeout() {
 // refuseAndClose says why and ends the connection.
 func (c *Connection) refuseAndClose(r sdk.Reason, text string) {
 	c.send(wire.Error{Code: r, Message: text}, nil)
-	c.peer.Close(hub.CloseRefused, string(r))
+	c.peer.Close(wire.CodeRefused, string(r))
 }
 
 // send encodes a frame and puts it on the outbox.
@@ -119,7 +119,7 @@ func (c *Connection) undecodable(r *request, err error) {
 	c.send(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
 	if hello {
 		x.Counters.Hellos.Add(reason)
-		c.peer.Close(hub.CloseRefused, string(reason))
+		c.peer.Close(wire.CodeRefused, string(reason))
 		return
 	}
 	x.Counters.Refused.Add(reason)

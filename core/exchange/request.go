@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
-	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -189,11 +188,11 @@ func (r *request) refuse() {
 		x.Counters.Refused.Add(d.Reason)
 	case isHello(r.env.Kind):
 		x.Counters.Hellos.Add(d.Reason)
-		code, reason := hub.CloseRefused, string(d.Reason)
+		end := wire.Refused(d.Reason)
 		if d.Reason == sdk.ReasonRevoked {
-			code, reason = hub.CloseBanned, wire.CloseBanned.Reason
+			end = wire.CloseBanned
 		}
-		c.peer.Close(code, reason)
+		c.peer.Close(end.Code, end.Reason)
 	default:
 		x.Counters.Refused.Add(d.Reason)
 		if d.Reason == sdk.ReasonNoHello {

@@ -272,7 +272,7 @@ func (p *peer) ask(frame string) (answer string, records []sdk.Record) {
 }
 
 func (p *peer) askOf(reg *Registry, frame string) (answer string, records []sdk.Record) {
-	t, r := p.rig.t, p.rig
+	t := p.rig.t
 	t.Helper()
 	head, err := wire.Peek([]byte(frame))
 	if err != nil {
@@ -282,16 +282,8 @@ func (p *peer) askOf(reg *Registry, frame string) (answer string, records []sdk.
 	if owner == nil {
 		t.Fatalf("nobody owns %s", head.Type)
 	}
-	call := &Call{Session: p.session, Peer: p.conn, ID: head.ID, ReqID: head.ReqID}
-	var reply wire.Frame
-	call.Env = &sdk.Envelope{
-		Kind: sdk.Kind(head.Type), Mesh: r.mesh.ID, Arrived: time.Now(), Body: call, Directory: r.roster,
-		Sender: sdk.Sender{MemberID: p.member.ID, Member: p.member.Key, Session: p.session.Key, Name: p.name},
-	}
-	var refused *wire.DecodeError
-	if call.Request, err = owner.Decode([]byte(frame)); errors.As(err, &refused) {
-		reply = owner.Refusal(call, refused.Code, refused.Message)
-	} else {
+	call, reply := p.call(owner, frame)
+	if reply == nil {
 		reply = p.decide(reg, owner, call)
 	}
 	if reply == nil {
@@ -302,6 +294,27 @@ func (p *peer) askOf(reg *Registry, frame string) (answer string, records []sdk.
 		t.Fatal(err)
 	}
 	return string(b), call.Env.Records
+}
+
+// call returns the request that a frame is, or the refusal of a frame that is
+// none.
+func (p *peer) call(owner *Owner, frame string) (*Call, wire.Frame) {
+	t, r := p.rig.t, p.rig
+	t.Helper()
+	head, err := wire.Peek([]byte(frame))
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := &Call{Session: p.session, Peer: p.conn, ID: head.ID, ReqID: head.ReqID}
+	call.Env = &sdk.Envelope{
+		Kind: sdk.Kind(head.Type), Mesh: r.mesh.ID, Arrived: time.Now(), Body: call, Directory: r.roster,
+		Sender: sdk.Sender{MemberID: p.member.ID, Member: p.member.Key, Session: p.session.Key, Name: p.name},
+	}
+	var refused *wire.DecodeError
+	if call.Request, err = owner.Decode([]byte(frame)); errors.As(err, &refused) {
+		return call, owner.Refusal(call, refused.Code, refused.Message)
+	}
+	return call, nil
 }
 
 // decide does what the broker does around a handler.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/claudemesh/broker/core/wire"
 )
 
 // Options are the limits of connections.
@@ -130,17 +132,17 @@ func (h *Hub) check(p *Peer, now time.Time) {
 	p.out.Ping()
 }
 
-// Close refuses new peers and closes all connected ones with the code and the
-// reason, after their outboxes are written. It returns when every peer is gone,
+// Close refuses new peers and closes all connected ones, after their outboxes are
+// written. It returns when every peer is gone,
 // or cuts the rest when ctx ends.
-func (h *Hub) Close(ctx context.Context, code CloseCode, reason string) {
+func (h *Hub) Close(ctx context.Context, c wire.Close) {
 	h.closing.Store(true)
 	var all []*Peer
 	for i := range h.slots {
 		all = h.slots[i].snapshot(all)
 	}
 	for _, p := range all {
-		p.Close(code, reason)
+		p.Close(c.Code, c.Reason)
 	}
 	for _, p := range all {
 		select {

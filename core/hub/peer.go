@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/claudemesh/broker/core/wire"
 )
 
-// CloseCode is a WebSocket close code. docs/errors.md lists the ones we send.
-type CloseCode = websocket.StatusCode
+// NoCode is what Run returns when the peer said nothing: its connection broke,
+// or we ended it.
+const NoCode wire.CloseCode = 0
 
 const (
 	// readBuffer holds frame headers and small frames; larger payloads bypass it.
@@ -176,7 +179,7 @@ func (p *Peer) slow() {
 		// The outbox is full, so the closing frame gets in front of nothing:
 		// what waits is in the queue, and the peer will ask for it again.
 		p.out.dropWaiting()
-		p.Close(CloseSlow, "slow")
+		p.Close(wire.CloseSlow.Code, wire.CloseSlow.Reason)
 	}()
 }
 
@@ -184,9 +187,8 @@ func (p *Peer) slow() {
 // order. The frame is valid during the call only. onHelloTimeout is called when
 // no session was bound in time.
 //
-// It returns the close code by which the peer ended the connection, or -1 when
-// the connection broke, or was ended by us.
-func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) CloseCode {
+// It returns the close code by which the peer ended the connection, or [NoCode].
+func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) wire.CloseCode {
 	defer func() {
 		p.helloTimer.Stop()
 		p.hub.remove(p)
@@ -201,10 +203,10 @@ func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) CloseCode {
 	for {
 		err := p.readFrame(handle)
 		if err != nil {
-			if p.closing.Load() {
-				return -1
+			if code := websocket.CloseStatus(err); code > 0 && !p.closing.Load() {
+				return wire.CloseCode(code)
 			}
-			return websocket.CloseStatus(err)
+			return NoCode
 		}
 	}
 }
@@ -239,11 +241,11 @@ func (p *Peer) readFrame(handle func([]byte)) error {
 // Close closes the connection with a code and a reason, after what waits is
 // written. It returns at once; Run returns when the peer has answered, or after
 // 5 s.
-func (p *Peer) Close(code CloseCode, reason string) {
+func (p *Peer) Close(code wire.CloseCode, reason string) {
 	p.closeOnce.Do(func() {
 		p.closing.Store(true)
 		go func() {
-			if err := p.conn.Close(code, reason); err != nil {
+			if err := p.conn.Close(websocket.StatusCode(code), reason); err != nil {
 				p.Cut()
 			}
 		}()

@@ -89,12 +89,13 @@ type Queue interface {
 	// of the oldest, zero when none waits.
 	QueueDepth(ctx context.Context) (n int64, oldest time.Time, err error)
 
-	// Expire ends at most limit deliveries whose message expired before now,
-	// and returns how many.
+	// Expire ends at most limit deliveries whose message does not last beyond
+	// now, and returns how many.
 	Expire(ctx context.Context, now time.Time, limit int) (int64, error)
 
 	// PruneQueue deletes at most limit messages that have nothing waiting and
-	// were accepted before t, and the memory of client_message_ids as old.
+	// were accepted before t, and at most limit memories of client_message_ids
+	// as old. It returns the sum: less than limit means that nothing is left.
 	PruneQueue(ctx context.Context, t time.Time, limit int) (int64, error)
 }
 

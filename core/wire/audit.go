@@ -6,10 +6,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// AuditQuery asks for a page of the mesh's audit log. Its answer is an
-// [AuditResult].
+// AuditQuery asks for a page of the mesh's audit log: of all of it for the owner
+// and admins, of what they did themselves for others. Its answer is an
+// [AuditResult]. Error: audit_query_error.
 type AuditQuery struct {
-	Limit     *int64 `json:"limit,omitzero" doc:"most entries to return; 50 when absent"`
+	Limit     *int64 `json:"limit,omitzero" doc:"most entries to return, taken as 1 to 500; 50 when absent"`
 	Offset    int64  `json:"offset,omitzero" doc:"entries to pass over, from the newest"`
 	EventType string `json:"eventType,omitempty" max:"128" doc:"only events of this type"`
 }
@@ -36,8 +37,8 @@ type AuditEntry struct {
 	CreatedAt time.Time      `json:"createdAt" doc:"when it happened"`
 }
 
-// AuditVerify asks whether the mesh's chain is unbroken. Its answer is an
-// [AuditVerifyResult].
+// AuditVerify asks whether the mesh's chain is unbroken. Any member may. Its
+// answer is an [AuditVerifyResult]. Error: audit_verify_error.
 type AuditVerify struct{}
 
 // FrameType returns audit_verify.

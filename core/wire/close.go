@@ -34,7 +34,7 @@ var (
 	CloseTooBig            = Close{CodeTooBig, "too_large", "a frame over the limit; send less at a time", true}
 	CloseKicked            = Close{CodeKicked, "kicked", "an admin ended the session", false}
 	CloseKickedStale       = Close{CodeKicked, "kicked_stale", "an admin ended sessions that had been silent", false}
-	CloseBanned            = Close{CodeBanned, "banned", "the member is revoked; only the owner of the mesh can change that", false}
+	CloseBanned            = Close{CodeBanned, "banned", "the member is revoked; the owner or an admin of the mesh can change that", false}
 	CloseSlow              = Close{CodeSlow, "slow", "the peer did not read for too long; connect again, what it has not confirmed is in the queue", true}
 )
 

@@ -9,8 +9,8 @@ func (MeshInfo) FrameType() string { return "mesh_info" }
 // MeshInfoResult answers a [MeshInfo].
 type MeshInfoResult struct {
 	Mesh        string     `json:"mesh" doc:"id of the mesh"`
-	Peers       int64      `json:"peers" doc:"open sessions, hidden ones included"`
-	Groups      []string   `json:"groups" doc:"groups that any of them is in, each with a leading @"`
+	Peers       int64      `json:"peers" doc:"open sessions; hidden ones only of the asker's own member"`
+	Groups      []string   `json:"groups" doc:"groups that any of these is in, each with a leading @"`
 	StateKeys   []string   `json:"stateKeys" doc:"keys of the shared state"`
 	MemoryCount int64      `json:"memoryCount" doc:"memories kept"`
 	FileCount   int64      `json:"fileCount" doc:"files kept"`

@@ -2,8 +2,9 @@ package wire
 
 import "time"
 
-// MessageStatus asks what became of a message of the same mesh. Errors:
-// invalid_argument, not_found, ambiguous_prefix.
+// MessageStatus asks what became of a message of the same mesh. The sender's
+// member, the recipients and admins may; for others there is no such message.
+// Errors: invalid_argument, not_found, ambiguous_prefix.
 type MessageStatus struct {
 	MessageID string `json:"messageId" required:"true" max:"256" doc:"the broker's id of the message, or its first 8 characters or more"`
 }
@@ -15,7 +16,7 @@ func (MessageStatus) FrameType() string { return "message_status" }
 type MessageStatusResult struct {
 	MessageID   string             `json:"messageId" doc:"the whole id"`
 	TargetSpec  string             `json:"targetSpec" doc:"whom it was sent to"`
-	Delivered   bool               `json:"delivered" doc:"every recipient confirmed it"`
+	Delivered   bool               `json:"delivered" doc:"every recipient confirmed it, and there was one"`
 	DeliveredAt *time.Time         `json:"deliveredAt" doc:"time of the last confirmation; null before"`
 	Recipients  []MessageRecipient `json:"recipients" doc:"where each delivery stands"`
 }

@@ -7,11 +7,12 @@ import (
 )
 
 // Disconnect closes connections; their peers come back at once. Owners and
-// admins only, else forbidden. Of its fields the first that is given counts.
+// admins only, else forbidden. Of its fields the first that is given counts;
+// invalid without any. A target that could mean two keys is ambiguous_prefix.
 type Disconnect struct {
 	All    bool   `json:"all,omitzero" doc:"every connection of the mesh but the caller's own"`
 	Stale  int64  `json:"stale,omitzero" doc:"connections silent for so many ms, but not the caller's own"`
-	Target string `json:"target,omitempty" max:"256" doc:"a display name, a member key, or the beginning of one"`
+	Target string `json:"target,omitempty" max:"256" doc:"a display name, the key of a session or of a member with all its sessions, or 8 digits or more of a key"`
 }
 
 // FrameType returns disconnect.
@@ -26,13 +27,13 @@ type DisconnectAck struct {
 // FrameType returns disconnect_ack.
 func (DisconnectAck) FrameType() string { return "disconnect_ack" }
 
-// Kick closes sessions and tells them so; connections of the control plane are
-// left alone. Owners and admins only, else forbidden. Of its fields the first
-// that is given counts.
+// Kick ends sessions; connections of the control plane are left alone, and only
+// the owner ends sessions of the owner. Owners and admins only, else forbidden.
+// What [Disconnect] says about its fields holds here too.
 type Kick struct {
 	All    bool   `json:"all,omitzero" doc:"every session of the mesh but the caller's own"`
 	Stale  int64  `json:"stale,omitzero" doc:"sessions silent for so many ms, but not the caller's own"`
-	Target string `json:"target,omitempty" max:"256" doc:"a display name, a member key, or the beginning of one"`
+	Target string `json:"target,omitempty" max:"256" doc:"a display name, the key of a session or of a member with all its sessions, or 8 digits or more of a key"`
 }
 
 // FrameType returns kick.
@@ -48,10 +49,12 @@ type KickAck struct {
 // FrameType returns kick_ack.
 func (KickAck) FrameType() string { return "kick_ack" }
 
-// Ban revokes a member and closes its connections. Owners and admins only, else
-// forbidden; invalid without a target and for the caller itself; not_found.
+// Ban revokes a member and ends its sessions. Owners and admins only, and
+// nobody bans the owner, else forbidden; invalid without a target and for the
+// caller itself; not_found; ambiguous_prefix for a target that could mean two
+// members.
 type Ban struct {
-	Target string `json:"target" max:"256" doc:"a display name, a member key, or the beginning of one"`
+	Target string `json:"target" max:"256" doc:"a display name or a key, of the member or of a session, or 8 digits or more of a key"`
 	Reason string `json:"reason,omitempty" max:"1024" doc:"accepted and ignored"`
 }
 
@@ -67,9 +70,9 @@ type BanAck struct {
 func (BanAck) FrameType() string { return "ban_ack" }
 
 // Unban lets a revoked member come back. Owners and admins only, else
-// forbidden; invalid without a target; not_found.
+// forbidden; invalid without a target; not_found; ambiguous_prefix.
 type Unban struct {
-	Target string `json:"target" max:"256" doc:"a display name or a member key"`
+	Target string `json:"target" max:"256" doc:"a display name or a key, or 8 digits or more of a key"`
 }
 
 // FrameType returns unban.

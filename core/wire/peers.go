@@ -44,7 +44,7 @@ type PeerRow struct {
 	Model        string    `json:"model,omitempty" doc:"language model behind it"`
 	PeerRole     string    `json:"peerRole,omitempty" enum:"control-plane,session" doc:"kind of connection"`
 	Stats        *Stats    `json:"stats,omitzero" doc:"its last report"`
-	Visible      *bool     `json:"visible,omitzero" doc:"false for a hidden session of the asker's own member"`
+	Visible      *bool     `json:"visible,omitzero" doc:"false for a hidden session, which only its own member sees"`
 	Profile      Profile   `json:"profile,omitzero" doc:"how it presents itself; absent when nothing is set"`
 }
 

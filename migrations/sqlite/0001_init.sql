@@ -6,8 +6,9 @@
 --   times       INTEGER, milliseconds since 1970 in UTC; NULL where it has not happened
 --   JSON        TEXT, written and read as a whole; nothing searches inside it
 --
--- The tables that only the group commit writes (presence, peer_state, message, delivery, sent, audit_log, audit_head)
--- have no foreign keys: one row that points nowhere must not fail the transaction of everybody who waits with it.
+-- The tables that only the group commit writes (session_key, presence, peer_state, message, delivery, sent, audit_log,
+-- audit_head) have no foreign keys: one row that points nowhere must not fail the transaction of everybody who waits
+-- with it.
 
 CREATE TABLE mesh (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -55,7 +56,7 @@ CREATE TABLE invite (
 CREATE TABLE session_key (
     mesh_id    TEXT    NOT NULL,
     pubkey     TEXT    NOT NULL,
-    member_id  TEXT    NOT NULL REFERENCES member (id),
+    member_id  TEXT    NOT NULL,
     claimed_at INTEGER NOT NULL,
     PRIMARY KEY (mesh_id, pubkey)
 ) STRICT, WITHOUT ROWID;
@@ -134,11 +135,9 @@ CREATE TABLE delivery (
 ) STRICT, WITHOUT ROWID;
 
 -- What waits for a key, in the order in which it is delivered. Settled rows leave the index, so it stays as small as
--- the backlog.
+-- the backlog: the sweep that looks for expired rows walks it whole.
 CREATE INDEX delivery_pending ON delivery (mesh_id, recipient, priority, seq, expires_at)
     WHERE settled_at IS NULL AND expired_at IS NULL;
-
-
 
 -- Which client_message_id became which message, also for messages that were confirmed before they needed a row.
 CREATE TABLE sent (

@@ -1,0 +1,168 @@
+package commit_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/claudemesh/broker/core/commit"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// disk records batches. Commit waits for gate, when there is one, and fails
+// while broken is set.
+type disk struct {
+	gate chan struct{}
+
+	mu      sync.Mutex
+	batches []store.Batch
+	broken  error
+}
+
+func (d *disk) Commit(_ context.Context, b *store.Batch) error {
+	if d.gate != nil {
+		<-d.gate
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken != nil {
+		return d.broken
+	}
+	d.batches = append(d.batches, store.Batch{
+		Messages: append([]*store.Message(nil), b.Messages...),
+		Settled:  append([]store.Settlement(nil), b.Settled...),
+	})
+	return nil
+}
+
+func (d *disk) written() (messages, settled int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range d.batches {
+		messages += len(b.Messages)
+		settled += len(b.Settled)
+	}
+	return messages, settled
+}
+
+func start(t *testing.T, d *disk) *commit.Committer {
+	t.Helper()
+	c := commit.New(d, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// note is a work that writes one message and tells how it ended.
+type note struct {
+	id   string
+	done chan<- string
+}
+
+func (n note) Fill(b *store.Batch) { b.Messages = append(b.Messages, &store.Message{ID: n.id}) }
+
+func (n note) Done(err error) {
+	if err != nil {
+		n.done <- n.id + ": " + err.Error()
+		return
+	}
+	n.done <- n.id
+}
+
+func TestWhoWaitsGoesIntoTheNextTransactionInOrder(t *testing.T) {
+	d := &disk{gate: make(chan struct{})}
+	c := start(t, d)
+	done := make(chan string, 10)
+	c.Submit(note{"a", done})
+	d.gate <- struct{}{} // the first transaction has begun, with a alone
+	if got := <-done; got != "a" {
+		t.Fatalf("first done: got %q, want a", got)
+	}
+	c.Submit(note{"b", done})
+	for _, id := range []string{"c", "d", "e"} {
+		c.Submit(note{id, done})
+	}
+	close(d.gate)
+	for _, want := range []string{"b", "c", "d", "e"} {
+		if got := <-done; got != want {
+			t.Fatalf("done: got %q, want %q", got, want)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.batches); n > 3 {
+		t.Errorf("five works took %d transactions, want at most 3", n)
+	}
+}
+
+func TestAFailedTransactionTellsItsWorksAndKeepsItsMarks(t *testing.T) {
+	d := &disk{broken: errors.New("disk full")}
+	c := start(t, d)
+	done := make(chan string, 1)
+	c.Settle(store.Settlement{Seq: 7, Recipient: sdk.Key{1}})
+	c.Submit(note{"a", done})
+	if got, want := <-done, "a: disk full"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	d.mu.Lock()
+	d.broken = nil
+	d.mu.Unlock()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if _, settled := d.written(); settled == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the mark of the failed transaction was never written")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if messages, _ := d.written(); messages != 0 {
+		t.Errorf("%d messages of the failed transaction were written later, want none", messages)
+	}
+}
+
+func TestBarrierWaitsForWhatCameBefore(t *testing.T) {
+	d := &disk{}
+	c := start(t, d)
+	done := make(chan string, 100)
+	for range 100 {
+		c.Submit(note{"x", done})
+	}
+	if err := c.Barrier(t.Context()); err != nil {
+		t.Fatalf("barrier: %v", err)
+	}
+	if n, _ := d.written(); n != 100 {
+		t.Errorf("%d messages written behind the barrier, want 100", n)
+	}
+}
+
+func TestCloseWritesWhatWaitsAndRefusesTheRest(t *testing.T) {
+	d := &disk{}
+	c := commit.New(d, slog.New(slog.DiscardHandler))
+	done := make(chan string, 2)
+	c.Submit(note{"a", done})
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	if got := <-done; got != "a" {
+		t.Errorf("got %q, want the work before the close done", got)
+	}
+	c.Submit(note{"b", done})
+	if got, want := <-done, "b: "+store.ErrClosed.Error(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

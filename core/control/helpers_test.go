@@ -1,0 +1,92 @@
+package control_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/control"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newDir makes a data directory whose path is short enough for a socket: the
+// one of t.TempDir holds the test's name.
+func newDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// openStore returns the operations on a directory's store.
+func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Local, func() error) {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "broker.db"), Durability: sqlite.Process})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks := admin.Hooks{
+		URL: func() string { return "ws://127.0.0.1:7900/ws" },
+		Chain: func() (chain.Description, bool, error) {
+			return chain.Description{Links: []chain.LinkDescription{{
+				Name: "auth", Stage: "auth", Role: "auth", Enabled: true, OnFailure: chain.FailClosed,
+				Stats: &chain.LinkStats{Link: "auth", Timing: chain.Timing{Count: 3, Sum: time.Second, Bounds: []time.Duration{1}, Counts: []uint64{3, 0}}},
+			}}}, true, nil
+		},
+		Migrations: func(context.Context) ([]admin.Migration, error) {
+			return []admin.Migration{{Version: 1, Name: "0001_init.sql", SHA256: "ab", AppliedAt: time.UnixMilli(1).UTC()}, {Version: 2}}, nil
+		},
+		Reload: func(_ context.Context, o admin.ReloadOptions) (*admin.Reload, error) {
+			return &admin.Reload{Applied: !o.DryRun && o.Wait, Changes: []string{"auth: changed"}}, nil
+		},
+	}
+	if change != nil {
+		change(&hooks)
+	}
+	return admin.New(st, identity.NewAtRest([identity.AtRestKeySize]byte{1}), hooks), st.Close
+}
+
+// serve answers on a directory's socket until the test ends.
+func serve(t *testing.T, dir string, ops admin.Ops) *control.Server {
+	t.Helper()
+	s, err := control.Serve(dir, ops, control.About{Version: "test", PID: os.Getpid(), URL: "ws://here/ws"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, s) })
+	return s
+}
+
+func stop(t *testing.T, s *control.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// noStore is for tests in which the store must not be opened.
+func noStore(t *testing.T) control.Direct {
+	return func(context.Context) (admin.Ops, func() error, error) {
+		t.Error("the store was opened beside a running broker")
+		return nil, nil, context.Canceled
+	}
+}

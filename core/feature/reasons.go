@@ -1,0 +1,91 @@
+package feature
+
+import "github.com/claudemesh/broker/sdk"
+
+// reason is what the documentation says about a refusal.
+type reason struct {
+	code    sdk.Reason
+	meaning string // what is wrong
+	do      string // what helps
+}
+
+// reasons lists every refusal that a peer or somebody who joins can meet, in
+// groups with a title. Codes with a meaning that depends on the request come in
+// the group that uses them most.
+func reasons() []reasonGroup {
+	const (
+		again   = "Try again in a moment; the same request may be repeated."
+		program = "A mistake in the client: repeating it does not help."
+		invite  = "Ask for another invite."
+	)
+	return []reasonGroup{
+		{"Saying hello", "A refused hello closes the connection with the same word, after the error frame.", []reason{
+			{sdk.ReasonNoHello, "a request came before a hello", "Say hello first. The connection stays open for a few such frames."},
+			{sdk.ReasonHelloTimeout, "no hello came in time", "Connect again and say hello at once."},
+			{sdk.ReasonTooManyInvalid, "too many frames that were no hello", program},
+			{sdk.ReasonSecondHello, "the connection has a session already", "Open another connection. This one stays open, with its session."},
+			{sdk.ReasonMalformed, "the frame is not one JSON object, or a key or signature has the wrong form", program},
+			{sdk.ReasonSkew, "the timestamp is no number, or more than 60 s from the broker's clock", "Set the clock."},
+			{sdk.ReasonBadSignature, "a signature does not match what it should cover", program},
+			{sdk.ReasonReplayed, "this signed hello was used before, by somebody else", "Sign a new one for each connection."},
+			{sdk.ReasonUnauthorized, "nobody in the mesh has this key, the mesh is archived, or the session has ended", "Join with an invite; after the end of a session, connect again."},
+			{sdk.ReasonRevoked, "the member is banned. The close code is 4002", "Ask the owner or an admin of the mesh."},
+			{sdk.ReasonCapacity, "the mesh has as many sessions as it may", "Close one, or ask the operator for more."},
+			{sdk.ReasonUnknownMesh, "this broker has no such mesh", "Check the invite and the broker's address."},
+			{sdk.ReasonMeshArchived, "the mesh is archived", "Ask its owner."},
+			{sdk.ReasonMemberMismatch, "memberId is not the id of the member with this key", program},
+			{sdk.ReasonBadSessionKey, "sessionPubkey is not an ed25519 key in lower-case hex, or is the member's own", program},
+			{sdk.ReasonBadSessionProof, "the session key has not signed this hello", program},
+			{sdk.ReasonSessionKeyTaken, "the session key is a member's, or another member used it first", "Make a fresh session key."},
+			{sdk.ReasonBadParentKey, "parentMemberPubkey is not an ed25519 key in lower-case hex", program},
+			{sdk.ReasonParentMismatch, "parentMemberId is not the id of the member with this key", program},
+			{sdk.ReasonAttestation, "parentAttestation names other keys than the hello", program},
+			{sdk.ReasonExpired, "the attestation has expired", "Let the member sign a new one."},
+			{sdk.ReasonTTLTooLong, "the attestation is for longer than 24 hours", "Let the member sign a shorter one."},
+		}},
+		{"Messages", "A refused `send` gets an `ack` with `queued` false; its `error` begins with the word or says it in prose.", []reason{
+			{sdk.ReasonRateLimit, "too many requests", "Wait, and send less often."},
+			{sdk.ReasonTooLarge, "the message is larger than the operator allows", "Send less at a time."},
+			{sdk.ReasonNoRecipient, "the target is nobody: no member of the mesh has the key", "Look the key up in the peer list."},
+			{sdk.ReasonRecipientAway, "the recipient is not connected, and this broker keeps no messages", "Try again later."},
+			{sdk.ReasonBlocked, "the recipient does not accept messages from this sender", "Ask the recipient by other means."},
+			{sdk.ReasonIDReused, "the client_message_id was used for another message", "Use a new one for each message."},
+		}},
+		{"Requests", "", []reason{
+			{sdk.ReasonInvalid, "a field is missing or has a wrong value; the text names it", program},
+			{sdk.ReasonInvalidArguments, "an argument has a form that finds nothing", program},
+			{sdk.ReasonUnknownType, "the broker knows no such type", "The client may be newer than the broker."},
+			{sdk.ReasonNotFound, "nothing that concerns the asker has this name, key or id", "Check it."},
+			{sdk.ReasonAmbiguous, "several keys or ids begin so, or several members have this name", "Give more of the key or id."},
+			{sdk.ReasonForbidden, "the asker may not do this", "Ask the owner of the mesh or an admin."},
+			{ReasonAuditQuery, "the audit log could not be read", again},
+			{ReasonAuditVerify, "the audit log could not be verified, or is being verified for somebody else", again},
+		}},
+		{"The broker itself", "", []reason{
+			{sdk.ReasonUnavailable, "the broker cannot reach its store", again},
+			{sdk.ReasonShuttingDown, "the broker stops", "Connect again; clients do so by themselves."},
+			{sdk.ReasonSlow, "the peer did not read what it was sent for too long", "Connect again; what was not confirmed is sent again."},
+			{sdk.ReasonSessionReplaced, "the same session has connected again", "Nothing: the newer connection is the session's."},
+			{sdk.ReasonStageFailed, "a stage of the operator's pipeline failed", "Try again; if it stays so, tell the operator."},
+			{sdk.ReasonUnanswered, "no stage of the operator's pipeline answers", "Tell the operator: the pipeline lacks the route stage."},
+			{sdk.ReasonInternal, "a mistake in the broker", "Tell the operator; the log has the cause."},
+		}},
+		{"Joining", "In the body of a refused `POST /join`.", []reason{
+			{"invite_not_found", "this broker did not hand out this invite", "Check the broker's address."},
+			{"invite_bad_signature", "the owner of the mesh did not sign this invite, or it is not the one that the token encodes", invite},
+			{"invite_owner_mismatch", "who signed the invite does not own the mesh", invite},
+			{"invite_mesh_mismatch", "the invite is for another mesh", invite},
+			{"invite_revoked", "the invite was withdrawn", invite},
+			{"invite_expired", "the invite has expired", invite},
+			{"invite_exhausted", "the invite has no use left", invite},
+			{"mesh_not_found", "this broker has no such mesh", "Check the broker's address."},
+			{"mesh_missing_owner_key", "the mesh has no owner key, so nobody can sign its invites", "Tell the operator."},
+		}},
+	}
+}
+
+// reasonGroup is reasons with a title and a note.
+type reasonGroup struct {
+	title, note string
+	reasons     []reason
+}
