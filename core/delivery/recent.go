@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -64,6 +65,9 @@ func (e *Engine) Recent(mesh, prefix string) []*store.Status {
 	defer r.mu.Unlock()
 	if s := r.byID[prefix]; s != nil && s.Message.MeshID == mesh {
 		return []*store.Status{copyStatus(s)}
+	}
+	if len(prefix) >= identity.IDSize {
+		return nil // a whole id, and not among these
 	}
 	var found []*store.Status
 	for id, s := range r.byID {

@@ -10,7 +10,7 @@ import (
 
 // Roster knows who belongs to a mesh. Its rows are shared and never changed.
 type Roster interface {
-	Meshes
+	Mesh(ctx context.Context, id string) (*store.Mesh, error)
 	MemberByID(ctx context.Context, id string) (*store.Member, error)
 }
 

@@ -22,23 +22,18 @@ type HelloStore interface {
 	State(ctx context.Context, mesh, memberID string, session sdk.Key) (*store.State, error)
 }
 
-// Meshes finds a mesh's settings.
-type Meshes interface {
-	Mesh(ctx context.Context, id string) (*store.Mesh, error)
-}
-
 // Hello begins sessions: hello for members, session_hello for sessions that a
 // member vouches for. The auth stage has proved who asks.
-func Hello(r *Registry, dir *presence.Directory, st HelloStore, meshes Meshes) {
-	h := &hellos{dir: dir, store: st, meshes: meshes}
+func Hello(r *Registry, dir *presence.Directory, st HelloStore, members Roster) {
+	h := &hellos{dir: dir, store: st, members: members}
 	On(r, h.member)
 	On(r, h.session)
 }
 
 type hellos struct {
-	dir    *presence.Directory
-	store  HelloStore
-	meshes Meshes
+	dir     *presence.Directory
+	store   HelloStore
+	members Roster
 }
 
 // member answers a plain hello.
@@ -58,7 +53,7 @@ func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.Hello
 		a.Role, a.Acks = presence.RoleControl, true
 	}
 	a.Groups = initialGroups(m.Groups, saved, c.Member)
-	s, resumed, err := h.attach(c, a)
+	s, resumed, err := h.attach(ctx, c, a)
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
@@ -84,7 +79,7 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if saved != nil && saved.SessionKey != c.Env.Sender.Session {
 		saved = nil
 	}
-	s, resumed, err := h.attach(c, presence.Arrival{
+	s, resumed, err := h.attach(ctx, c, presence.Arrival{
 		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Acks: true, Saved: saved,
 		About: presence.About{
 			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
@@ -133,17 +128,29 @@ func initialGroups(asked []wire.Group, saved *store.State, m *store.Member) []st
 	return m.DefaultGroups
 }
 
-func (h *hellos) attach(c *Call, a presence.Arrival) (*presence.Session, bool, error) {
+func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (*presence.Session, bool, error) {
 	s, resumed, err := h.dir.Attach(a)
 	if errors.Is(err, presence.ErrFull) {
 		return nil, false, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
 	}
-	c.Bound = s
-	return s, resumed, err
+	if err != nil {
+		return nil, false, err
+	}
+	// A ban that came between the proof and Attach has not seen this session.
+	m, err := h.members.MemberByID(ctx, a.Member.ID)
+	if err == nil && m.Live() {
+		c.Bound = s
+		return s, resumed, nil
+	}
+	h.dir.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+	if err != nil {
+		return nil, false, core.Unavailable(err)
+	}
+	return nil, false, core.Refuse(sdk.ReasonRevoked, "your access to this mesh was revoked: contact its owner")
 }
 
 func (h *hellos) ack(ctx context.Context, s *presence.Session, m *store.Member) (wire.HelloAck, error) {
-	mesh, err := h.meshes.Mesh(ctx, m.MeshID)
+	mesh, err := h.members.Mesh(ctx, m.MeshID)
 	if err != nil {
 		return wire.HelloAck{}, core.Unavailable(err)
 	}

@@ -85,6 +85,7 @@ func (d *Directory) newSession(a Arrival) *Session {
 		Key: a.Key, Role: a.Role, Since: now,
 		about: a.About, groups: a.Groups, visible: true,
 		state: state{Idle, Inferred, now},
+		left:  now,
 		grace: now.Add(d.options.Grace),
 	}
 	if a.Saved != nil {
@@ -140,7 +141,7 @@ func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bo
 		return View{}, false
 	}
 	last = s.viewLocked()
-	s.conn, s.grace = nil, now.Add(d.options.Grace)
+	s.conn, s.left, s.grace = nil, now, now.Add(d.options.Grace)
 	saved := d.savedBothLocked(s, now)
 	if goodbye {
 		d.endLocked(m, s)

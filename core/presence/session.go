@@ -58,8 +58,9 @@ type Session struct {
 
 	// Guarded by the lock of its mesh.
 	about   About
-	conn    Conn // nil in grace
-	grace   time.Time
+	conn    Conn      // nil in grace
+	left    time.Time // when conn ended
+	grace   time.Time // when the grace time ends
 	ended   bool
 	state   state
 	groups  []store.Group
@@ -116,7 +117,7 @@ func (s *Session) viewLocked() View {
 		Session: s, About: s.about, Online: s.conn != nil,
 		Status: s.state.Status, Source: s.state.Source, StatusSince: s.state.At,
 		Groups: s.groups, Summary: s.summary, Visible: s.visible, Profile: s.profile, Stats: s.stats,
-		LastSeen: s.grace,
+		LastSeen: s.left,
 	}
 	if s.conn != nil {
 		v.LastSeen = s.conn.LastSeen()

@@ -43,6 +43,7 @@ type Roster struct {
 	journal Journal
 
 	mu     sync.RWMutex
+	epoch  uint64           // rises with each Forget: what was read before it is not kept
 	keys   map[place]string // session keys and the ids of their owners; written claims may be dropped
 	byKey  map[place]*store.Member
 	byID   map[string]*store.Member
@@ -84,7 +85,7 @@ func (r *Roster) Mesh(ctx context.Context, id string) (*store.Mesh, error) {
 // for again the next time. [store.ErrNotFound].
 func (r *Roster) Member(ctx context.Context, mesh string, key sdk.Key) (*store.Member, error) {
 	r.mu.RLock()
-	m := r.byKey[place{mesh, key}]
+	m, epoch := r.byKey[place{mesh, key}], r.epoch
 	r.mu.RUnlock()
 	if m != nil {
 		return m, nil
@@ -93,14 +94,14 @@ func (r *Roster) Member(ctx context.Context, mesh string, key sdk.Key) (*store.M
 	if err != nil {
 		return nil, err
 	}
-	r.keep(m)
+	r.keep(m, epoch)
 	return m, nil
 }
 
 // MemberByID returns a row by its id. [store.ErrNotFound].
 func (r *Roster) MemberByID(ctx context.Context, id string) (*store.Member, error) {
 	r.mu.RLock()
-	m := r.byID[id]
+	m, epoch := r.byID[id], r.epoch
 	r.mu.RUnlock()
 	if m != nil {
 		return m, nil
@@ -109,7 +110,7 @@ func (r *Roster) MemberByID(ctx context.Context, id string) (*store.Member, erro
 	if err != nil {
 		return nil, err
 	}
-	r.keep(m)
+	r.keep(m, epoch)
 	return m, nil
 }
 
@@ -122,9 +123,14 @@ func (r *Roster) Grants(ctx context.Context, _, memberID string) (store.Grants, 
 	return m.Grants, nil
 }
 
-func (r *Roster) keep(m *store.Member) {
+// keep remembers a row that was read in an epoch. A row that was forgotten
+// meanwhile may have been read before it changed.
+func (r *Roster) keep(m *store.Member, epoch uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.epoch != epoch {
+		return
+	}
 	if len(r.byID) >= remember {
 		r.forgetAllLocked()
 	}
@@ -136,6 +142,7 @@ func (r *Roster) keep(m *store.Member) {
 func (r *Roster) Forget(memberID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.epoch++
 	if m := r.byID[memberID]; m != nil {
 		delete(r.byID, memberID)
 		delete(r.byKey, place{m.MeshID, m.Key})
@@ -150,6 +157,7 @@ func (r *Roster) ForgetAll() {
 }
 
 func (r *Roster) forgetAllLocked() {
+	r.epoch++
 	r.byKey = map[place]*store.Member{}
 	r.byID = map[string]*store.Member{}
 	r.meshes = map[string]*store.Mesh{}

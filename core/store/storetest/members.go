@@ -1,0 +1,169 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+var members = []test{
+	{"a member comes back as it was written", memberRoundTrip},
+	{"a key has one row in a mesh, and one in each other mesh", memberConflict},
+	{"the list has everybody, by time of joining", memberList},
+	{"a member is revoked and brought back", memberRevoke},
+	{"grants are replaced as a whole", memberGrants},
+	{"a member of no mesh is refused", memberNoMesh},
+	{"a member that is not there is not found", memberNotFound},
+}
+
+var sessionKeys = []test{
+	{"the first claim of a key wins, across batches and inside one", claimFirst},
+	{"a key may have an owner in each mesh", claimMesh},
+	{"a key that nobody claimed is not found", claimNotFound},
+}
+
+func memberRoundTrip(s *suite) {
+	mesh, _ := s.mesh(0)
+	for _, m := range []*store.Member{
+		{ID: "minimal", MeshID: mesh.ID, Key: key(1), JoinedAt: now()},
+		{
+			ID: id("full", 1), MeshID: mesh.ID, Key: key(255), DisplayName: "Ада \"Λ\" 🦉", Role: store.RoleAdmin,
+			RoleTag: "reviewer's <b>", MessageMode: "inbox", JoinedAt: now().Add(-time.Millisecond), RevokedAt: now(),
+			DefaultGroups: []store.Group{{Name: "back/end", Role: "lead"}, {Name: "größe"}},
+			Grants: store.Grants{
+				key(3): {store.CapDM, store.CapBroadcast, store.CapStateRead}, key(4): {}, key(5): {store.CapFileRead},
+			},
+		},
+	} {
+		s.must(s.AddMember(s.ctx, m))
+		got, err := s.Member(s.ctx, mesh.ID, m.Key)
+		s.must(err)
+		same(s, got, m)
+		got, err = s.MemberByID(s.ctx, m.ID)
+		s.must(err)
+		same(s, got, m)
+	}
+}
+
+func memberConflict(s *suite) {
+	mesh, list := s.mesh(1)
+	twin := *list[0]
+	twin.ID = id("twin", 1)
+	s.wantErr(s.AddMember(s.ctx, &twin), store.ErrConflict)
+	s.must(s.SetRevoked(s.ctx, list[0].ID, now()))
+	s.wantErr(s.AddMember(s.ctx, &twin), store.ErrConflict)
+	sameID := member(mesh.ID, 9)
+	sameID.ID = list[0].ID
+	s.wantErr(s.AddMember(s.ctx, sameID), store.ErrConflict)
+
+	s.must(s.CreateMesh(s.ctx, &store.Mesh{ID: "other", Slug: "other", CreatedAt: now()}, nil))
+	twin.MeshID = "other"
+	s.must(s.AddMember(s.ctx, &twin))
+	got, err := s.Member(s.ctx, "other", twin.Key)
+	s.must(err)
+	same(s, got, &twin)
+}
+
+func memberList(s *suite) {
+	mesh, list := s.mesh(2)
+	first := member(mesh.ID, 3)
+	first.JoinedAt = now().Add(-time.Hour)
+	first.RevokedAt = now()
+	s.must(s.AddMember(s.ctx, first))
+	got, err := s.ListMembers(s.ctx, mesh.ID)
+	s.must(err)
+	same(s, got, append([]*store.Member{first}, list...))
+}
+
+func memberRevoke(s *suite) {
+	_, list := s.mesh(2)
+	for _, at := range []time.Time{now(), now().Add(time.Hour), {}} {
+		s.must(s.SetRevoked(s.ctx, list[0].ID, at))
+		got, err := s.MemberByID(s.ctx, list[0].ID)
+		s.must(err)
+		if !got.RevokedAt.Equal(at) || got.Live() != at.IsZero() {
+			s.Errorf("revoked at %v, live %v; want %v", got.RevokedAt, got.Live(), at)
+		}
+	}
+	got, err := s.MemberByID(s.ctx, list[1].ID)
+	s.must(err)
+	same(s, got, list[1])
+}
+
+func memberGrants(s *suite) {
+	_, list := s.mesh(2)
+	for _, g := range []store.Grants{
+		{key(2): {store.CapDM}, key(3): {}},
+		{key(3): nil},
+		nil,
+	} {
+		s.must(s.SetGrants(s.ctx, list[0].ID, g))
+		got, err := s.MemberByID(s.ctx, list[0].ID)
+		s.must(err)
+		same(s, got.Grants, g)
+	}
+	got, err := s.MemberByID(s.ctx, list[1].ID)
+	s.must(err)
+	same(s, got, list[1])
+}
+
+func memberNoMesh(s *suite) {
+	if err := s.AddMember(s.ctx, member("nowhere", 1)); err == nil {
+		s.Error("got no error")
+	}
+}
+
+func memberNotFound(s *suite) {
+	mesh, list := s.mesh(1)
+	_, err := s.Member(s.ctx, mesh.ID, key(9))
+	s.wantErr(err, store.ErrNotFound)
+	_, err = s.Member(s.ctx, "other", list[0].Key)
+	s.wantErr(err, store.ErrNotFound)
+	_, err = s.MemberByID(s.ctx, "nobody")
+	s.wantErr(err, store.ErrNotFound)
+	s.wantErr(s.SetRevoked(s.ctx, "nobody", now()), store.ErrNotFound)
+	s.wantErr(s.SetGrants(s.ctx, "nobody", nil), store.ErrNotFound)
+	none, err := s.ListMembers(s.ctx, "other")
+	s.must(err)
+	same(s, none, nil)
+}
+
+// claim is one claim of a session key.
+func claim(mesh string, k sdk.Key, member string) *store.SessionKey {
+	return &store.SessionKey{MeshID: mesh, Key: k, MemberID: member, ClaimedAt: now()}
+}
+
+func (s *suite) wantOwner(mesh string, k sdk.Key, want string) {
+	s.Helper()
+	got, err := s.SessionKeyOwner(s.ctx, mesh, k)
+	s.must(err)
+	if got != want {
+		s.Errorf("got owner %s, want %s", got, want)
+	}
+}
+
+func claimFirst(s *suite) {
+	mesh, list := s.mesh(2)
+	ada, bo := list[0].ID, list[1].ID
+	s.commit(store.Batch{SessionKeys: []*store.SessionKey{
+		claim(mesh.ID, key(50), ada), claim(mesh.ID, key(51), bo), claim(mesh.ID, key(50), bo),
+	}})
+	s.commit(store.Batch{SessionKeys: []*store.SessionKey{claim(mesh.ID, key(51), ada), claim(mesh.ID, key(50), ada)}})
+	s.wantOwner(mesh.ID, key(50), ada)
+	s.wantOwner(mesh.ID, key(51), bo)
+}
+
+func claimMesh(s *suite) {
+	_, list := s.mesh(2)
+	s.commit(store.Batch{SessionKeys: []*store.SessionKey{
+		claim("here", key(50), list[0].ID), claim("there", key(50), list[1].ID),
+	}})
+	s.wantOwner("here", key(50), list[0].ID)
+	s.wantOwner("there", key(50), list[1].ID)
+}
+
+func claimNotFound(s *suite) {
+	_, err := s.SessionKeyOwner(s.ctx, "mesh", key(50))
+	s.wantErr(err, store.ErrNotFound)
+}
