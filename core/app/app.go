@@ -87,6 +87,7 @@ type App struct {
 	depth    depth
 	probe    probe
 	tasks    sync.WaitGroup // background work of Run
+	peers    sync.WaitGroup // a goroutine for each connection
 	reload   sync.Mutex
 }
 
@@ -170,14 +171,20 @@ func (a *App) background(ctx context.Context) {
 }
 
 // stop ends everything in an order in which nothing that was promised is lost:
-// first nobody new, then the peers, then what they left to write.
+// readiness fails, acks that wait for the disk are written, the peers are sent
+// away, and what they left goes to disk. The port answers until the peers are
+// gone, so that a load balancer can see why.
 func (a *App) stop(cancel context.CancelFunc) error {
 	a.draining.Store(true)
 	ctx, done := context.WithTimeout(context.Background(), a.config.Load().ShutdownTimeout)
 	defer done()
 	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
-	listening := a.http.Shutdown(ctx)
+	if err := a.committer.Barrier(ctx); err != nil {
+		a.log.Warn("stopping with acks outstanding", slog.Any("err", err))
+	}
 	a.hub.Close(ctx, wire.CloseShuttingDown)
+	listening := a.http.Shutdown(ctx)
+	a.peers.Wait()
 	cancel()
 	a.engine.Close()
 	a.tasks.Wait()

@@ -36,7 +36,7 @@ func hubOptions(c config.Config) hub.Options {
 
 func (a *App) serverOptions(c config.Config) server.Options {
 	return server.Options{
-		Hub: a.hub, Exchange: a.exchange, Metrics: a.metrics, Left: a.left, Log: a.log,
+		Hub: a.hub, Exchange: a.exchange, Metrics: a.metrics, Left: a.left, Go: a.peers.Go, Log: a.log,
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
 		Health: server.Health{
 			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),

@@ -9,6 +9,7 @@ package commit
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,6 +179,7 @@ func (c *Committer) take(works []Work, b *store.Batch) (_ []Work, more, closed b
 // write runs one transaction and answers its works.
 func (c *Committer) write(works []Work, b *store.Batch) {
 	marks := len(b.Settled)
+	runtime.Gosched()
 	for _, w := range works {
 		w.Fill(b)
 	}

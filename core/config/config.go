@@ -11,7 +11,10 @@
 // words allowed. configs/reference.md and configs/full.yaml are made of them.
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is the whole configuration of one broker. Load it with [Load]; a
 // reload makes a new one, so that a Config never changes once it is in use.
@@ -117,6 +120,17 @@ const AuditAll = "all"
 // Audit says what is written to the log.
 type Audit struct {
 	Events []string `koanf:"events" doc:"names of the events to record, or only: all. Empty: all but hello_refused, of which whoever knows a member's key can cause many"`
+}
+
+// helloRefused is the one event that is not recorded unless it is named.
+const helloRefused = "hello_refused"
+
+// Records reports whether an event is to be recorded.
+func (a Audit) Records(event string) bool {
+	if len(a.Events) == 0 {
+		return event != helloRefused
+	}
+	return slices.Contains(a.Events, event) || slices.Contains(a.Events, AuditAll)
 }
 
 // Hook is about the status hook.

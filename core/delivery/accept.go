@@ -34,17 +34,14 @@ func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbo
 	m.CreatedAt = now
 	m.ExpiresAt = now.Add(e.options.ExpireAfter)
 	a := &Acceptance{engine: e, msg: m, deliveries: make([]delivery, len(audience))}
-	frame := e.encode(nil, m)
+	frame := e.encodeNew(m)
 	e.recent.accepted(m, audience)
 	e.sends.accepted(m)
 	var buf [4]*Mailbox
 	for i := range audience {
 		d := &a.deliveries[i]
 		d.msg, d.frame = m, frame
-		d.memberID, d.to = audience[i].MemberID, audience[i].Session
-		if d.to.IsZero() {
-			d.to = audience[i].Member
-		}
+		d.memberID, d.to = audience[i].MemberID, addressOf(&audience[i])
 		pushed := e.offer(d, from, buf[:0])
 		a.Pushed += pushed
 		if pushed == 0 {

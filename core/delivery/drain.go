@@ -129,7 +129,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 		_, had := m.had[c]
 		_, done := m.done[c]
 		if !flies && !had && !done && m.eligible(msg, to) {
-			d := &delivery{msg: msg, to: to, frame: m.engine.encode(nil, msg)}
+			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg)}
 			d.state.Store(stored)
 			if !m.roomLocked(len(d.frame)) || !m.pushLocked(d) {
 				return true

@@ -127,6 +127,14 @@ func (e *Engine) start(drain func()) {
 	}
 }
 
+// frameOverhead is about what a push has around the sender's own texts.
+const frameOverhead = 640
+
+// encodeNew returns the push frame of a message.
+func (e *Engine) encodeNew(m *store.Message) []byte {
+	return e.encode(make([]byte, 0, frameOverhead+len(m.Nonce)+len(m.Ciphertext)), m)
+}
+
 // nextSeq returns a strictly increasing number close to the clock's
 // microseconds, also when the clock goes backwards.
 func (e *Engine) nextSeq(now time.Time) int64 {

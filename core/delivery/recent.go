@@ -16,63 +16,87 @@ const recentMax = 16384
 // recent remembers the latest messages, oldest dropped first.
 type recent struct {
 	mu   sync.Mutex
-	byID map[string]*store.Status
-	ring []string
+	byID map[string]int // place in ring
+	ring []trace
 	next int
 }
 
+// trace is what is remembered of one message: no body, no frame.
+type trace struct {
+	id, mesh, sender, target string
+	at                       time.Time
+	one                      [1]store.DeliveryStatus // of the usual message, to one recipient
+	many                     []store.DeliveryStatus
+}
+
+func (t *trace) deliveries() []store.DeliveryStatus {
+	if t.many != nil {
+		return t.many
+	}
+	return t.one[:]
+}
+
 func newRecent() *recent {
-	return &recent{byID: make(map[string]*store.Status), ring: make([]string, recentMax)}
+	return &recent{byID: make(map[string]int), ring: make([]trace, recentMax)}
 }
 
 func (r *recent) accepted(m *store.Message, audience []sdk.Recipient) {
-	s := &store.Status{Message: &store.Message{
-		ID: m.ID, MeshID: m.MeshID, SenderMemberID: m.SenderMemberID, TargetSpec: m.TargetSpec, CreatedAt: m.CreatedAt,
-	}, Deliveries: make([]store.DeliveryStatus, len(audience))}
-	for i := range audience {
-		s.Deliveries[i] = store.DeliveryStatus{Recipient: audience[i].Session, MemberID: audience[i].MemberID}
-		if audience[i].Session.IsZero() {
-			s.Deliveries[i].Recipient = audience[i].Member
-		}
+	t := trace{id: m.ID, mesh: m.MeshID, sender: m.SenderMemberID, target: m.TargetSpec, at: m.CreatedAt}
+	if len(audience) != 1 {
+		t.many = make([]store.DeliveryStatus, len(audience))
+	}
+	list := t.deliveries()
+	for i := range list {
+		list[i].MemberID, list[i].Recipient = audience[i].MemberID, addressOf(&audience[i])
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.byID, r.ring[r.next])
-	r.ring[r.next] = m.ID
+	delete(r.byID, r.ring[r.next].id)
+	r.ring[r.next] = t
+	r.byID[m.ID] = r.next
 	r.next = (r.next + 1) % len(r.ring)
-	r.byID[m.ID] = s
+}
+
+// addressOf returns the key that a recipient's delivery is addressed to.
+func addressOf(r *sdk.Recipient) sdk.Key {
+	if r.Session.IsZero() {
+		return r.Member
+	}
+	return r.Session
 }
 
 func (r *recent) delivered(id string, to sdk.Key, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.byID[id]
-	if s == nil {
+	place, ok := r.byID[id]
+	if !ok {
 		return
 	}
-	for i := range s.Deliveries {
-		if d := &s.Deliveries[i]; d.Recipient == to && d.DeliveredAt.IsZero() {
-			d.DeliveredAt = at
+	list := r.ring[place].deliveries()
+	for i := range list {
+		if list[i].Recipient == to && list[i].DeliveredAt.IsZero() {
+			list[i].DeliveredAt = at
 		}
 	}
 }
 
-// Recent returns a copy of what is known about messages of a mesh whose id
-// begins with prefix, at most two.
+// Recent returns what is known about messages of a mesh whose id begins with
+// prefix, at most two.
 func (e *Engine) Recent(mesh, prefix string) []*store.Status {
 	r := e.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.byID[prefix]; s != nil && s.Message.MeshID == mesh {
-		return []*store.Status{copyStatus(s)}
+	if place, ok := r.byID[prefix]; ok && r.ring[place].mesh == mesh {
+		return []*store.Status{r.ring[place].status()}
 	}
 	if len(prefix) >= identity.IDSize {
 		return nil // a whole id, and not among these
 	}
 	var found []*store.Status
-	for id, s := range r.byID {
-		if s.Message.MeshID == mesh && len(id) > len(prefix) && id[:len(prefix)] == prefix {
-			if found = append(found, copyStatus(s)); len(found) == 2 {
+	for i := range r.ring {
+		t := &r.ring[i]
+		if t.mesh == mesh && len(t.id) > len(prefix) && t.id[:len(prefix)] == prefix {
+			if found = append(found, t.status()); len(found) == 2 {
 				break
 			}
 		}
@@ -80,6 +104,12 @@ func (e *Engine) Recent(mesh, prefix string) []*store.Status {
 	return found
 }
 
-func copyStatus(s *store.Status) *store.Status {
-	return &store.Status{Message: s.Message, Deliveries: append([]store.DeliveryStatus(nil), s.Deliveries...)}
+// status returns a copy.
+func (t *trace) status() *store.Status {
+	return &store.Status{
+		Message: &store.Message{
+			ID: t.id, MeshID: t.mesh, SenderMemberID: t.sender, TargetSpec: t.target, CreatedAt: t.at,
+		},
+		Deliveries: append([]store.DeliveryStatus(nil), t.deliveries()...),
+	}
 }

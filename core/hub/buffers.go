@@ -10,20 +10,25 @@ const (
 	bufferMax = 64 << 10
 )
 
+// buffer is bytes that are lent.
+type buffer struct{ b []byte }
+
 // bufferPool lends buffers, so that a connection at rest needs none: what one
 // gives back, another soon takes.
 type bufferPool struct{ pool sync.Pool }
 
-func (p *bufferPool) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
+// get returns an empty buffer.
+func (p *bufferPool) get() *buffer {
+	if b, ok := p.pool.Get().(*buffer); ok {
+		b.b = b.b[:0]
+		return b
 	}
-	return make([]byte, 0, bufferSize)
+	return &buffer{make([]byte, 0, bufferSize)}
 }
 
-func (p *bufferPool) put(b []byte) {
-	if b == nil || cap(b) > bufferMax {
-		return
+// put takes a buffer back; nil is fine.
+func (p *bufferPool) put(b *buffer) {
+	if b != nil && cap(b.b) <= bufferMax {
+		p.pool.Put(b)
 	}
-	p.pool.Put(&b)
 }

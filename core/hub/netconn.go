@@ -22,7 +22,7 @@ func (o *Outbox) Write(p []byte) (int, error) {
 	if o.buf == nil {
 		o.buf = o.buffers.get()
 	}
-	o.buf = append(o.buf, p...)
+	o.buf.b = append(o.buf.b, p...)
 	o.flushUnlock()
 	return len(p), nil
 }

@@ -46,14 +46,14 @@ type Outbox struct {
 	buffers *bufferPool
 
 	mu      sync.Mutex
-	buf     []byte // frames waiting for the socket; nil at rest
-	writing bool   // a goroutine is in flush
-	closed  bool   // no more frames; the socket closes when buf is empty
-	slow    bool   // the limit was reached
-	pushes  uint64 // pushes appended so far
-	asked   uint64 // value of pushes when the last ping was written
-	pinging bool   // that ping's pong has not come
-	onSlow  func() // called once, without the lock, when the limit is reached
+	buf     *buffer // frames waiting for the socket; nil at rest
+	writing bool    // a goroutine is in flush
+	closed  bool    // no more frames; the socket closes when buf is empty
+	slow    bool    // the limit was reached
+	pushes  uint64  // pushes appended so far
+	asked   uint64  // value of pushes when the last ping was written
+	pinging bool    // that ping's pong has not come
+	onSlow  func()  // called once, without the lock, when the limit is reached
 	flushed chan struct{}
 }
 
@@ -124,7 +124,14 @@ func (o *Outbox) Pong(payload []byte) (confirmed uint64) {
 func (o *Outbox) Waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.buf)
+	return o.waitingLocked()
+}
+
+func (o *Outbox) waitingLocked() int {
+	if o.buf == nil {
+		return 0
+	}
+	return len(o.buf.b)
 }
 
 // appendLocked adds one frame, or returns false when it may not.
@@ -132,15 +139,14 @@ func (o *Outbox) appendLocked(first byte, payload []byte) bool {
 	if o.closed || o.slow {
 		return false
 	}
-	if len(o.buf)+len(payload)+maxHeader > o.limit && len(o.buf) > 0 {
+	if n := o.waitingLocked(); n > 0 && n+len(payload)+maxHeader > o.limit {
 		o.slow = true
 		return false
 	}
 	if o.buf == nil {
 		o.buf = o.buffers.get()
 	}
-	o.buf = appendHeader(o.buf, first, len(payload))
-	o.buf = append(o.buf, payload...)
+	o.buf.b = append(appendHeader(o.buf.b, first, len(payload)), payload...)
 	return true
 }
 
@@ -185,7 +191,7 @@ func (o *Outbox) flushUnlock() {
 func (o *Outbox) flush() {
 	for {
 		o.mu.Lock()
-		if len(o.buf) == 0 {
+		if o.waitingLocked() == 0 {
 			o.restUnlock()
 			return
 		}
@@ -202,7 +208,7 @@ func (o *Outbox) flush() {
 
 		err := o.conn.SetWriteDeadline(time.Now().Add(timeout))
 		if err == nil {
-			_, err = o.conn.Write(b)
+			_, err = o.conn.Write(b.b)
 		}
 		o.buffers.put(b)
 		if err != nil {
@@ -256,7 +262,8 @@ func (o *Outbox) dropWaiting() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.slow = true
-	o.buf = o.buf[:0]
+	o.buffers.put(o.buf)
+	o.buf = nil
 }
 
 // Abort closes the socket at once and forgets what waits.

@@ -190,7 +190,7 @@ func TestOutboxAtRestHoldsNothing(t *testing.T) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.buf != nil || o.writing {
-		t.Errorf("at rest: buffer of %d bytes, writing %v; want none", cap(o.buf), o.writing)
+		t.Errorf("at rest: buffer %v, writing %v; want none", o.buf, o.writing)
 	}
 }
 

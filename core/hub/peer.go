@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -219,23 +218,30 @@ func (p *Peer) readFrame(handle func([]byte)) error {
 		return err
 	}
 	b := p.hub.reads.get()
-	defer func() { p.hub.reads.put(b) }()
+	defer p.hub.reads.put(b)
+	if err := b.readAll(r); err != nil {
+		return err
+	}
+	p.seen()
+	handle(b.b)
+	return nil
+}
+
+// readAll appends everything that r has.
+func (b *buffer) readAll(r io.Reader) error {
 	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+		if len(b.b) == cap(b.b) {
+			b.b = append(b.b, 0)[:len(b.b)]
 		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			break
+		n, err := r.Read(b.b[len(b.b):cap(b.b)])
+		b.b = b.b[:len(b.b)+n]
+		if err == io.EOF { //nolint:errorlint // the reader of a frame ends with it, bare
+			return nil
 		}
 		if err != nil {
 			return err
 		}
 	}
-	p.seen()
-	handle(b)
-	return nil
 }
 
 // Close closes the connection with a code and a reason, after what waits is

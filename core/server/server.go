@@ -40,6 +40,7 @@ type Options struct {
 	Metrics   func(*telemetry.Text)
 	BodyBytes int64                    // largest body of a request
 	Left      func(last presence.View) // called when a session ended with its connection
+	Go        func(func())             // starts the goroutine that a peer lives on
 	Log       *slog.Logger
 }
 
@@ -73,11 +74,11 @@ func (s *routes) socket(w http.ResponseWriter, r *http.Request) {
 		s.Log.Debug("not upgraded", slog.String("remote", r.RemoteAddr), slog.Any("err", err))
 		return
 	}
-	go func() {
+	s.Go(func() {
 		if last, ended := s.Exchange.Serve(p); ended {
 			s.Left(last)
 		}
-	}()
+	})
 }
 
 func (s *routes) metrics(w http.ResponseWriter, _ *http.Request) {

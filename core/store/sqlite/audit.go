@@ -14,7 +14,7 @@ const auditColumns = `mesh_id, id, event_type, actor_member_id, actor_name, payl
 const (
 	auditPage = `SELECT ` + auditColumns + ` FROM audit_log
 		WHERE mesh_id = ? ORDER BY id DESC LIMIT ? OFFSET ?`
-	auditPageOfEvent = `SELECT ` + auditColumns + ` FROM audit_log
+	auditPageOfEvent = `SELECT ` + auditColumns + ` FROM audit_log INDEXED BY audit_log_by_event
 		WHERE mesh_id = ? AND event_type = ? ORDER BY id DESC LIMIT ? OFFSET ?`
 	auditChain        = `SELECT ` + auditColumns + ` FROM audit_log WHERE mesh_id = ? ORDER BY id`
 	countAudit        = `SELECT count(*) FROM audit_log WHERE mesh_id = ?`

@@ -159,3 +159,18 @@ func BenchmarkPending(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*128), "µs/message")
 }
+
+// BenchmarkOpen opens and closes a store that exists.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "broker.db")
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := Open(b.Context(), Options{Path: path})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"runtime"
 	"strings"
 )
 
@@ -45,6 +46,7 @@ func write[T any](ctx context.Context, tx *sql.Tx, m *many, rows []T, args func(
 			if _, err := stmt.ExecContext(ctx, m.args...); err != nil {
 				return err
 			}
+			runtime.Gosched()
 			rows = rows[n:]
 		}
 	}

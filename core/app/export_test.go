@@ -1,0 +1,23 @@
+package app
+
+import (
+	"context"
+
+	"github.com/claudemesh/broker/core/presence"
+)
+
+// Peers returns how many connections there are, with and without a session.
+func (a *App) Peers() int { return a.hub.Count() }
+
+// Sessions returns how many sessions there are, those in their grace time
+// included.
+func (a *App) Sessions() int { return a.dir.Count() }
+
+// Views returns the sessions of a mesh.
+func (a *App) Views(mesh string) []presence.View { return a.dir.Views(mesh) }
+
+// Settle waits until everything that was submitted so far is on disk.
+func (a *App) Settle(ctx context.Context) error { return a.committer.Barrier(ctx) }
+
+// FramesRead returns how many frames were read since the start.
+func (a *App) FramesRead() int64 { return a.exchange.Counters.Frames.Load() }
