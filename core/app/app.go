@@ -101,7 +101,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, fmt.Errorf("close presences of an earlier run: %w", err)
 	}
 	a.committer = commit.New(o.Store, o.Log)
-	journal := commit.Journal{Committer: a.committer}
+	journal := commit.NewJournal(a.committer)
 	var err error
 	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c), o.Store, a.committer, encodePush, o.Log)
 	if err != nil {
@@ -112,12 +112,12 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.roster = roster.New(o.Store, a.dir, journal)
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.registry = feature.All(feature.Deps{
-		Directory: a.dir, Engine: a.engine, Store: o.Store, Roster: a.roster, Sessions: a,
+		Directory: a.dir, Engine: a.engine, Store: written{o.Store, a.committer, journal}, Roster: a.roster, Sessions: a,
 		Send: feature.SendOptions{MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse},
 	})
 	feature.Join(a.registry, o.Store)
 	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit},
-		a.chains, a.registry, a.roster, a.committer, a.dir, o.Log)
+		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}

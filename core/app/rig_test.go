@@ -36,6 +36,12 @@ type rig struct {
 // start runs a broker on the store file at path until the test ends.
 func start(tb testing.TB, path string, change func(*config.Config)) *rig {
 	tb.Helper()
+	return startWith(tb, path, change, nil)
+}
+
+// startWith is start with options that are no config, such as another store.
+func startWith(tb testing.TB, path string, change func(*config.Config), edit func(*app.Options)) *rig {
+	tb.Helper()
 	cfg := unlimited()
 	if change != nil {
 		change(&cfg)
@@ -45,10 +51,14 @@ func start(tb testing.TB, path string, change func(*config.Config)) *rig {
 		tb.Fatalf("open store: %v", err)
 	}
 	ready := make(chan string, 1)
-	a, err := app.New(context.Background(), app.Options{
+	options := app.Options{
 		Config: cfg, Store: st, Factories: factories, Log: slog.New(slog.DiscardHandler), Version: "test",
 		Ready: func(addr string) { ready <- addr },
-	})
+	}
+	if edit != nil {
+		edit(&options)
+	}
+	a, err := app.New(context.Background(), options)
 	if err != nil {
 		tb.Fatalf("new app: %v", err)
 	}

@@ -35,8 +35,9 @@ type socket struct {
 
 // socketOptions change how a socket behaves.
 type socketOptions struct {
-	deaf       bool // answers no ping
-	smallInbox int  // bytes of the kernel's receive buffer; 0 leaves it as it is
+	deaf       bool   // answers no ping
+	smallInbox int    // bytes of the kernel's receive buffer; 0 leaves it as it is
+	from       string // own network address; "" leaves it to the kernel
 }
 
 // open connects a socket, and cuts it when the test ends.
@@ -44,7 +45,8 @@ func open(tb testing.TB, url string, o socketOptions) *socket {
 	tb.Helper()
 	s := &socket{t: tb, done: make(chan struct{}), news: make(chan struct{}, 1)}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		tcp, err := new(net.Dialer).DialContext(ctx, network, addr)
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(o.from)}}
+		tcp, err := dialer.DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}

@@ -40,16 +40,24 @@ type Work interface {
 	Done(err error)
 }
 
+// lazyDelay is how long rows that nobody waits for may gather. They go along
+// with the next transaction that somebody does wait for, if that comes first.
+const lazyDelay = 25 * time.Millisecond
+
 // Committer runs transactions, one at a time. All methods may be called
 // concurrently.
 type Committer struct {
 	store store.Committer
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	works  []Work
-	marks  []store.Settlement // deliveries that ended, for the next transaction
-	closed bool
+	mu      sync.Mutex
+	works   []Work
+	lazy    []Work             // works that nobody waits for
+	marks   []store.Settlement // deliveries that ended
+	writing bool               // a transaction runs
+	due     bool               // lazy works and marks have gathered for long enough
+	timer   bool               // due will be set
+	closed  bool
 
 	wake    chan struct{} // holds one signal: there is something to do
 	stopped chan struct{} // closed when run returns
@@ -91,17 +99,63 @@ func (c *Committer) Submit(w Work) {
 	c.signal()
 }
 
-// Settle marks a delivery as ended in the next transaction. A mark survives
-// failed transactions; losing it in a crash repeats a push and loses nothing.
+// SubmitLazy adds work that nobody waits for. It is written before any work
+// that is submitted later.
+func (c *Committer) SubmitLazy(w Work) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		w.Done(store.ErrClosed)
+		return
+	}
+	c.lazy = append(c.lazy, w)
+	c.soonUnlock()
+}
+
+// Settle marks a delivery as ended, soon. A mark survives failed transactions;
+// losing it in a crash repeats a push and loses nothing.
 func (c *Committer) Settle(s store.Settlement) {
 	c.mu.Lock()
 	c.marks = append(c.marks, s)
+	c.soonUnlock()
+}
+
+// soonUnlock sees to it that what gathers is written in time, and unlocks.
+func (c *Committer) soonUnlock() {
+	full := len(c.lazy)+len(c.marks) >= maxWorks
+	start := !c.timer && !full
+	c.timer = c.timer || start
+	c.due = c.due || full
+	c.mu.Unlock()
+	if full {
+		c.signal()
+	}
+	if start {
+		time.AfterFunc(lazyDelay, c.makeDue)
+	}
+}
+
+func (c *Committer) makeDue() {
+	c.mu.Lock()
+	c.due, c.timer = true, false
 	c.mu.Unlock()
 	c.signal()
 }
 
-// Barrier returns when everything submitted before the call is written.
+// Barrier returns when everything submitted or settled before the call is
+// written; lazy works may still wait.
 func (c *Committer) Barrier(ctx context.Context) error {
+	c.mu.Lock()
+	idle := !c.writing && len(c.works)+len(c.marks) == 0
+	c.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return c.Flush(ctx)
+}
+
+// Flush is Barrier for lazy works too.
+func (c *Committer) Flush(ctx context.Context) error {
 	done := make(barrier, 1)
 	c.Submit(done)
 	select {
@@ -161,11 +215,19 @@ func (c *Committer) run() {
 	}
 }
 
-// take moves what waits into works and the batch, bounded by maxWorks.
+// take moves what waits into works and the batch, bounded by maxWorks. Lazy
+// works and marks come along; alone they wait until they are due.
 func (c *Committer) take(works []Work, b *store.Batch) (_ []Work, more, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.Reset()
+	c.writing = false
+	if len(c.works) == 0 && !c.due && !c.closed {
+		return works, false, false
+	}
+	works = append(works, c.lazy...)
+	clear(c.lazy)
+	c.lazy = c.lazy[:0]
 	n := min(len(c.works), maxWorks)
 	works = append(works, c.works[:n]...)
 	rest := copy(c.works, c.works[n:])
@@ -173,7 +235,9 @@ func (c *Committer) take(works []Work, b *store.Batch) (_ []Work, more, closed b
 	c.works = c.works[:rest]
 	b.Settled = append(b.Settled, c.marks...)
 	c.marks = c.marks[:0]
-	return works, n > 0 || len(b.Settled) > 0, c.closed
+	c.due = false
+	c.writing = len(works) > 0 || len(b.Settled) > 0
+	return works, c.writing, c.closed
 }
 
 // write runs one transaction and answers its works.

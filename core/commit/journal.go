@@ -2,58 +2,116 @@ package commit
 
 import (
 	"log/slog"
+	"sync"
 
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
 )
 
-// Journal writes rows that nobody waits for. They go into the next transaction,
-// in the order in which they came. Its methods return at once and may be called
-// concurrently.
-type Journal struct{ Committer *Committer }
+// Journal writes rows that nobody waits for. Its methods return at once and may
+// be called concurrently. Of several versions of one presence or state that
+// gather for a transaction, only the last is written.
+type Journal struct {
+	committer *Committer
+
+	mu        sync.Mutex
+	queued    bool // the rows below are in a work that waits
+	presences map[string]*store.Presence
+	states    map[stateKey]*store.State
+	flying    map[stateKey]*store.State // states in the transaction that runs
+	keys      []*store.SessionKey
+	entries   []*audit.Entry
+}
+
+type stateKey struct {
+	mesh, member string
+	session      sdk.Key
+}
+
+// NewJournal returns a journal that writes through c.
+func NewJournal(c *Committer) *Journal {
+	return &Journal{
+		committer: c,
+		presences: map[string]*store.Presence{},
+		states:    map[stateKey]*store.State{},
+	}
+}
 
 // SavePresence writes that a session is here, or no longer.
-func (j Journal) SavePresence(p *store.Presence) { j.submit(rows{presence: p}) }
+func (j *Journal) SavePresence(p *store.Presence) {
+	j.mu.Lock()
+	j.presences[p.ID] = p
+	j.queueUnlock()
+}
 
 // SaveState writes what a session gets back when it returns.
-func (j Journal) SaveState(s *store.State) { j.submit(rows{state: s}) }
+func (j *Journal) SaveState(s *store.State) {
+	j.mu.Lock()
+	j.states[stateKey{s.MeshID, s.MemberID, s.SessionKey}] = s
+	j.queueUnlock()
+}
 
 // SaveSessionKey writes whose a session key is.
-func (j Journal) SaveSessionKey(k *store.SessionKey) { j.submit(rows{key: k}) }
-
-// Append adds entries to the audit log.
-func (j Journal) Append(entries ...*audit.Entry) { j.submit(rows{audit: entries}) }
-
-func (j Journal) submit(r rows) {
-	r.log = j.Committer.log
-	j.Committer.Submit(r)
+func (j *Journal) SaveSessionKey(k *store.SessionKey) {
+	j.mu.Lock()
+	j.keys = append(j.keys, k)
+	j.queueUnlock()
 }
 
-// rows is a work without an owner: a failure can only be logged.
-type rows struct {
-	presence *store.Presence
-	state    *store.State
-	key      *store.SessionKey
-	audit    []*audit.Entry
-	log      *slog.Logger
+// Append adds entries to the audit log, before those of any message that is
+// submitted later.
+func (j *Journal) Append(entries ...*audit.Entry) {
+	j.mu.Lock()
+	j.entries = append(j.entries, entries...)
+	j.queueUnlock()
 }
 
-func (r rows) Fill(b *store.Batch) {
-	if r.presence != nil {
-		b.Presences = append(b.Presences, r.presence)
+func (j *Journal) queueUnlock() {
+	start := !j.queued
+	j.queued = true
+	j.mu.Unlock()
+	if start {
+		j.committer.SubmitLazy(j)
 	}
-	if r.state != nil {
-		b.States = append(b.States, r.state)
-	}
-	if r.key != nil {
-		b.SessionKeys = append(b.SessionKeys, r.key)
-	}
-	b.Audit = append(b.Audit, r.audit...)
 }
 
-func (r rows) Done(err error) {
+// Fill implements [Work].
+func (j *Journal) Fill(b *store.Batch) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.queued = false
+	for _, p := range j.presences {
+		b.Presences = append(b.Presences, p)
+	}
+	for _, s := range j.states {
+		b.States = append(b.States, s)
+	}
+	b.SessionKeys = append(b.SessionKeys, j.keys...)
+	b.Audit = append(b.Audit, j.entries...)
+	clear(j.presences)
+	j.flying, j.states = j.states, map[stateKey]*store.State{}
+	j.keys, j.entries = nil, nil
+}
+
+// State returns the state of exactly this session key, or of the member for the
+// zero key, that is saved and may not be on disk yet; nil when there is none.
+func (j *Journal) State(mesh, member string, session sdk.Key) *store.State {
+	k := stateKey{mesh, member, session}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.states[k]; s != nil {
+		return s
+	}
+	return j.flying[k]
+}
+
+// Done implements [Work]. There is nobody to tell but the log.
+func (j *Journal) Done(err error) {
+	j.mu.Lock()
+	j.flying = nil
+	j.mu.Unlock()
 	if err != nil {
-		r.log.Error("rows lost", slog.Int("audit", len(r.audit)), slog.Bool("presence", r.presence != nil),
-			slog.Bool("state", r.state != nil), slog.Any("err", err))
+		j.committer.log.Error("presence, state and audit rows were not written", slog.Any("err", err))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/feature"
@@ -25,6 +26,11 @@ import (
 // Committer is the group commit.
 type Committer interface {
 	Submit(commit.Work)
+}
+
+// Journal takes audit entries that nobody waits for.
+type Journal interface {
+	Append(entries ...*audit.Entry)
 }
 
 // Options are the limits of connections.
@@ -40,6 +46,7 @@ type Exchange struct {
 	registry  *feature.Registry
 	resolver  sdk.Resolver
 	committer Committer
+	journal   Journal
 	dir       *presence.Directory
 	log       *slog.Logger
 
@@ -59,10 +66,10 @@ type Counters struct {
 
 // New returns an exchange.
 func New(o Options, chains *chain.Holder, r *feature.Registry, resolver sdk.Resolver,
-	c Committer, dir *presence.Directory, log *slog.Logger,
+	c Committer, j Journal, dir *presence.Directory, log *slog.Logger,
 ) *Exchange {
 	return &Exchange{
-		options: o, chains: chains, registry: r, resolver: resolver, committer: c, dir: dir, log: log,
+		options: o, chains: chains, registry: r, resolver: resolver, committer: c, journal: j, dir: dir, log: log,
 	}
 }
 
@@ -103,9 +110,7 @@ func (x *Exchange) Announce(env *sdk.Envelope) {
 	defer c.Leave(0)
 	d := sdk.Decision{Verdict: sdk.Answer}
 	c.Record(env, d)
-	if entries := auditEntries(env); len(entries) > 0 {
-		x.committer.Submit(&writeDown{entries: entries, log: x.log})
-	}
+	x.journal.Append(auditEntries(env)...)
 	c.Done(env, sdk.Outcome{Decision: d})
 }
 
@@ -119,9 +124,7 @@ func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 	defer c.Leave(0)
 	d, link := c.Run(ctx, env)
 	c.Record(env, d)
-	if entries := auditEntries(env); len(entries) > 0 {
-		x.committer.Submit(&writeDown{entries: entries, log: x.log})
-	}
+	x.journal.Append(auditEntries(env)...)
 	out := sdk.Outcome{Decision: d, Took: time.Since(env.Arrived)}
 	if link != nil {
 		out.Stage = link.Name()

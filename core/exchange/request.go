@@ -84,7 +84,9 @@ func (r *request) run() {
 		c.acquire()
 		r.x.committer.Submit(r)
 	} else {
-		r.writeDown()
+		if len(r.env.Records) > 0 {
+			r.x.journal.Append(auditEntries(&r.env)...)
+		}
 		r.finish(nil)
 	}
 	if after != nil {
@@ -96,14 +98,6 @@ func (r *request) run() {
 // that does.
 func (r *request) mustWait() bool {
 	return r.call.Accepted != nil || r.call.Earlier != nil || r.conn.waiting.Load() > 0
-}
-
-// writeDown hands records of a request that does not wait to the next
-// transaction.
-func (r *request) writeDown() {
-	if entries := auditEntries(&r.env); len(entries) > 0 {
-		r.x.committer.Submit(&writeDown{entries: entries, log: r.x.log})
-	}
 }
 
 // Fill implements [commit.Work].
@@ -228,18 +222,4 @@ func auditEntries(env *sdk.Envelope) []*audit.Entry {
 		}
 	}
 	return entries
-}
-
-// writeDown is a work that nobody waits for.
-type writeDown struct {
-	entries []*audit.Entry
-	log     *slog.Logger
-}
-
-func (w *writeDown) Fill(b *store.Batch) { b.Audit = append(b.Audit, w.entries...) }
-
-func (w *writeDown) Done(err error) {
-	if err != nil {
-		w.log.Error("audit entries lost", slog.Int("entries", len(w.entries)), slog.Any("err", err))
-	}
 }

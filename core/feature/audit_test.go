@@ -140,7 +140,7 @@ func TestAuditVerifyBesideAppends(t *testing.T) {
 				return
 			default:
 				r.append(r.entry("send", "cy", `{}`), r.entry("send", "ada", `{}`))
-				if err := r.committer.Barrier(context.Background()); err != nil {
+				if err := r.committer.Flush(context.Background()); err != nil {
 					t.Error(err)
 				}
 			}

@@ -70,7 +70,7 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 	r := &rig{t: t, store: st, members: map[string]*store.Member{}}
 	var err error
 	r.committer = commit.New(st, slog.New(slog.DiscardHandler))
-	journal := commit.Journal{Committer: r.committer}
+	journal := commit.NewJournal(r.committer)
 	r.engine, err = delivery.NewEngine(ctx, delivery.Options{
 		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Minute, UnconfirmedBytes: 1 << 20, DrainBatch: 16,
 	}, st, r.committer, encodeForTest, slog.New(slog.DiscardHandler))
@@ -349,7 +349,7 @@ func (p *peer) decide(reg *Registry, owner *Owner, call *Call) wire.Frame {
 // settle waits until everything so far is on disk.
 func (r *rig) settle() {
 	r.t.Helper()
-	if err := r.committer.Barrier(r.t.Context()); err != nil {
+	if err := r.committer.Flush(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -365,7 +365,7 @@ func (r *rig) append(entries ...*audit.Entry) {
 	for _, e := range entries {
 		e.MeshID, e.CreatedAt = r.mesh.ID, time.Now()
 	}
-	commit.Journal{Committer: r.committer}.Append(entries...)
+	commit.NewJournal(r.committer).Append(entries...)
 }
 
 // recorded returns records as text.

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/commit"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// written is the store as handlers see it: what is on its way to disk counts as
+// being there.
+type written struct {
+	store.Store
+	committer *commit.Committer
+	journal   *commit.Journal
+}
+
+// State implements [store.States].
+func (s written) State(ctx context.Context, mesh, memberID string, session sdk.Key) (*store.State, error) {
+	if saved := s.journal.State(mesh, memberID, session); saved != nil {
+		return saved, nil
+	}
+	stored, err := s.Store.State(ctx, mesh, memberID, session)
+	if err == nil && stored.SessionKey == session {
+		return stored, nil
+	}
+	if saved := s.journal.State(mesh, memberID, sdk.Key{}); saved != nil {
+		return saved, nil
+	}
+	return stored, err
+}
+
+// AuditPageBy implements [store.Audit].
+func (s written) AuditPageBy(ctx context.Context, mesh, actor, event string, limit, offset int) ([]*audit.Entry, int64, error) {
+	if err := s.committer.Flush(ctx); err != nil {
+		return nil, 0, err
+	}
+	return s.Store.AuditPageBy(ctx, mesh, actor, event, limit, offset)
+}
+
+// VerifyAudit implements [store.Audit].
+func (s written) VerifyAudit(ctx context.Context, mesh string) (audit.Result, error) {
+	if err := s.committer.Flush(ctx); err != nil {
+		return audit.Result{}, err
+	}
+	return s.Store.VerifyAudit(ctx, mesh)
+}
