@@ -60,7 +60,7 @@ func (l *Local) newMesh(name string) (*store.Mesh, error) {
 		return nil, err
 	}
 	root := make([]byte, rootKeySize)
-	rand.Read(root) //nolint:errcheck // never fails: it ends the process instead
+	rand.Read(root) // never fails: it ends the process instead
 	sealedRoot, err := l.seal(root)
 	if err != nil {
 		return nil, err

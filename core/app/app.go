@@ -165,6 +165,7 @@ func (a *App) background(ctx context.Context) {
 		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
 		a.measure,
 		a.prunePresences,
+		a.trim,
 	} {
 		a.tasks.Go(func() { task(ctx) })
 	}

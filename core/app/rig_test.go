@@ -28,6 +28,7 @@ type rig struct {
 	app   *app.App
 	store *sqlite.Store
 	url   string
+	file  string // of the store
 	mesh  *store.Mesh
 	owner ed25519.PrivateKey
 	stop  func()
@@ -65,7 +66,7 @@ func startWith(tb testing.TB, path string, change func(*config.Config), edit fun
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	r := &rig{t: tb, app: a, store: st, url: "ws://" + <-ready + "/ws"}
+	r := &rig{t: tb, app: a, store: st, file: path, url: "ws://" + <-ready + "/ws"}
 	stopped := false
 	r.stop = func() {
 		if stopped {

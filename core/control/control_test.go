@@ -21,7 +21,7 @@ import (
 
 // TestSameAnswers asks the same of a broker's socket and of its store.
 func TestSameAnswers(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	local, closeStore := openStore(t, dir, nil)
 	defer closeStore()
 	serve(t, dir, local)
@@ -83,7 +83,7 @@ func TestSameAnswers(t *testing.T) {
 }
 
 func TestSocketIsPrivate(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	local, closeStore := openStore(t, dir, nil)
 	defer closeStore()
 	s := serve(t, dir, local)
@@ -108,7 +108,7 @@ func TestSocketIsPrivate(t *testing.T) {
 // TestStaleSocket holds that a socket whose process has died is replaced, and
 // one that answers is not.
 func TestStaleSocket(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	stale(t, filepath.Join(dir, "broker.sock"))
 	if _, err := control.Dial(t.Context(), dir); !errors.Is(err, control.ErrNotRunning) {
 		t.Errorf("dial of a stale socket: %v", err)
@@ -116,7 +116,7 @@ func TestStaleSocket(t *testing.T) {
 	local, closeStore := openStore(t, dir, nil)
 	defer closeStore()
 	serve(t, dir, local)
-	_, err := control.Serve(dir, local, control.About{}, nil)
+	_, err := control.Serve(t.Context(), dir, local, control.About{}, nil)
 	if !errors.Is(err, control.ErrRunning) {
 		t.Errorf("second server: %v", err)
 	}
@@ -129,7 +129,7 @@ func TestStaleSocket(t *testing.T) {
 
 // TestLongDirectory holds that a path too long for a socket is no obstacle.
 func TestLongDirectory(t *testing.T) {
-	dir := filepath.Join(newDir(t), strings.Repeat("long/", 30))
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLongDirectory(t *testing.T) {
 	defer closeStore()
 
 	// What a dead process left, pointing at a socket that nobody answers.
-	gone := newDir(t)
+	gone := t.TempDir()
 	stale(t, filepath.Join(gone, "broker.sock"))
 	if err := os.WriteFile(filepath.Join(dir, "broker.sock.path"), []byte(filepath.Join(gone, "broker.sock")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -165,19 +165,19 @@ func TestLongDirectory(t *testing.T) {
 }
 
 func TestNowhereForASocket(t *testing.T) {
-	dir := filepath.Join(newDir(t), strings.Repeat("long/", 30))
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", dir)
-	_, err := control.Serve(dir, nil, control.About{}, nil)
+	_, err := control.Serve(t.Context(), dir, nil, control.About{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "TMPDIR") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestRequestsThatAreWrong(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	local, closeStore := openStore(t, dir, nil)
 	defer closeStore()
 	serve(t, dir, local)
@@ -202,7 +202,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 // TestCancelledCommand holds that an operation ends with the command that asked
 // for it.
 func TestCancelledCommand(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	began, ended := make(chan struct{}), make(chan error, 1)
 	local, closeStore := openStore(t, dir, func(h *admin.Hooks) {
 		h.Reload = func(ctx context.Context, _ admin.ReloadOptions) (*admin.Reload, error) {
@@ -235,7 +235,7 @@ func TestCancelledCommand(t *testing.T) {
 }
 
 func TestFailureIsExplained(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	local, closeStore := openStore(t, dir, func(h *admin.Hooks) {
 		h.Reload = func(context.Context, admin.ReloadOptions) (*admin.Reload, error) {
 			return nil, errors.New("pipeline[2]: no such stage")

@@ -19,22 +19,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newDir makes a data directory whose path is short enough for a socket: the
-// one of t.TempDir holds the test's name.
-func newDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ctl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // openStore returns the operations on a directory's store.
 func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Local, func() error) {
 	t.Helper()
@@ -66,7 +50,7 @@ func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Loca
 // serve answers on a directory's socket until the test ends.
 func serve(t *testing.T, dir string, ops admin.Ops) *control.Server {
 	t.Helper()
-	s, err := control.Serve(dir, ops, control.About{Version: "test", PID: os.Getpid(), URL: "ws://here/ws"}, slog.New(slog.DiscardHandler))
+	s, err := control.Serve(t.Context(), dir, ops, control.About{Version: "test", PID: os.Getpid(), URL: "ws://here/ws"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +69,7 @@ func stop(t *testing.T, s *control.Server) {
 
 // noStore is for tests in which the store must not be opened.
 func noStore(t *testing.T) control.Direct {
+	t.Helper()
 	return func(context.Context) (admin.Ops, func() error, error) {
 		t.Error("the store was opened beside a running broker")
 		return nil, nil, context.Canceled

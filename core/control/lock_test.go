@@ -13,6 +13,7 @@ import (
 
 // direct opens the store of a directory.
 func direct(t *testing.T, dir string) control.Direct {
+	t.Helper()
 	return func(context.Context) (admin.Ops, func() error, error) {
 		local, closeStore := openStore(t, dir, nil)
 		return local, closeStore, nil
@@ -20,7 +21,7 @@ func direct(t *testing.T, dir string) control.Direct {
 }
 
 func TestSecondBroker(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	unlock, err := control.Lock(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestSecondBroker(t *testing.T) {
 // TestOpenWithoutBroker holds that a command works on the store, and leaves it
 // free for a broker.
 func TestOpenWithoutBroker(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	s, err := control.Open(t.Context(), dir, direct(t, dir))
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestOpenWithoutBroker(t *testing.T) {
 // TestBrokerThatComesBetween holds that a change goes through the broker when
 // one started after the command looked.
 func TestBrokerThatComesBetween(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	session, err := control.Open(t.Context(), dir, direct(t, dir))
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +114,7 @@ func TestBrokerThatComesBetween(t *testing.T) {
 // TestBrokerThatDoesNotAnswer holds that no change goes behind the back of a
 // broker that hangs.
 func TestBrokerThatDoesNotAnswer(t *testing.T) {
-	dir := newDir(t)
+	dir := t.TempDir()
 	session, err := control.Open(t.Context(), dir, direct(t, dir))
 	if err != nil {
 		t.Fatal(err)

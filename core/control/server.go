@@ -31,9 +31,9 @@ type Server struct {
 // Serve opens the socket of a data directory and answers commands with ops until
 // Close. It removes the socket that a dead process left, and returns
 // [ErrRunning] where a living one answers. The caller holds the directory's
-// [Lock].
-func Serve(dataDir string, ops admin.Ops, a About, log *slog.Logger) (*Server, error) {
-	socket, err := listen(dataDir)
+// [Lock]. The context bounds the opening only.
+func Serve(ctx context.Context, dataDir string, ops admin.Ops, a About, log *slog.Logger) (*Server, error) {
+	socket, err := listen(ctx, dataDir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,12 +38,12 @@ type socket struct {
 }
 
 // listen makes the socket of a data directory.
-func listen(dataDir string) (*socket, error) {
+func listen(ctx context.Context, dataDir string) (*socket, error) {
 	dir, err := filepath.Abs(dataDir)
 	if err != nil {
 		return nil, err
 	}
-	if err := clearStale(dir); err != nil {
+	if err := clearStale(ctx, dir); err != nil {
 		return nil, err
 	}
 	if s, err := listenIn(dir); !errors.Is(err, errTooLong) {
@@ -145,12 +146,12 @@ func find(dataDir string) (string, error) {
 
 // clearStale removes what a dead process left, and refuses where a living one
 // answers.
-func clearStale(dir string) error {
+func clearStale(ctx context.Context, dir string) error {
 	path, err := find(dir)
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("unix", path, dialTime)
+	conn, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = conn.Close()
 		return fmt.Errorf("%w on %s: it answers on %s", ErrRunning, dir, path)

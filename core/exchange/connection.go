@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -23,7 +22,6 @@ type Connection struct {
 	// Owned by the reader.
 	session *presence.Session // nil before the hello
 	invalid int               // frames before the hello that were none
-	ctx     context.Context   // ends with the connection
 
 	window  chan struct{} // a place for each answer that waits for the disk
 	waiting atomic.Int32  // answers that wait now
@@ -32,10 +30,8 @@ type Connection struct {
 // Serve reads a peer until its connection ends. It must be called from a
 // goroutine of its own; see [hub.Hub.Accept].
 func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	c := &Connection{x: x, peer: p, ctx: ctx, window: make(chan struct{}, x.options.Window)}
-	code := p.Run(c.frame, c.helloTimeout)
+	c := &Connection{x: x, peer: p, window: make(chan struct{}, x.options.Window)}
+	code := p.Run(c.read, c.helloTimeout)
 	if c.session == nil {
 		return presence.View{}, false
 	}
@@ -73,6 +69,22 @@ func (c *Connection) send(f wire.Frame, reqID jsontext.Value) {
 		return
 	}
 	c.peer.Send(b)
+}
+
+// read works on one frame. What comes before the session goes to a goroutine of
+// its own: signatures and look-ups need a deep stack, which the reader would
+// keep for as long as the connection idles.
+func (c *Connection) read(b []byte) {
+	if c.session != nil {
+		c.frame(b)
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.frame(b)
+	}()
+	<-done
 }
 
 // frame works on one frame. The bytes are valid during the call only.

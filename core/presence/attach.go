@@ -48,6 +48,7 @@ func (d *Directory) Attach(a Arrival) (s *Session, resumed bool, err error) {
 	defer m.mu.Unlock()
 	if s = m.findLocked(a); s != nil {
 		s.about = a.About
+		s.grace = d.arriving()
 		return s, true, nil
 	}
 	if len(m.sessions) >= d.options.MeshLimit {
@@ -58,6 +59,12 @@ func (d *Directory) Attach(a Arrival) (s *Session, resumed bool, err error) {
 	return s, false, nil
 }
 
+// arrivalTime is the least that a session has from its hello to its connection.
+const arrivalTime = 10 * time.Second
+
+// arriving returns until when a session whose hello came now is waited for.
+func (d *Directory) arriving() time.Time { return d.now().Add(max(d.options.Grace, arrivalTime)) }
+
 // findLocked returns the session that the arrival continues, nil for none.
 func (m *mesh) findLocked(a Arrival) *Session {
 	if !a.Key.IsZero() {
@@ -67,6 +74,9 @@ func (m *mesh) findLocked(a Arrival) *Session {
 			}
 		}
 		return nil
+	}
+	if a.About.SessionID == "" {
+		return nil // nothing tells this launch from another one
 	}
 	for _, s := range m.byKey[a.Member.Key] {
 		if s.Key.IsZero() && s.about.SessionID == a.About.SessionID &&
@@ -86,7 +96,7 @@ func (d *Directory) newSession(a Arrival) *Session {
 		about: a.About, groups: a.Groups, visible: true,
 		state: state{Idle, Inferred, now},
 		left:  now,
-		grace: now.Add(d.options.Grace),
+		grace: d.arriving(),
 	}
 	if a.Saved != nil {
 		s.restore(a.Saved)
@@ -111,6 +121,8 @@ func (s *Session) restore(saved *store.State) {
 // Online gives a session its connection, and whatever waits for it. An older
 // connection is closed: the session continues on the new one.
 func (d *Directory) Online(s *Session, c Conn) {
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
 	if s.ended {
@@ -133,6 +145,8 @@ func (d *Directory) Online(s *Session, c Conn) {
 // place. A session that said goodbye ends at once; any other has its grace time
 // to come back. The view is the session's last; ended reports whether it ended.
 func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bool) {
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
 	now := d.now()
 	m.mu.Lock()
@@ -158,6 +172,8 @@ func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bo
 // End removes a session for good and closes its connection. It reports false
 // when the session had ended already.
 func (d *Directory) End(s *Session, code int, reason string) (last View, ended bool) {
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
 	now := d.now()
 	m.mu.Lock()

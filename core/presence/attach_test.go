@@ -89,8 +89,14 @@ func TestSessionThatIsComingBackDoesNotEnd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run("it keeps the session "+tt.name, func(t *testing.T) {
 			r := newRig(t, Options{Grace: tt.grace})
-			s, c := r.come(arrival("ada", "s1"))
-			r.Leave(s, c, false)
+			fresh, _ := r.attach(arrival("ada", "s1"))
+			r.pass(time.Millisecond)
+			if ended := r.EndExpired(); len(ended) > 0 {
+				t.Fatal("a new session was ended before it had its connection")
+			}
+			c := new(conn)
+			r.Online(fresh, c)
+			r.Leave(fresh, c, false)
 			r.pass(tt.grace + time.Millisecond)
 			again, resumed := r.attach(arrival("ada", "s1"))
 			r.pass(time.Millisecond)

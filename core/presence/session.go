@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"sync"
 	"time"
 
 	"github.com/claudemesh/broker/core/delivery"
@@ -55,6 +56,10 @@ type Session struct {
 	Role     Role
 	Since    time.Time
 	Box      *delivery.Mailbox
+
+	// switching is held while the session's connection changes, so that its
+	// mailbox follows in the same order. It is locked before the mesh.
+	switching sync.Mutex
 
 	// Guarded by the lock of its mesh.
 	about   About
