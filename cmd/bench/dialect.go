@@ -24,7 +24,7 @@ type dialect interface {
 	// path returns where the peer with a key connects.
 	path(key string) string
 
-	// template returns the frame of a message from the peer with a key.
+	// template returns the frame of a message from peer n with a key.
 	template(key string, n, bodySize int) template
 
 	// read returns what a frame means, and the body of a message that arrived.
@@ -74,11 +74,14 @@ func (t *template) number(n uint64) {
 // keyDigits is the length of a key in hex.
 const keyDigits = 2 * sdk.KeySize
 
-// Marks for the places of a template.
-var (
-	targetMark = strings.Repeat("t", keyDigits)
-	idMark     = "00000000-0000-4000-8000-" + strings.Repeat("i", idDigits)
-)
+// targetMark is put in the place of the recipient's key.
+var targetMark = strings.Repeat("t", keyDigits)
+
+// idMark is put in the place of the ids that peer n gives. It has the form of a
+// UUID and differs from peer to peer: recipients know messages by it.
+func idMark(n int) string {
+	return fmt.Sprintf("%08x-0000-4000-8000-", n) + strings.Repeat("i", idDigits)
+}
 
 func bodyMark(size int) string { return strings.Repeat("b", size) }
 
@@ -107,15 +110,16 @@ type brokerDialect struct{ newest bool }
 
 func (brokerDialect) path(string) string { return "/ws" }
 
-func (d brokerDialect) template(_ string, _, size int) template {
+func (d brokerDialect) template(_ string, n, size int) template {
+	id := idMark(n)
 	m := wire.Send{
-		ID: []byte(`"` + idMark + `"`), TargetSpec: targetMark, Priority: sdk.PriorityNext,
+		ID: []byte(`"` + id + `"`), TargetSpec: targetMark, Priority: sdk.PriorityNext,
 		Nonce: "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", Ciphertext: bodyMark(size),
 	}
 	if d.newest {
-		m.ClientMessageID, m.RequestFingerprint = idMark, strings.Repeat("f", 64)
+		m.ClientMessageID, m.RequestFingerprint = id, strings.Repeat("f", 64)
 	}
-	return newTemplate(string(wire.AppendSend(nil, &m)), idMark, targetMark, bodyMark(size))
+	return newTemplate(string(wire.AppendSend(nil, &m)), id, targetMark, bodyMark(size))
 }
 
 // What frames of the broker begin with.

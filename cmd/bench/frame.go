@@ -70,6 +70,6 @@ func maskBytes(b []byte) {
 		b = b[8:]
 	}
 	for i := range b {
-		b[i] ^= byte(mask >> (8 * i))
+		b[i] ^= byte(mask >> (8 * (i % 4)))
 	}
 }

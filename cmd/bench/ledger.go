@@ -23,32 +23,32 @@ func (f faults) total() int64 { return f.Lost + f.Duplicated + f.Reordered + f.C
 // ledger checks what one recipient gets: from each sender the numbers 0, 1, 2,
 // … in this order.
 type ledger struct {
-	next    []uint32            // by sender: the number that is due
-	skipped map[[2]uint32]bool  // sender and number that were passed over so far
+	due     []uint32           // by sender: the next number
+	skipped map[[2]uint32]bool // sender and number that were passed over so far
 	faults
 }
 
 func newLedger(senders int) ledger {
-	return ledger{next: make([]uint32, senders), skipped: map[[2]uint32]bool{}}
+	return ledger{due: make([]uint32, senders), skipped: map[[2]uint32]bool{}}
 }
 
 // enter takes one message and reports whether it is new.
 func (l *ledger) enter(from, seq uint32) bool {
-	if int(from) >= len(l.next) {
+	if int(from) >= len(l.due) {
 		l.Corrupt++
 		return false
 	}
-	due := l.next[from]
+	due := l.due[from]
 	switch {
 	case seq == due:
-		l.next[from]++
+		l.due[from]++
 		return true
 	case seq > due:
 		l.Reordered++
 		for n := due; n < seq; n++ {
 			l.skipped[[2]uint32{from, n}] = true
 		}
-		l.next[from] = seq + 1
+		l.due[from] = seq + 1
 		return true
 	case l.skipped[[2]uint32{from, seq}]:
 		delete(l.skipped, [2]uint32{from, seq})

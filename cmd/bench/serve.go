@@ -46,8 +46,7 @@ func newServeCommand() *cobra.Command {
 		Example: "  bench serve --config bench.yaml --data-dir /tmp/bench --members 100 --mesh-file meshes.json --cpuprofile cpu.out",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			stop := collectOnSignal()
-			defer stop()
+			defer collectOnSignal()()
 			return s.run(c.Context(), func(addr string) { fmt.Fprintln(c.OutOrStdout(), readyLine(addr)) })
 		},
 	}
@@ -91,10 +90,8 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 	}
 	a, err := app.New(ctx, app.Options{
 		Config: c, Store: st, Factories: builtins, Version: "bench",
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Ready: func(addr string) {
-			ready(addr)
-		},
+		Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Ready: ready,
 	})
 	if err != nil {
 		return err

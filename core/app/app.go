@@ -72,6 +72,7 @@ type App struct {
 
 	// Set by New.
 	committer *commit.Committer
+	journal   *commit.Journal
 	engine    *delivery.Engine
 	dir       *presence.Directory
 	roster    *roster.Roster
@@ -102,6 +103,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a.committer = commit.New(o.Store, o.Log)
 	journal := commit.NewJournal(a.committer)
+	a.journal = journal
 	var err error
 	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c), o.Store, a.committer, encodePush, o.Log)
 	if err != nil {
@@ -137,13 +139,13 @@ func (a *App) startChain(ctx context.Context, c config.Config) error {
 // are told to connect elsewhere, outboxes are written, commits finish. It
 // returns within the configured shutdown timeout.
 func (a *App) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.options.Config.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.options.Config.Listen, err)
+		return errors.Join(fmt.Errorf("listen on %s: %w", a.options.Config.Listen, err), a.stop(cancel))
 	}
 	addr := listener.Addr().String()
 	a.addr.Store(&addr)
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.background(work)
 	served := make(chan error, 1)
 	go func() { served <- a.http.Serve(listener) }()

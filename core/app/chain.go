@@ -22,14 +22,15 @@ func (a *App) Reload(ctx context.Context, c config.Config, dryRun bool) (changes
 	if dryRun {
 		return changes, next.Stop(ctx)
 	}
-	if err := a.chains.Swap(ctx, next); err != nil {
+	err = a.chains.Swap(ctx, next)
+	if a.chains.Current() != next {
 		return changes, err
 	}
 	effective := *a.config.Load()
 	effective.Pipeline = c.Pipeline
 	a.config.Store(&effective)
 	a.log.Info("chain replaced")
-	return changes, nil
+	return changes, err
 }
 
 // buildChain makes the chain of a config. Nothing is started.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/wire"
@@ -39,6 +40,16 @@ func (a *App) Revoked(memberID string) {
 	for _, s := range a.dir.OfMember(memberID) {
 		a.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
 	}
+}
+
+// Record adds an entry to the audit log of a mesh, if the config asks for its
+// event, and returns when it is on disk.
+func (a *App) Record(ctx context.Context, e *audit.Entry) error {
+	if !a.config.Load().Audit.Records(e.EventType) {
+		return nil
+	}
+	a.journal.Append(e)
+	return a.committer.Flush(ctx)
 }
 
 // Forget drops what the broker remembers of a member whose row has changed.

@@ -59,14 +59,15 @@ func (s *Stage) checkHello(ctx context.Context, call *feature.Call, h *wire.Hell
 	if h.MemberID != "" && h.MemberID != member.ID {
 		return refuse(sdk.ReasonUnauthorized, "memberId is not the id of the member with this key")
 	}
+	// Before the key is claimed: the signature does not cover it.
+	origin := origin{session: session, launch: h.SessionID, host: h.Hostname, remote: call.Env.Sender.Remote}
+	if !s.replays.first(h.Signature, origin, now) {
+		return refuse(sdk.ReasonReplayed, "this signed hello was used already: sign a new one")
+	}
 	if !session.IsZero() {
 		if err := s.sessionKey(ctx, member, session); err != nil {
 			return err
 		}
-	}
-	origin := origin{session: session, launch: h.SessionID, host: h.Hostname, remote: call.Env.Sender.Remote}
-	if !s.replays.first(h.Signature, origin, now) {
-		return refuse(sdk.ReasonReplayed, "this signed hello was used already: sign a new one")
 	}
 	proved(call, member, session, h.DisplayName)
 	return nil

@@ -139,6 +139,7 @@ func BenchmarkCommitSent(b *testing.B) {
 
 // benchCommit measures Commit alone, wall and processor time.
 func benchCommit(b *testing.B, d Durability, n int, t *traffic, fill func(*traffic, *store.Batch, int)) {
+	b.Helper()
 	s := openBench(b, d)
 	var (
 		batch store.Batch

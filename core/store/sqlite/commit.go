@@ -62,7 +62,7 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 	}{
 		{&c.settle, settle}, {&c.head, endOfChain}, {&c.setHead, setAuditHead},
 	} {
-		stmt, err := db.PrepareContext(ctx, p.query)
+		stmt, err := db.PrepareContext(ctx, p.query) //nolint:sqlclosecheck // closed with its pool
 		*p.to = stmt
 		errs = append(errs, err)
 	}
@@ -130,7 +130,7 @@ func (c *committer) writeSettled(ctx context.Context, tx *sql.Tx, settled []stor
 	if len(settled) == 0 {
 		return nil
 	}
-	stmt := tx.StmtContext(ctx, c.settle)
+	stmt := tx.StmtContext(ctx, c.settle) //nolint:sqlclosecheck // closed with its transaction
 	for _, s := range settled {
 		if _, err := stmt.ExecContext(ctx, s.At.UnixMilli(), s.Seq, s.Recipient.String()); err != nil {
 			return err
@@ -165,7 +165,8 @@ func (c *committer) writeAudit(ctx context.Context, tx *sql.Tx, entries []*audit
 
 // link hashes the entries of one mesh and moves the end of its chain.
 func (c *committer) link(ctx context.Context, tx *sql.Tx, mesh string, entries []*audit.Entry) error {
-	head, err := scanHead(tx.StmtContext(ctx, c.head).QueryRowContext(ctx, mesh))
+	read, write := tx.StmtContext(ctx, c.head), tx.StmtContext(ctx, c.setHead) //nolint:sqlclosecheck // closed with their transaction
+	head, err := scanHead(read.QueryRowContext(ctx, mesh))
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (c *committer) link(ctx context.Context, tx *sql.Tx, mesh string, entries [
 	if err := audit.Append(head, entries); err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, c.setHead).ExecContext(ctx, mesh, head.Hash, head.Count, head.LastID)
+	_, err = write.ExecContext(ctx, mesh, head.Hash, head.Count, head.LastID)
 	return err
 }
 

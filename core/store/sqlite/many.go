@@ -23,7 +23,8 @@ type many struct {
 func prepareMany(ctx context.Context, db *sql.DB, head string, columns int, tail string) (m many, err error) {
 	row := "(" + strings.Repeat("?, ", columns-1) + "?)"
 	for i, n := range runs {
-		if m.stmts[i], err = db.PrepareContext(ctx, head+strings.Repeat(row+", ", n-1)+row+tail); err != nil {
+		query := head + strings.Repeat(row+", ", n-1) + row + tail
+		if m.stmts[i], err = db.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed with its pool
 			return m, err
 		}
 	}
@@ -37,7 +38,7 @@ func write[T any](ctx context.Context, tx *sql.Tx, m *many, rows []T, args func(
 		if len(rows) < n {
 			continue
 		}
-		stmt := tx.StmtContext(ctx, m.stmts[i])
+		stmt := tx.StmtContext(ctx, m.stmts[i]) //nolint:sqlclosecheck // closed with its transaction
 		for len(rows) >= n {
 			m.args = m.args[:0]
 			for _, row := range rows[:n] {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -47,7 +48,7 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 // the function that lets the next one in. What it locks is an empty database
 // beside the store's, because each migration needs a transaction of its own on
 // the store: SQLite's locks exist on every system and end with their process.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+func lock(ctx context.Context, path string) (unlock func() error, err error) {
 	path += ".lock"
 	if err := touch(path); err != nil {
 		return nil, err
@@ -58,13 +59,9 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("wait for another process that opens the store: %w", err)
+		return nil, errors.Join(fmt.Errorf("wait for another process that opens the store: %w", err), db.Close())
 	}
-	return func() {
-		tx.Rollback()
-		db.Close()
-	}, nil
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
 }
 
 // touch makes an empty file for its owner only, unless it exists.

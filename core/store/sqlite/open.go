@@ -143,12 +143,12 @@ func pool(path string, n int, settings url.Values) (*sql.DB, error) {
 }
 
 // start makes the file, migrates it and prepares statements.
-func (s *Store) start(ctx context.Context, o Options) error {
+func (s *Store) start(ctx context.Context, o Options) (err error) {
 	unlock, err := lock(ctx, o.Path)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer func() { err = errors.Join(err, unlock()) }()
 
 	// SQLite gives the log and the shared memory file the mode of this one.
 	if err := touch(o.Path); err != nil {

@@ -70,6 +70,7 @@ func TestOtherProcess(t *testing.T) {
 }
 
 func enrol(t *testing.T, s *Store, n int) {
+	t.Helper()
 	for i := range n {
 		m := &store.Member{ID: fmt.Sprint("member ", i), MeshID: "m", Key: sdk.Key{1, byte(i)}, JoinedAt: time.Now()}
 		if err := s.AddMember(t.Context(), m); err != nil {

@@ -28,6 +28,7 @@ func TestStore(t *testing.T) {
 		paths = make(map[string]string)
 	)
 	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
 		mu.Lock()
 		defer mu.Unlock()
 		if paths[t.Name()] == "" {

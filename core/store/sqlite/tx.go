@@ -23,7 +23,7 @@ func (s *Store) update(ctx context.Context, fn func(context.Context, *sql.Tx) er
 		return err
 	}
 	if err := fn(ctx, tx); err != nil {
-		tx.Rollback() //nolint:errcheck // fails only when the transaction has ended by itself
+		tx.Rollback() // fails only when the transaction has ended by itself
 		return err
 	}
 	return tx.Commit()
@@ -36,7 +36,7 @@ func (s *Store) view(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	}
 	if err := fn(tx); err != nil {
-		tx.Rollback() //nolint:errcheck // fails only when the transaction has ended by itself
+		tx.Rollback() // fails only when the transaction has ended by itself
 		return err
 	}
 	return tx.Commit()

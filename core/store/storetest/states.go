@@ -74,14 +74,12 @@ func presencePrune(s *suite) {
 	s.wantClosed(1)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func fullState() *store.State {
 	return &store.State{
 		MeshID: "mesh", MemberID: "member", SessionKey: key(7), Visible: true, Summary: "räumt \"auf\" <🧹>",
 		Groups: []store.Group{{Name: "ops", Role: "lead"}, {Name: "ops/night"}},
 		Profile: store.Profile{
-			Avatar: ptr("🦊"), Title: ptr(""), Bio: ptr("line\nline"), Capabilities: ptr([]string{"go", "sql & more"}),
+			Avatar: new("🦊"), Title: new(""), Bio: new("line\nline"), Capabilities: new([]string{"go", "sql & more"}),
 		},
 		Status: "dnd", StatusSource: "manual", StatusUpdatedAt: now().Add(-time.Minute),
 		Stats:      store.Stats{MessagesIn: 1, MessagesOut: 2.5, ToolCalls: 1e15, Errors: -0.25},
@@ -104,7 +102,7 @@ func stateRoundTrip(s *suite) {
 	bare := &store.State{MeshID: "mesh", MemberID: "member", SessionKey: key(1)}
 	emptied := &store.State{
 		MeshID: "mesh", MemberID: "member", SessionKey: key(2), LastSeenAt: now(),
-		Profile: store.Profile{Title: ptr(""), Capabilities: &[]string{}},
+		Profile: store.Profile{Title: new(""), Capabilities: &[]string{}},
 	}
 	s.commit(store.Batch{States: []*store.State{bare, emptied, fullState()}})
 	s.wantState(1, bare)

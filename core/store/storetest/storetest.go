@@ -26,6 +26,7 @@ type SQL interface {
 // again by the same test opens the same database again. The suite closes what
 // it opens.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Helper()
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -70,9 +71,10 @@ type suite struct {
 }
 
 func newSuite(t *testing.T, open func(*testing.T) store.Store) *suite {
+	t.Helper()
 	s := &suite{T: t, Store: open(t), ctx: t.Context(), open: open}
 	t.Cleanup(func() {
-		if err := s.Store.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
@@ -82,7 +84,7 @@ func newSuite(t *testing.T, open func(*testing.T) store.Store) *suite {
 // reopen closes the store and opens its database again.
 func (s *suite) reopen() {
 	s.Helper()
-	s.must(s.Store.Close())
+	s.must(s.Close())
 	s.Store = s.open(s.T)
 }
 

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/claudemesh/broker/core/config"
+)
+
+// firstMesh is the name of the mesh that a fresh store begins with.
+const firstMesh = "home"
+
+// greet tells the operator what serves where, and on a fresh store makes a first
+// mesh and says how to go on.
+//
+// In production nothing is made and no invite is printed: standard error is then
+// a log that others read, and an invite lets its reader in.
+func (b *broker) greet(ctx context.Context, addr string) error {
+	fmt.Fprintf(b.err, "broker %s on %s, store in %s\n", programVersion(), localURL(addr), b.config.DataDir)
+	meshes, err := b.ops.ListMeshes(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(meshes) > 0:
+		fmt.Fprintf(b.err, "%d mesh(es); broker mesh list shows them, broker invite create %s lets one more peer in\n",
+			len(meshes), meshes[0].Slug)
+		return nil
+	case b.config.Mode == config.Production:
+		fmt.Fprintln(b.err, "no mesh yet: broker mesh create NAME makes one")
+		return nil
+	}
+	m, err := b.ops.CreateMesh(ctx, firstMesh, 0)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.err, `
+A first mesh, %q, is there. This invite lets 100 peers join, for 7 days:
+
+  INVITE=%s
+
+Type next, in two other terminals:
+
+  broker peer listen --name bo  --invite $INVITE
+  broker peer send   --name ada --invite $INVITE bo "hello"
+
+`, m.Slug, m.Invite)
+	return nil
+}

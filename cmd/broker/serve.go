@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/control"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store/sqlite"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve (also without a command)",
+		Long: `Serves until SIGINT or SIGTERM, then stops gracefully; a second signal kills. SIGHUP
+reads the config again, as broker reload does.
+
+One line goes to standard output, when the broker accepts connections:
+"ready ws://HOST:PORT/ws". Everything else goes to standard error.`,
+		Example: "  broker serve --config broker.yaml\n" +
+			"  broker serve --listen 127.0.0.1:0 --data-dir /tmp/try --set limits.connections_per_mesh=1000",
+		Args: noCommand,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p.settings.takeServeFlags(c.Flags())
+			return p.serve(c.Context())
+		},
+	}
+	c.Flags().String("listen", "", "address to listen on, as host:port; port 0 picks a free one (default: the config's, else 127.0.0.1:7900)")
+	c.Flags().String("durability", "", "what an acknowledged message survives: power (a power cut) or process (kill -9; faster)")
+	return c
+}
+
+// takeServeFlags turns serve's own flags, where they are given, into keys of the
+// config.
+func (s *settings) takeServeFlags(f *pflag.FlagSet) {
+	s.more = map[string]string{}
+	for flag, key := range map[string]string{"listen": "listen", "durability": "store.durability"} {
+		if f.Changed(flag) {
+			s.more[key] = f.Lookup(flag).Value.String()
+		}
+	}
+}
+
+// serve runs a broker until ctx ends.
+func (p *program) serve(ctx context.Context) (err error) {
+	loaded, err := p.loadToServe()
+	if err != nil {
+		return err
+	}
+	c := loaded.Config
+	log := p.newLogger(c.Log)
+	for _, w := range loaded.Warnings {
+		log.Warn(w)
+	}
+	st, unlock, err := takeStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer func() { err = errors.Join(err, st.Close()) }()
+	keys, err := loadKeys(ctx, c, st)
+	if err != nil {
+		return err
+	}
+	if err := admin.New(st, keys, admin.Hooks{}).CheckKey(ctx); err != nil {
+		return err
+	}
+
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	b := &broker{program: p, config: c, store: st, log: log, fail: fail}
+	b.app, err = newApp(ctx, c, st, log, app.Options{Ready: func(addr string) {
+		if err := b.ready(ctx, addr); err != nil {
+			fail(err)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	b.reloads = &reloads{app: b.app, load: b.loadToServe, over: ctx.Err, log: b.log}
+	b.ops = b.operations(keys)
+	return b.run(ctx)
+}
+
+// takeStore locks the data directory, which it makes when there is none, and
+// opens its store.
+func takeStore(ctx context.Context, c config.Config) (_ *sqlite.Store, unlock func(), err error) {
+	if err := embedded(c); err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if unlock, err = control.Lock(ctx, c.DataDir); err != nil {
+		return nil, nil, err
+	}
+	st, err := openStore(ctx, c, true)
+	if err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return st, unlock, nil
+}
+
+// broker is one serving process.
+type broker struct {
+	*program
+
+	// Set by serve.
+	config  config.Config
+	store   *sqlite.Store
+	log     *slog.Logger
+	app     *app.App
+	ops     *admin.Local
+	reloads *reloads
+	fail    context.CancelCauseFunc
+
+	control *control.Server // set by ready, when the broker accepts connections
+}
+
+// operations returns what the control socket offers.
+func (b *broker) operations(keys *identity.AtRest) *admin.Local {
+	h := hooks(b.store, func() string { return publicURL(b.config, b.app.Addr()) })
+	h.Revoked = b.app.Revoked
+	h.Record = b.app.Record
+	h.Reload = b.reloads.reload
+	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
+	return admin.New(b.store, keys, h)
+}
+
+// run serves, and ends what serving began.
+func (b *broker) run(ctx context.Context) error {
+	hangups := b.reloads.onSignal(ctx)
+	err := b.app.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	b.fail(nil)
+	if b.control != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		err = errors.Join(err, b.control.Close(stop))
+	}
+	hangups()
+	b.reloads.wait()
+	return err
+}
+
+// ready opens the control socket, greets the operator, and says that the broker
+// accepts connections: from that line on, commands reach it.
+func (b *broker) ready(ctx context.Context, addr string) (err error) {
+	about := control.About{
+		Version: programVersion(), PID: os.Getpid(), URL: publicURL(b.config, addr), StartedAt: time.Now().UTC().Truncate(time.Millisecond),
+	}
+	if b.control, err = control.Serve(ctx, b.config.DataDir, b.ops, about, b.log); err != nil {
+		return err
+	}
+	if err := b.greet(ctx, addr); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(b.out, "ready", localURL(addr))
+	return err
+}
