@@ -9,10 +9,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/stages"
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/cli.md")
+var update = flag.Bool("update", false, "rewrite docs/cli.md and configs/reference.md")
 
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
@@ -72,23 +75,26 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestDocs holds docs/cli.md to the help of all commands, and every command to
-// having an example.
+// TestDocs holds docs/cli.md to the help of all commands, every command to
+// having an example, and configs/reference.md to the configuration.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	const file = "../../docs/cli.md"
-	got := cliManual(t)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
+	for file, got := range map[string][]byte{
+		"../../docs/cli.md":          cliManual(t),
+		"../../configs/reference.md": config.Reference(stages.Builtins(stages.All(stages.Deps{}))),
+	} {
+		if *update {
+			if err := os.WriteFile(file, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not what the commands say; go test ./cmd/broker -run Docs -update renews it\n-file +commands:\n%s", file, diff)
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is not what the program says; go test ./cmd/broker -run Docs -update renews it\n-file +program:\n%s", file, diff)
+		}
 	}
 }
 

@@ -112,6 +112,7 @@ func TestWhatASessionLeftComesBack(t *testing.T) {
 	for _, end := range ends {
 		for _, tt := range tests {
 			t.Run(fmt.Sprintf("it comes back %s, %s", tt.name, end.name), func(t *testing.T) {
+				t.Parallel()
 				r := newRig(t, grace(50*time.Millisecond))
 				id := session(r.member("ada", store.RoleMember))
 				p := r.dial(id, dial.Options{PlainHello: tt.plain})

@@ -48,7 +48,7 @@ func Reference(builtins []Builtin) []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Configuration
 
-Made by ` + "`go test ./core/config -run Reference -update`" + ` from the code; changes by hand are lost.
+Made by ` + "`go test ./cmd/broker -run Docs -update`" + ` from the code; changes by hand are lost.
 
 Each layer wins over the one before it: defaults, the file (` + "`--config`" + `), environment variables, flags of the
 command line. Sections are merged key by key; a list replaces the earlier list as a whole.

@@ -47,7 +47,7 @@ func write[T any](ctx context.Context, tx *sql.Tx, m *many, rows []T, args func(
 			if _, err := stmt.ExecContext(ctx, m.args...); err != nil {
 				return err
 			}
-			runtime.Gosched()
+			runtime.Gosched() // pushes and pongs go out between statements
 			rows = rows[n:]
 		}
 	}

@@ -106,7 +106,7 @@ func (o Options) connect() (writer, reader *sql.DB, err error) {
 		"_synchronous":  {synchronous},
 		"_foreign_keys": {"on"},
 		"_txlock":       {"immediate"},
-		"_pragma":       {"cache_size(-2000)", "temp_store(memory)", checkpointPages, walLimit},
+		"_pragma":       {pageCache, "temp_store(memory)", checkpointPages, walLimit},
 	})
 	if err != nil {
 		return nil, nil, err
@@ -114,19 +114,25 @@ func (o Options) connect() (writer, reader *sql.DB, err error) {
 	reader, err = pool(path, cmp.Or(o.Readers, 4), url.Values{
 		"_busy_timeout": {timeout},
 		"_query_only":   {"on"},
-		"_pragma":       {"cache_size(-8192)", "temp_store(memory)"},
+		"_pragma":       {pageCache, "temp_store(memory)"},
 	})
 	return writer, reader, err
 }
 
-// The write-ahead log is copied into the database by the commit that brings it
-// to 4,000 pages of 4 KiB: rarely enough that a page is copied once for many
-// changes, and soon enough that the commit which has to wait for it waits some
-// tens of milliseconds. A long read can make the log grow; afterwards the file
-// is cut down to the limit.
 const (
+	// pageCache is the memory of one connection, in KiB. More makes commits
+	// slower: SQLite looks at every cached page at the end of most of them (32
+	// MiB cost 0.2 ms a commit). The system's cache is behind it.
+	pageCache = "cache_size(-2000)"
+
+	// The commit that brings the write-ahead log to this many pages of 4 KiB
+	// copies it into the database, which takes some tens of milliseconds. The
+	// longer the log, the more changes of one page are copied once.
 	checkpointPages = "wal_autocheckpoint(4000)"
-	walLimit        = "journal_size_limit(67108864)"
+
+	// walLimit is what is left of the log's file when a long read, which keeps
+	// the log from starting anew, has made it grow.
+	walLimit = "journal_size_limit(67108864)"
 )
 
 // pool returns a pool of at most n connections that are never given up.
