@@ -127,7 +127,7 @@ func (c *Connection) undecodable(r *request, err error) {
 	if d := new(wire.DecodeError); errors.As(err, &d) {
 		reason, text = d.Code, d.Message
 	}
-	hello := r.owner != nil && isHello(sdk.Kind(r.owner.Type))
+	hello := c.session == nil && r.owner != nil && isHello(sdk.Kind(r.owner.Type))
 	c.send(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
 	if hello {
 		x.Counters.Hellos.Add(reason)

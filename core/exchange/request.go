@@ -179,7 +179,11 @@ func (r *request) refuse() {
 	if r.call.Err != nil {
 		x.log.Warn("request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
 	}
-	c.send(r.owner.Refusal(&r.call, d.Reason, d.Text), r.call.ReqID)
+	owner := r.owner
+	if d.Reason == sdk.ReasonNoHello {
+		owner = nil // clients look for an error frame, whatever they asked
+	}
+	c.send(owner.Refusal(&r.call, d.Reason, d.Text), r.call.ReqID)
 	switch {
 	case isHello(r.env.Kind) && d.Reason == sdk.ReasonSecondHello:
 		x.Counters.Refused.Add(d.Reason)

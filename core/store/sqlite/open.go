@@ -126,9 +126,10 @@ const (
 	pageCache = "cache_size(-2000)"
 
 	// The commit that brings the write-ahead log to this many pages of 4 KiB
-	// copies it into the database, which takes some tens of milliseconds. The
-	// longer the log, the more changes of one page are copied once.
-	checkpointPages = "wal_autocheckpoint(4000)"
+	// copies it into the database, which takes some ten milliseconds. A longer
+	// log costs less work, because more changes of one page are copied once,
+	// and a longer wait.
+	checkpointPages = "wal_autocheckpoint(2000)"
 
 	// walLimit is what is left of the log's file when a long read, which keeps
 	// the log from starting anew, has made it grow.

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// bench runs one command of the program, with this test binary as the program
+// that it starts for servers and generators.
+func bench(t *testing.T, args ...string) (out string, code int, errs string) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU times are read from /proc")
+	}
+	t.Setenv(asProgram, "1")
+	var stdout, stderr bytes.Buffer
+	code = start(args, strings.NewReader(""), &stdout, &stderr)
+	return stdout.String(), code, stderr.String()
+}
+
+// measure runs a tiny plan and returns its report.
+func measure(t *testing.T, args ...string) report {
+	t.Helper()
+	args = append([]string{"run", "--json", "--runs", "1", "--seconds", "0.2", "--server-cpu", "-1", "--load-cpu", "-1",
+		"--dir", t.TempDir()}, args...)
+	out, code, errs := bench(t, args...)
+	if code != 0 {
+		t.Fatalf("bench %s: exit code %d\n%s", strings.Join(args, " "), code, errs)
+	}
+	var r report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return r
+}
+
+// wantClean checks that each result has counted something and found no fault.
+func wantClean(t *testing.T, r report, results int) {
+	t.Helper()
+	if len(r.Measured) != results || len(r.Summary) != results {
+		t.Fatalf("got %d results and %d rows, want %d", len(r.Measured), len(r.Summary), results)
+	}
+	for _, m := range r.Measured {
+		if m.Result.Count == 0 || m.Result.Rate <= 0 {
+			t.Errorf("%s, %s: nothing was measured: %+v", m.Scenario, m.Subject, m.Result)
+		}
+		if m.Result.Faults != (faults{}) {
+			t.Errorf("%s, %s: %s (%s)", m.Scenario, m.Subject, faultText(m.Result.Faults), m.Result.Denial)
+		}
+	}
+	for _, row := range r.Summary {
+		if row.ToRelay.Rate <= 0 {
+			t.Errorf("%s, %s: no ratio to the relay", row.Scenario, row.Subject)
+		}
+	}
+}
+
+func TestDirect(t *testing.T) {
+	r := measure(t, "--scenario", "direct", "--peers", "4", "--window", "3", "--durability", "power,process", "--clients", "old,new,member")
+	wantClean(t, r, 7)
+}
+
+func TestOpen(t *testing.T) {
+	wantClean(t, measure(t, "--scenario", "open", "--peers", "3", "--rate", "200"), 2)
+}
+
+func TestConnect(t *testing.T) {
+	wantClean(t, measure(t, "--scenario", "connect,storm", "--peers", "2", "--clients", "member,old,new"), 8)
+}
+
+func TestIdle(t *testing.T) {
+	r := measure(t, "--scenario", "idle", "--peers", "20")
+	wantClean(t, r, 2)
+	for _, m := range r.Measured {
+		if m.Result.Resident == 0 {
+			t.Errorf("%s: memory was not measured", m.Subject)
+		}
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	r := measure(t, "--scenario", "growth", "--peers", "3", "--sizes", "2,20")
+	wantClean(t, r, 4)
+	for i, row := range r.Summary {
+		if want := []int{2, 20}[i%2]; row.Median.Idle != want || row.ToFirst.Rate <= 0 {
+			t.Errorf("row %d: got %d idle and ratio %g to the first size, want %d and a ratio", i, row.Median.Idle, row.ToFirst.Rate, want)
+		}
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	dir := t.TempDir()
+	cpu, mem := filepath.Join(dir, "cpu.out"), filepath.Join(dir, "mem.out")
+	measure(t, "--server", "broker", "--peers", "2", "--cpuprofile", cpu, "--memprofile", mem)
+	for _, file := range []string{cpu, mem} {
+		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+			t.Errorf("profile %s: %v", filepath.Base(file), err)
+		}
+	}
+}
+
+func TestPinned(t *testing.T) {
+	r := measure(t, "--server", "relay", "--peers", "2", "--server-cpu", "0", "--load-cpu", "0", "--relay-codec", "std")
+	wantClean(t, r, 1)
+}
+
+func TestMarkdown(t *testing.T) {
+	out, code, errs := bench(t, "run", "--runs", "2", "--seconds", "0.1", "--peers", "2", "--server-cpu", "-1", "--load-cpu", "-1", "--dir", t.TempDir())
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	for _, want := range []string{"\n### direct: 2 peers, window 16", "\n| relay | ", "\n| broker, power, old peers | "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	tests := []struct {
+		name, want string
+		args       []string
+	}{
+		{"it names the scenarios", "growth", []string{"--scenario", "fast"}},
+		{"it names the servers", "relay, broker or both", []string{"--server", "nats"}},
+		{"it names the durabilities", "power or process", []string{"--durability", "none"}},
+		{"it names the peers", "old, new or member", []string{"--clients", "young"}},
+		{"it wants room for the stamp", "32 bytes", []string{"--body", "8"}},
+		{"it wants two peers", "2 at least", []string{"--peers", "1"}},
+		{"it passes on that no broker is there", "mesh create", []string{"--broker", "/nowhere/broker", "--server", "broker"}},
+		{"it names the libraries", "own or std", []string{"--relay-codec", "fast", "--server", "relay"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, code, errs := bench(t, append([]string{"run", "--runs", "1", "--server-cpu", "-1", "--load-cpu", "-1"}, tt.args...)...)
+			if code != 1 || !strings.Contains(errs, tt.want) {
+				t.Errorf("got %d and %q, want 1 and %q", code, errs, tt.want)
+			}
+		})
+	}
+}
+
+func TestLoadWantsATask(t *testing.T) {
+	if code := start([]string{"load"}, strings.NewReader("{}"), io.Discard, io.Discard); code != 1 {
+		t.Errorf("got exit code %d, want 1", code)
+	}
+}
