@@ -10,6 +10,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -94,4 +95,16 @@ func runLoad(ctx context.Context, argv []string, t *task, errs io.Writer) ([]*re
 	}
 	var results []*result
 	return results, json.Unmarshal(out.Bytes(), &results)
+}
+
+// oneAtATime lets several processes write to one place.
+type oneAtATime struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (o *oneAtATime) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(b)
 }

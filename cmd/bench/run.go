@@ -40,7 +40,7 @@ func newRunCommand() *cobra.Command {
 		Example: runExample,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			p.errs = c.ErrOrStderr()
+			p.errs = &oneAtATime{to: c.ErrOrStderr()}
 			if p.self, err = os.Executable(); err != nil {
 				return err
 			}

@@ -79,14 +79,17 @@ type line struct {
 	mu    sync.Mutex
 	flows *sync.Cond
 	held  bool
+	waits bool // somebody wants to read and may not
 }
 
 // Read reads nothing while the line is held up.
 func (l *line) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	for l.held {
+		l.waits = true
 		l.flows.Wait()
 	}
+	l.waits = false
 	l.mu.Unlock()
 	return l.Conn.Read(p)
 }
@@ -256,6 +259,21 @@ func (s *socket) wantFrame(typ string) string {
 	}
 	return frame
 }
+
+// stall lets the socket read nothing until it flows again.
+func (s *socket) stall() {
+	s.t.Helper()
+	s.line.hold(true)
+	s.write(`{"type":"mesh_info"}`) // for the read that has begun
+	eventually(s.t, "the line to stand still", func() bool {
+		s.line.mu.Lock()
+		defer s.line.mu.Unlock()
+		return s.line.waits
+	})
+}
+
+// flow ends a stall.
+func (s *socket) flow() { s.line.hold(false) }
 
 // bye ends the connection politely.
 func (s *socket) bye() {

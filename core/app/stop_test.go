@@ -53,7 +53,7 @@ func TestStoppingBrokerIsNotReady(t *testing.T) {
 	if status, text, _ := r.request(http.MethodGet, "/health/ready", ""); status != 200 {
 		t.Fatalf("before: got %d %s, want 200", status, text)
 	}
-	held.line.hold(true) // it does not answer the closing frame
+	held.stall() // it does not answer the closing frame
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); r.stop() }()
 	eventually(t, "readiness to fail", func() bool {
@@ -65,7 +65,7 @@ func TestStoppingBrokerIsNotReady(t *testing.T) {
 	if _, err := dial.Dial(ctx, r.url, late, dial.Options{}); err == nil {
 		t.Error("a new peer was let in while the broker stops")
 	}
-	held.line.hold(false)
+	held.flow()
 	<-stopped
 	if code, reason := held.closed(); code != 1001 {
 		t.Errorf("closed: got %d %s, want 1001", code, reason)

@@ -19,7 +19,7 @@ var builtin = chain.Factories{
 	"rate-limit": {Role: chain.RoleGate, New: nothing},
 	"route":      {Role: chain.RoleRoute, Policies: []chain.Policy{chain.FailClosed}, New: nothing},
 	"audit":      {Role: chain.RoleObserver, New: nothing},
-	"picky": {New: func(ls chain.LinkSpec) (sdk.Stage, error) {
+	"picky": {New: func(chain.LinkSpec) (sdk.Stage, error) {
 		return nil, errors.New("with.burst must be at least 1, it is 0")
 	}},
 }

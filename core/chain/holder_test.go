@@ -100,8 +100,6 @@ type generation struct {
 	t       *testing.T
 	number  string
 	stopped atomic.Bool
-	ran     atomic.Int64
-	done    atomic.Int64
 }
 
 func (g *generation) stage() *fake {

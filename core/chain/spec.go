@@ -11,6 +11,7 @@ import (
 // hold for plugins too.
 type Role uint8
 
+// Roles. The zero Role is a gate.
 const (
 	RoleGate     Role = iota // judges: comes after the first auth and before the route
 	RoleAuth                 // proves who asks: comes first

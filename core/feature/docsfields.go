@@ -18,8 +18,7 @@ type fieldRow struct{ name, form, given, meaning string }
 // their path.
 func fieldRows(t reflect.Type, path string, request bool) []fieldRow {
 	var rows []fieldRow
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
@@ -63,6 +62,7 @@ func object(t reflect.Type) (inner reflect.Type, separator string) {
 		if t.PkgPath() == reflect.TypeFor[wire.Error]().PkgPath() && patched(t) == nil {
 			return t, "."
 		}
+	default: // a plain value
 	}
 	return nil, ""
 }

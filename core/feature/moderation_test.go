@@ -328,7 +328,7 @@ func TestBan(t *testing.T) {
 
 func TestBanRefusals(t *testing.T) {
 	p := newParty(t)
-	p.rig.join("cy", named("bo"))
+	p.join("cy", named("bo"))
 	tests := []struct{ name, by, fields, code string }{
 		{"a target must be given", "gil", `"reason":"why not"`, "invalid"},
 		{"an empty one is none", "gil", `"target":" "`, "invalid"},

@@ -122,8 +122,7 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 	if err == nil {
 		return sdk.Decision{Verdict: sdk.Answer, Reply: reply}, nil
 	}
-	var refused *core.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*core.Error](err); ok {
 		c.Err = refused.Err
 		return sdk.Refuse(refused.Code, refused.Message), nil
 	}

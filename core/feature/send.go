@@ -80,6 +80,7 @@ func (s *sends) audience(ctx context.Context, c *Call) ([]sdk.Recipient, error) 
 		}
 	case sdk.TargetTopic:
 		return nil, core.Refuse(sdk.ReasonNoRecipient, "invalid target: this broker has no topics yet")
+	default: // whoever a group or everybody means, possibly nobody
 	}
 	return list, nil
 }
@@ -118,8 +119,9 @@ func worded(r sdk.Reason, text string) string {
 	case sdk.ReasonRateLimit, sdk.ReasonTooLarge, sdk.ReasonNoRecipient, sdk.ReasonRecipientAway,
 		sdk.ReasonBlocked, sdk.ReasonIDReused:
 		return text
+	default:
+		return string(r) + ": " + text
 	}
-	return string(r) + ": " + text
 }
 
 // clientAck confirms a push. It can confirm only what this session was sent.

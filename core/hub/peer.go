@@ -235,7 +235,7 @@ func (b *buffer) readAll(r io.Reader) error {
 		}
 		n, err := r.Read(b.b[len(b.b):cap(b.b)])
 		b.b = b.b[:len(b.b)+n]
-		if err == io.EOF { //nolint:errorlint // the reader of a frame ends with it, bare
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func TestGroupsHaveALimit(t *testing.T) {
 			t.Fatalf("group %d: %v", i, err)
 		}
 	}
-	if err := r.JoinGroup(s, store.Group{Name: "more"}); err != ErrTooManyGroups {
+	if err := r.JoinGroup(s, store.Group{Name: "more"}); !errors.Is(err, ErrTooManyGroups) {
 		t.Errorf("one more group: got %v, want ErrTooManyGroups", err)
 	}
 	if err := r.JoinGroup(s, store.Group{Name: "g1", Role: "lead"}); err != nil {

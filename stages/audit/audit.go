@@ -79,6 +79,7 @@ func (s *Stage) Record(env *sdk.Envelope, d sdk.Decision) {
 		if s.wants(PeerLeft) {
 			add(env, PeerLeft)
 		}
+	default: // handlers bring what there is to record of other kinds
 	}
 }
 

@@ -144,7 +144,7 @@ func TestReplaysForget(t *testing.T) {
 }
 
 func TestReloadCarriesTheStageOver(t *testing.T) {
-	if a, b := newRig(t).Stage.Key(), newRig(t).Stage.Key(); a != b || a == "" {
+	if a, b := newRig(t).Key(), newRig(t).Key(); a != b || a == "" {
 		t.Errorf("keys of two stages: got %q and %q, want the same", a, b)
 	}
 }

@@ -79,7 +79,7 @@ func newRig(t *testing.T) *rig {
 		meshes: map[string]*store.Mesh{"mesh": {ID: "mesh", Name: "Home"}, "old": {ID: "old", Name: "Old", ArchivedAt: time.Now()}},
 	}}
 	r.Stage = New(r.book, r.book)
-	r.Stage.now = func() time.Time { return r.at }
+	r.now = func() time.Time { return r.at }
 	return r
 }
 

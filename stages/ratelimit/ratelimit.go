@@ -96,6 +96,7 @@ func (s *Stage) classOf(k sdk.Kind) *class {
 		return s.send
 	case sdk.KindHello, sdk.KindSessionHello, sdk.KindClientAck:
 		return nil
+	default:
+		return s.requests
 	}
-	return s.requests
 }
