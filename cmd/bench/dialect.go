@@ -162,14 +162,10 @@ func (brokerDialect) acks() bool { return true }
 // textAfter returns the text behind the first place that reads as mark, up to
 // the next quote. Texts with escapes do not come in what the generator needs.
 func textAfter(frame []byte, mark string) []byte {
-	i := bytes.Index(frame, []byte(mark))
-	if i < 0 {
+	_, rest, ok := bytes.Cut(frame, []byte(mark))
+	if !ok {
 		return nil
 	}
-	text := frame[i+len(mark):]
-	end := bytes.IndexByte(text, '"')
-	if end < 0 {
-		return nil
-	}
-	return text[:end]
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	return text
 }

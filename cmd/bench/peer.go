@@ -154,6 +154,7 @@ func (p *peer) hear(frame []byte) {
 	case refused:
 		f.refused(frame)
 		p.refill()
+	case nothing:
 	}
 }
 

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -15,17 +16,23 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// messageIDs returns the ids of the messages that came and were not taken yet.
-func (s *socket) messageIDs(into map[string]bool) {
+// collect notes the ids of the messages that came and were not taken yet, and
+// confirms them if asked to.
+func (s *socket) collect(into map[string]bool, confirm bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, frame := range s.frames {
+	frames := s.frames
+	s.frames = nil
+	s.mu.Unlock()
+	for _, frame := range frames {
 		var push struct{ Type, MessageID string }
-		if err := json.Unmarshal(frame, &push); err == nil && push.Type == "push" && !isEvent(frame) {
-			into[push.MessageID] = true
+		if err := json.Unmarshal(frame, &push); err != nil || push.Type != "push" || isEvent(frame) {
+			continue
+		}
+		into[push.MessageID] = true
+		if confirm {
+			s.write(`{"type":"client_ack","brokerMessageId":"` + push.MessageID + `"}`)
 		}
 	}
-	s.frames = nil
 }
 
 func TestSlowPeerIsClosedAndLosesNothing(t *testing.T) {
@@ -70,14 +77,20 @@ func TestSlowPeerIsClosedAndLosesNothing(t *testing.T) {
 				t.Errorf("closed: got %d %q, want 4008 slow", code, reason)
 			}
 			got := map[string]bool{}
-			bo.messageIDs(got)
+			bo.collect(got, kind.acks)
 			// One more, while it is away.
 			last := r.send(ada, id.RoutingKey().String(), sdk.PriorityNext, "the last")
 			acked[last.MessageID] = true
-			again := r.greet(hello(), socketOptions{})
+			again := r.comeBack(hello)
 			t.Cleanup(func() { t.Logf("%d messages of %d came", len(got), len(acked)) })
 			eventually(t, "all messages", func() bool {
-				again.messageIDs(got)
+				select {
+				case <-again.done: // closed as slow once more
+					again.collect(got, kind.acks)
+					again = r.comeBack(hello)
+				default:
+					again.collect(got, kind.acks)
+				}
 				return len(got) >= len(acked)
 			})
 			for id := range acked {
@@ -86,6 +99,43 @@ func TestSlowPeerIsClosedAndLosesNothing(t *testing.T) {
 				}
 			}
 			ada.Abort()
+		})
+	}
+}
+
+// comeBack opens a socket and says hello.
+func (r *rig) comeBack(hello func() frame) *socket {
+	r.t.Helper()
+	s := open(r.t, r.url, socketOptions{})
+	s.write(hello().String())
+	return s
+}
+
+// More waits for a peer than its outbox holds: it is given no more at a time
+// than it takes, and not closed as slow for what the broker has in store.
+func TestBacklogLargerThanTheOutboxArrives(t *testing.T) {
+	for _, acks := range []bool{false, true} {
+		t.Run(fmt.Sprint("it arrives whole, with client_ack: ", acks), func(t *testing.T) {
+			r := newRig(t, func(c *config.Config) { c.Limits.OutboxBytes = 256 << 10 })
+			ada := r.dial(session(r.member("ada", store.RoleMember)), dial.Options{})
+			id := session(r.member("bo", store.RoleMember))
+			r.dial(id, dial.Options{}).Abort()
+			r.wantOnline(1)
+			const messages = 200
+			body := strings.Repeat("A", 32<<10)
+			for range messages {
+				if ack := r.send(ada, id.RoutingKey().String(), sdk.PriorityNext, body); !ack.Queued {
+					t.Fatalf("send: %+v", ack)
+				}
+			}
+			bo := r.dial(id, dial.Options{PlainHello: !acks, ConfirmPushes: acks})
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			for n := range messages {
+				if _, err := bo.RecvMessage(ctx); err != nil {
+					t.Fatalf("after %d of %d messages: %v", n, messages, err)
+				}
+			}
 		})
 	}
 }

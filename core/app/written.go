@@ -32,12 +32,12 @@ func (s written) State(ctx context.Context, mesh, memberID string, session sdk.K
 	return stored, err
 }
 
-// AuditPageBy implements [store.Audit].
-func (s written) AuditPageBy(ctx context.Context, mesh, actor, event string, limit, offset int) ([]*audit.Entry, int64, error) {
+// AuditPage implements [store.Audit].
+func (s written) AuditPage(ctx context.Context, mesh string, match store.AuditMatch, limit, offset int) ([]*audit.Entry, int64, error) {
 	if err := s.committer.Flush(ctx); err != nil {
 		return nil, 0, err
 	}
-	return s.Store.AuditPageBy(ctx, mesh, actor, event, limit, offset)
+	return s.Store.AuditPage(ctx, mesh, match, limit, offset)
 }
 
 // VerifyAudit implements [store.Audit].

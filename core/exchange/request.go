@@ -206,7 +206,7 @@ func (r *request) refuse() {
 // message was queued.
 func (r *request) pretended() wire.Frame {
 	if r.env.MessageID == "" {
-		r.env.MessageID = identity.NewID()
+		r.env.MessageID = identity.NewMessageID(r.env.Arrived)
 	}
 	id := r.call.ID
 	if id == nil {

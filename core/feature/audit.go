@@ -7,6 +7,7 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -30,9 +31,9 @@ const (
 
 // AuditStore reads the audit log.
 type AuditStore interface {
-	// AuditPageBy returns entries, newest first, and the number of all that
-	// match. An empty actor or event matches every one.
-	AuditPageBy(ctx context.Context, mesh, actor, event string, limit, offset int) ([]*audit.Entry, int64, error)
+	// AuditPage returns entries that match, newest first, and the number of all
+	// that match.
+	AuditPage(ctx context.Context, mesh string, match store.AuditMatch, limit, offset int) ([]*audit.Entry, int64, error)
 
 	// VerifyAudit checks a mesh's chain and its head in one consistent read: an
 	// entry that is appended meanwhile is in neither, and is no false alarm.
@@ -70,7 +71,7 @@ func (a *audits) query(ctx context.Context, c *Call, m *wire.AuditQuery) (wire.A
 	if m.Limit != nil {
 		limit = min(max(*m.Limit, 1), auditPageMax)
 	}
-	page, total, err := a.store.AuditPageBy(ctx, c.Env.Mesh, actor, m.EventType, int(limit), int(max(m.Offset, 0)))
+	page, total, err := a.store.AuditPage(ctx, c.Env.Mesh, store.AuditMatch{Actor: actor, Event: m.EventType}, int(limit), int(max(m.Offset, 0)))
 	if err != nil {
 		return wire.AuditResult{}, &core.Error{
 			Code: ReasonAuditQuery, Message: "the audit log cannot be read: try again in a moment", Err: err,

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 )
 
@@ -187,7 +188,7 @@ type stubAudit struct {
 	verify func(ctx context.Context, mesh string) (audit.Result, error)
 }
 
-func (s stubAudit) AuditPageBy(context.Context, string, string, string, int, int) ([]*audit.Entry, int64, error) {
+func (s stubAudit) AuditPage(context.Context, string, store.AuditMatch, int, int) ([]*audit.Entry, int64, error) {
 	return s.page()
 }
 

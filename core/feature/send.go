@@ -49,7 +49,7 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		}
 	}
 	env := c.Env
-	env.MessageID = identity.NewID()
+	env.MessageID = identity.NewMessageID(env.Arrived)
 	from := c.Session
 	c.Accepted = s.engine.Accept(&store.Message{
 		ID: env.MessageID, MeshID: env.Mesh,

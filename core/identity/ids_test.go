@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestNewID(t *testing.T) {
@@ -117,5 +118,20 @@ func BenchmarkNewUUID(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		NewUUID()
+	}
+}
+
+func TestMessageIDsSortByTime(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	before := NewMessageID(at)
+	for _, later := range []time.Duration{time.Microsecond, time.Second, 24 * time.Hour, 100 * 365 * 24 * time.Hour} {
+		id := NewMessageID(at.Add(later))
+		if len(id) != IDSize || id <= before {
+			t.Errorf("%v later: got %q after %q, want 32 characters that sort behind it", later, id, before)
+		}
+	}
+	if a, b := NewMessageID(at), NewMessageID(at); a == b || a[:timeDigits] != b[:timeDigits] {
+		t.Errorf("two ids of one moment: got %q and %q, want the same time and different ends", a, b)
 	}
 }

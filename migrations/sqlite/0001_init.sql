@@ -173,8 +173,6 @@ CREATE TABLE audit_log (
     PRIMARY KEY (mesh_id, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX audit_log_by_event ON audit_log (mesh_id, event_type, id);
-
 -- The end of each chain, kept apart from the log: a log whose last rows were removed no longer agrees with it.
 CREATE TABLE audit_head (
     mesh_id TEXT    NOT NULL PRIMARY KEY,

@@ -7,19 +7,17 @@ import (
 	"iter"
 
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/store"
 )
 
 const auditColumns = `mesh_id, id, event_type, actor_member_id, actor_name, payload, created_at, prev_hash, hash`
 
 const (
-	auditPage = `SELECT ` + auditColumns + ` FROM audit_log
-		WHERE mesh_id = ? ORDER BY id DESC LIMIT ? OFFSET ?`
-	auditPageOfEvent = `SELECT ` + auditColumns + ` FROM audit_log INDEXED BY audit_log_by_event
-		WHERE mesh_id = ? AND event_type = ? ORDER BY id DESC LIMIT ? OFFSET ?`
-	auditChain        = `SELECT ` + auditColumns + ` FROM audit_log WHERE mesh_id = ? ORDER BY id`
-	countAudit        = `SELECT count(*) FROM audit_log WHERE mesh_id = ?`
-	countAuditOfEvent = `SELECT count(*) FROM audit_log WHERE mesh_id = ? AND event_type = ?`
-	auditHead         = `SELECT mesh_id, hash, count, last_id FROM audit_head WHERE mesh_id = ?`
+	matching   = ` FROM audit_log WHERE mesh_id = ?1 AND ?2 IN ('', actor_member_id) AND ?3 IN ('', event_type)`
+	auditPage  = `SELECT ` + auditColumns + matching + ` ORDER BY id DESC LIMIT ?4 OFFSET ?5`
+	countAudit = `SELECT count(*)` + matching
+	auditChain = `SELECT ` + auditColumns + ` FROM audit_log WHERE mesh_id = ? ORDER BY id`
+	auditHead  = `SELECT mesh_id, hash, count, last_id FROM audit_head WHERE mesh_id = ?`
 
 	// Where the chain of a mesh goes on. The head says so; ids also rise above
 	// any row that was put into the log behind its back, because otherwise that
@@ -31,17 +29,13 @@ const (
 )
 
 // AuditPage implements [store.Audit].
-func (s *Store) AuditPage(ctx context.Context, mesh, event string, limit, offset int) (page []*audit.Entry, total int64, err error) {
+func (s *Store) AuditPage(ctx context.Context, mesh string, match store.AuditMatch, limit, offset int) (page []*audit.Entry, total int64, err error) {
 	defer wrap(&err, "audit page")
-	list, count, args := auditPage, countAudit, []any{mesh}
-	if event != "" {
-		list, count, args = auditPageOfEvent, countAuditOfEvent, []any{mesh, event}
-	}
 	err = s.view(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, count, args...).Scan(&total); err != nil {
+		if err := tx.QueryRowContext(ctx, countAudit, mesh, match.Actor, match.Event).Scan(&total); err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, list, append(args, max(limit, 0), max(offset, 0))...)
+		rows, err := tx.QueryContext(ctx, auditPage, mesh, match.Actor, match.Event, max(limit, 0), max(offset, 0))
 		page, err = collect(rows, err, scanEntry)
 		return err
 	})

@@ -11,11 +11,11 @@ import (
 const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, created_at, archived_at`
 
 const (
-	insertMesh   = `INSERT INTO mesh (` + meshColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	meshByID     = `SELECT ` + meshColumns + ` FROM mesh WHERE id = ?`
-	liveMeshByID = meshByID + ` AND archived_at IS NULL`
-	liveMeshBySl = `SELECT ` + meshColumns + ` FROM mesh WHERE slug = ? AND archived_at IS NULL`
-	listMeshes   = `SELECT ` + meshColumns + `,
+	insertMesh     = `INSERT INTO mesh (` + meshColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	meshByID       = `SELECT ` + meshColumns + ` FROM mesh WHERE id = ?`
+	liveMeshByID   = meshByID + ` AND archived_at IS NULL`
+	liveMeshBySlug = `SELECT ` + meshColumns + ` FROM mesh WHERE slug = ? AND archived_at IS NULL`
+	listMeshes     = `SELECT ` + meshColumns + `,
 		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
 		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
 )
@@ -49,7 +49,7 @@ func (s *Store) FindMesh(ctx context.Context, idOrSlug string) (m *store.Mesh, e
 	defer wrap(&err, "find mesh")
 	m, err = scanMesh(s.read.QueryRowContext(ctx, liveMeshByID, idOrSlug))
 	if errors.Is(err, sql.ErrNoRows) {
-		m, err = scanMesh(s.read.QueryRowContext(ctx, liveMeshBySl, idOrSlug))
+		m, err = scanMesh(s.read.QueryRowContext(ctx, liveMeshBySlug, idOrSlug))
 	}
 	return m, err
 }

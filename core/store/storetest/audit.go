@@ -122,15 +122,15 @@ func auditPage(s *suite) {
 	list := entries("mesh", 0, 10)
 	s.commit(store.Batch{Audit: append(entries("other", 0, 3), list...)})
 
-	page, total, err := s.AuditPage(s.ctx, "mesh", "", 3, 0)
+	page, total, err := s.AuditPage(s.ctx, "mesh", store.AuditMatch{}, 3, 0)
 	s.wantPage(page, total, err, 10, list[9], list[8], list[7])
-	page, total, err = s.AuditPage(s.ctx, "mesh", "", 3, 8)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{}, 3, 8)
 	s.wantPage(page, total, err, 10, list[1], list[0])
-	page, total, err = s.AuditPage(s.ctx, "mesh", "", 3, 20)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{}, 3, 20)
 	s.wantPage(page, total, err, 10)
-	page, total, err = s.AuditPage(s.ctx, "mesh", "", 0, 0)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{}, 0, 0)
 	s.wantPage(page, total, err, 10)
-	page, total, err = s.AuditPage(s.ctx, "nowhere", "", 3, 0)
+	page, total, err = s.AuditPage(s.ctx, "nowhere", store.AuditMatch{}, 3, 0)
 	s.wantPage(page, total, err, 0)
 }
 
@@ -138,17 +138,17 @@ func auditFilter(s *suite) {
 	list := entries("mesh", 0, 12) // message_sent, ada and both: every 3rd, 2nd, 6th
 	s.commit(store.Batch{Audit: append(entries("other", 0, 12), list...)})
 
-	page, total, err := s.AuditPage(s.ctx, "mesh", "message_sent", 2, 1)
+	page, total, err := s.AuditPage(s.ctx, "mesh", store.AuditMatch{Event: "message_sent"}, 2, 1)
 	s.wantPage(page, total, err, 4, list[6], list[3])
-	page, total, err = s.AuditPage(s.ctx, "mesh", "unknown", 2, 0)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{Event: "unknown"}, 2, 0)
 	s.wantPage(page, total, err, 0)
-	page, total, err = s.AuditPageBy(s.ctx, "mesh", "ada", "", 2, 1)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{Actor: "ada"}, 2, 1)
 	s.wantPage(page, total, err, 6, list[8], list[6])
-	page, total, err = s.AuditPageBy(s.ctx, "mesh", "ada", "message_sent", 5, 0)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{Actor: "ada", Event: "message_sent"}, 5, 0)
 	s.wantPage(page, total, err, 2, list[6], list[0])
-	page, total, err = s.AuditPageBy(s.ctx, "mesh", "", "message_sent", 1, 0)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{Event: "message_sent"}, 1, 0)
 	s.wantPage(page, total, err, 4, list[9])
-	page, total, err = s.AuditPageBy(s.ctx, "mesh", "nobody", "", 5, 0)
+	page, total, err = s.AuditPage(s.ctx, "mesh", store.AuditMatch{Actor: "nobody"}, 5, 0)
 	s.wantPage(page, total, err, 0)
 }
 

@@ -173,7 +173,7 @@ func commitConcurrent(s *suite) {
 		wg.Go(func() { s.watch(done, "pending", size, func() (int64, error) { return s.depthNow() }) })
 		wg.Go(func() {
 			s.watch(done, "page", size, func() (int64, error) {
-				_, total, err := s.AuditPage(s.ctx, "mesh", "", 3, 0)
+				_, total, err := s.AuditPage(s.ctx, "mesh", store.AuditMatch{}, 3, 0)
 				return total, err
 			})
 		})
