@@ -21,3 +21,7 @@ func (a *App) Settle(ctx context.Context) error { return a.committer.Barrier(ctx
 
 // FramesRead returns how many frames were read since the start.
 func (a *App) FramesRead() int64 { return a.exchange.Counters.Frames.Load() }
+
+// SlowPeers returns how many connections were closed because their outbox was
+// full.
+func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }

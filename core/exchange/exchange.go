@@ -86,8 +86,9 @@ type request struct {
 	decision sdk.Decision
 	stage    string
 	took     time.Duration
-	live     bool // the session was not over when the frame came
-	held     bool // holds one place of the connection's window
+	live     bool          // the session was not over when the frame came
+	answered chan struct{} // closed when the answer is written; nil when nobody asks
+	held     bool          // holds one place of the connection's window
 }
 
 func (x *Exchange) request() *request {

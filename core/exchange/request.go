@@ -82,9 +82,14 @@ func (r *request) run() {
 	if r.decision.Verdict != sdk.Answer {
 		after = nil
 	}
+	var answered chan struct{}
 	if r.mustWait() {
 		r.held = true
 		c.acquire()
+		if after != nil {
+			answered = make(chan struct{})
+			r.answered = answered
+		}
 		r.x.committer.Submit(r)
 	} else {
 		if len(r.env.Records) > 0 {
@@ -92,15 +97,19 @@ func (r *request) run() {
 		}
 		r.finish(nil)
 	}
-	if after != nil {
-		after()
+	if after == nil {
+		return
 	}
+	if answered != nil {
+		<-answered
+	}
+	after()
 }
 
 // mustWait reports whether the answer has to wait for the disk, or behind one
 // that does.
 func (r *request) mustWait() bool {
-	return r.call.Accepted != nil || r.call.Earlier != nil || r.conn.waiting.Load() > 0
+	return r.call.Accepted != nil || r.call.Earlier != nil || r.call.AwaitDisk || r.conn.waiting.Load() > 0
 }
 
 // Fill implements [commit.Work].
@@ -133,7 +142,7 @@ func (r *request) Done(err error) {
 // finish writes the answer and tells the observers.
 func (r *request) finish(err error) {
 	c, env := r.conn, &r.env
-	if err != nil && (r.call.Accepted != nil || r.call.Earlier != nil) {
+	if err != nil && (r.call.Accepted != nil || r.call.Earlier != nil || r.call.AwaitDisk) {
 		r.decision = sdk.Refuse(sdk.ReasonUnavailable, "the broker could not write to its store: try again in a moment")
 		r.call.Err = err
 	}
@@ -148,6 +157,9 @@ func (r *request) finish(err error) {
 	r.chain.Leave(env.Sender.Conn)
 	if r.held {
 		c.free()
+	}
+	if r.answered != nil {
+		close(r.answered)
 	}
 	r.x.release(r)
 }

@@ -39,6 +39,10 @@ type Call struct {
 	// Earlier is a send that this one repeats; the answer waits for it.
 	Earlier *delivery.Earlier
 
+	// AwaitDisk says that the answer promises something that goes to disk with
+	// the next transaction.
+	AwaitDisk bool
+
 	// Err is the cause of a refusal, for the log.
 	Err error
 

@@ -358,7 +358,7 @@ func TestBanRefusals(t *testing.T) {
 func TestBanByTheKeyOfASessionThatIsGone(t *testing.T) {
 	p := newParty(t)
 	key := keyOf("a one-shot command of cy")
-	if _, err := p.roster.ClaimSessionKey(t.Context(), p.mesh.ID, key, p.members["cy"].ID, time.Now()); err != nil {
+	if _, _, err := p.roster.ClaimSessionKey(t.Context(), p.mesh.ID, key, p.members["cy"].ID, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := p.gil.ask(`{"type":"ban","target":"` + key.String() + `"}`)

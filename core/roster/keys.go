@@ -15,36 +15,36 @@ type Journal interface {
 }
 
 // ClaimSessionKey gives an unclaimed session key to a member and returns the
-// member that owns it: the caller's, unless another was first. The claim holds
-// at once and is on disk with the next transaction; should the broker die
-// before that, the session has to say hello, and claims its key, again.
-func (r *Roster) ClaimSessionKey(ctx context.Context, mesh string, key sdk.Key, memberID string, now time.Time) (owner string, err error) {
+// member that owns it: the caller's, unless another was first. A fresh claim
+// holds at once and is on disk with the next transaction; the session's hello
+// must not be answered before that.
+func (r *Roster) ClaimSessionKey(ctx context.Context, mesh string, key sdk.Key, memberID string, now time.Time) (owner string, fresh bool, err error) {
 	at := place{mesh, key}
 	r.mu.RLock()
 	owner, known := r.keys[at]
 	r.mu.RUnlock()
 	if known {
-		return owner, nil
+		return owner, false, nil
 	}
 	stored, err := r.store.SessionKeyOwner(ctx, mesh, key)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
+		return "", false, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if owner, known := r.keys[at]; known {
-		return owner, nil
+		return owner, false, nil
 	}
 	if len(r.keys) >= remember {
 		clear(r.keys) // by now they are on disk
 	}
 	if err == nil {
 		r.keys[at] = stored
-		return stored, nil
+		return stored, false, nil
 	}
 	r.keys[at] = memberID
 	r.journal.SaveSessionKey(&store.SessionKey{MeshID: mesh, Key: key, MemberID: memberID, ClaimedAt: now})
-	return memberID, nil
+	return memberID, true, nil
 }
 
 // SessionKeyOwner returns the member that owns a session key.

@@ -24,7 +24,7 @@ type Members interface {
 
 // SessionKeys remembers whose a session key is.
 type SessionKeys interface {
-	ClaimSessionKey(ctx context.Context, mesh string, key sdk.Key, memberID string, now time.Time) (owner string, err error)
+	ClaimSessionKey(ctx context.Context, mesh string, key sdk.Key, memberID string, now time.Time) (owner string, fresh bool, err error)
 }
 
 // Stage is the auth stage. It may be used by many goroutines at once.
@@ -110,7 +110,7 @@ func (s *Stage) member(ctx context.Context, meshID string, key sdk.Key) (*store.
 
 // sessionKey makes sure that a session key is the member's own: nobody else
 // used it first, and it is nobody's member key.
-func (s *Stage) sessionKey(ctx context.Context, m *store.Member, key sdk.Key) error {
+func (s *Stage) sessionKey(ctx context.Context, call *feature.Call, m *store.Member, key sdk.Key) error {
 	if key == m.Key {
 		return refuse(sdk.ReasonBadSessionKey, "a session key must differ from the member key")
 	}
@@ -119,13 +119,14 @@ func (s *Stage) sessionKey(ctx context.Context, m *store.Member, key sdk.Key) er
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	owner, err := s.keys.ClaimSessionKey(ctx, m.MeshID, key, m.ID, s.now())
+	owner, fresh, err := s.keys.ClaimSessionKey(ctx, m.MeshID, key, m.ID, s.now())
 	if err != nil {
 		return err
 	}
 	if owner != m.ID {
 		return refuse(sdk.ReasonSessionKeyTaken, "another member has used this session key: make a fresh one")
 	}
+	call.AwaitDisk = call.AwaitDisk || fresh
 	return nil
 }
 

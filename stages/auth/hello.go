@@ -65,7 +65,7 @@ func (s *Stage) checkHello(ctx context.Context, call *feature.Call, h *wire.Hell
 		return refuse(sdk.ReasonReplayed, "this signed hello was used already: sign a new one")
 	}
 	if !session.IsZero() {
-		if err := s.sessionKey(ctx, member, session); err != nil {
+		if err := s.sessionKey(ctx, call, member, session); err != nil {
 			return err
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Stage) checkSessionHello(ctx context.Context, call *feature.Call, h *wi
 	if h.ParentMemberID != "" && h.ParentMemberID != member.ID {
 		return refuse(sdk.ReasonParentMismatch, "parentMemberId is not the id of the member with this key")
 	}
-	if err := s.sessionKey(ctx, member, session); err != nil {
+	if err := s.sessionKey(ctx, call, member, session); err != nil {
 		return err
 	}
 	origin := origin{session: session, launch: h.SessionID, host: h.Hostname, remote: call.Env.Sender.Remote}

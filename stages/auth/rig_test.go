@@ -49,19 +49,19 @@ func (b *book) Member(_ context.Context, mesh string, key sdk.Key) (*store.Membe
 	return nil, store.ErrNotFound
 }
 
-func (b *book) ClaimSessionKey(_ context.Context, _ string, key sdk.Key, memberID string, _ time.Time) (string, error) {
+func (b *book) ClaimSessionKey(_ context.Context, _ string, key sdk.Key, memberID string, _ time.Time) (string, bool, error) {
 	if b.ClaimFn != nil {
 		if err := b.ClaimFn(); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if owner, claimed := b.claims[key]; claimed {
-		return owner, nil
+		return owner, false, nil
 	}
 	b.claims[key] = memberID
-	return memberID, nil
+	return memberID, false, nil
 }
 
 // rig is a stage over a book, with a clock of its own.
