@@ -35,8 +35,26 @@ func (a *App) Reload(ctx context.Context, c config.Config, dryRun bool) (changes
 
 // buildChain makes the chain of a config. Nothing is started.
 func (a *App) buildChain(c config.Config, previous *chain.Chain) (*chain.Chain, error) {
+	if err := supported(c.Pipeline); err != nil {
+		return nil, err
+	}
 	factories := a.options.Factories(Parts{Config: c, Roster: a.roster, Registry: a.registry})
 	return chain.Build(Spec(c, previous, a.options), factories)
+}
+
+// supported refuses what the config can say and this release cannot do, so that
+// no stage is believed to be there that is not.
+func supported(pipeline []config.Link) error {
+	for _, l := range pipeline {
+		switch {
+		case !l.Enabled:
+		case l.Plugin != nil:
+			return fmt.Errorf("pipeline: %s: this release runs no plugins: take the link out, or set enabled: false", l.Name)
+		case l.Shadow:
+			return fmt.Errorf("pipeline: %s: this release has no shadow mode: take shadow out", l.Name)
+		}
+	}
+	return nil
 }
 
 // Spec turns the config's pipeline into what chain.Build takes.

@@ -30,7 +30,8 @@ func hubOptions(c config.Config) hub.Options {
 	return hub.Options{
 		HelloFrameBytes: int64(c.Limits.HelloFrameBytes), FrameBytes: int64(c.Limits.FrameBytes),
 		OutboxBytes: c.Limits.OutboxBytes, HelloTimeout: c.Limits.HelloTimeout,
-		PingEvery: c.Presence.PingEvery, DeadAfter: c.Presence.DeadAfter,
+		PerAddress: c.Limits.ConnectionsPerAddress,
+		PingEvery:  c.Presence.PingEvery, DeadAfter: c.Presence.DeadAfter,
 	}
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	PingEvery       time.Duration // how often a peer is asked for a sign of life
 	DeadAfter       time.Duration // a peer silent for so long is cut
 	HelloTimeout    time.Duration // an unanswered hello is closed after it
+	PerAddress      int           // most connections from one address; 0 is no limit
 }
 
 // slots is the number of groups that peers are spread over, so that each tick
@@ -36,6 +37,7 @@ type Hub struct {
 	next    atomic.Uint64
 	count   atomic.Int64
 	slots   [slots]slot
+	origins origins
 	closing atomic.Bool
 
 	reads  bufferPool

@@ -27,6 +27,9 @@ const (
 // errClosed is returned by Write after Close.
 var errClosed = errors.New("connection closed")
 
+// errCrowded is returned by Accept for an address with too many connections.
+var errCrowded = errors.New("too many connections from one address")
+
 // Outbox is one peer's bounded list of frames to write. It sits between the
 // WebSocket library and the TCP connection: frames are joined in a buffer, and
 // whoever finds nobody writing starts a goroutine that writes until the buffer

@@ -67,18 +67,24 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request) (*Peer, error) {
 		host = r.RemoteAddr
 	}
 	p.remote = host
+	if !h.origins.enter(host, h.options.PerAddress) {
+		http.Error(w, "too many connections from this address: close one first", http.StatusTooManyRequests)
+		return nil, errCrowded
+	}
 	p.conn, err = websocket.Accept(&hijacker{ResponseWriter: w, peer: p}, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // peers are no browsers with cookies: the signed hello is the check
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPongReceived:     p.pong,
 	})
 	if err != nil {
+		h.origins.leave(host)
 		return nil, err
 	}
 	p.conn.SetReadLimit(h.options.HelloFrameBytes)
 	p.seen()
 	h.Counters.Accepted.Add(1)
 	if !h.add(p) {
+		h.origins.leave(host)
 		p.Cut()
 		return nil, errClosed
 	}
@@ -191,6 +197,7 @@ func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) wire.CloseC
 	defer func() {
 		p.helloTimer.Stop()
 		p.hub.remove(p)
+		p.hub.origins.leave(p.remote)
 		_ = p.conn.CloseNow()
 		close(p.done)
 	}()
