@@ -36,10 +36,11 @@ var layers = []layer{
 	{folder: "core", may: []string{"core", "sdk", "migrations"}},
 	{folder: "core/identity", may: []string{"sdk"}},
 	{folder: "core/audit"},
-	{folder: "core/chain", may: []string{"sdk"}, std: true},
+	{folder: "core/nearest", std: true},
+	{folder: "core/chain", may: []string{"core/nearest", "sdk"}, std: true},
 	{folder: "core/hub", may: []string{"core/wire"}},
 	{folder: "core/wire", may: []string{"sdk"}},
-	{folder: "core/config"},
+	{folder: "core/config", may: []string{"core/nearest"}},
 
 	{folder: "stages", may: []string{"stages", "core", "sdk"}},
 	{folder: "stages/*", may: []string{"core", "sdk"}}, // one stage never imports another

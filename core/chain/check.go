@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/claudemesh/broker/core/nearest"
 )
 
 // Problem is one reason why a chain cannot run.
@@ -200,32 +202,5 @@ func (k *checker) known() string {
 // nearest returns the known stage that was probably meant, or nothing when none
 // is near.
 func (k *checker) nearest(name string) string {
-	best, least := "", 3
-	for _, known := range slices.Sorted(maps.Keys(k.factories)) {
-		if d := distance(name, known); d < least && d < len(known) {
-			best, least = known, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, delete or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return nearest.Of(name, slices.Sorted(maps.Keys(k.factories)))
 }

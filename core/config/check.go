@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/claudemesh/broker/core/nearest"
 )
 
 // checker reads nodes as Go types. What does not fit becomes a problem and is
@@ -80,7 +82,7 @@ func (c checker) unique(n *node, key string) []pair {
 }
 
 func (c checker) unknown(p pair, key string, fields []field) {
-	meant := nearest(p.key, names(fields))
+	meant := nearest.Of(p.key, names(fields))
 	if meant == "" && c.root != nil {
 		for k := range leaves(c.root) {
 			if strings.HasSuffix(k, "."+p.key) || k == p.key {

@@ -14,6 +14,8 @@ import (
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/providers/structs"
+
+	"github.com/claudemesh/broker/core/nearest"
 )
 
 // The layers, in the order in which they are put over each other.
@@ -96,7 +98,7 @@ func (l *loader) variable(name, text string) (string, any) {
 		for _, k := range l.keys() {
 			known = append(known, VariableName(k))
 		}
-		l.add(at, "", "unknown variable%s", hint(nearest(name, known),
+		l.add(at, "", "unknown variable%s", hint(nearest.Of(name, known),
 			"the broker's own are "+Prefix+" and a key in upper case, with __ between section and key"))
 		return "", nil
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/claudemesh/broker/core/nearest"
 )
 
 // pipeline judges the links: each for itself, then all together.
@@ -57,7 +59,7 @@ func (l *loader) stage(link *Link) {
 	b := l.builtin(link.Stage)
 	if b == nil {
 		l.invalid([]string{key}, "there is no stage %s%s; a plugin needs its plugin section",
-			show(link.Stage), hint(nearest(link.Stage, l.builtins()), l.known()))
+			show(link.Stage), hint(nearest.Of(link.Stage, l.builtins()), l.known()))
 		return
 	}
 	if b.Options != nil {
@@ -113,7 +115,7 @@ func (l *loader) failure(link *Link, c *Config) {
 		l.invalid([]string{key, policy}, "has no effect without on_failure: fallback")
 	case link.Fallback != "" && l.Builtins != nil && l.builtin(link.Fallback) == nil:
 		l.invalid([]string{key}, "there is no stage %s%s",
-			show(link.Fallback), hint(nearest(link.Fallback, l.builtins()), l.known()))
+			show(link.Fallback), hint(nearest.Of(link.Fallback, l.builtins()), l.known()))
 	}
 	if b := l.builtin(link.Stage); b != nil && b.Guards && link.OnFailure == FailOpen && !c.Insecure {
 		l.invalid([]string{policy, "insecure"}, "%s keeps others out, and fail_open would let them in; "+

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/claudemesh/broker/core/nearest"
 )
 
 func TestDecodeWith(t *testing.T) {
@@ -137,7 +139,7 @@ func TestNearest(t *testing.T) {
 		"lisen": "listen", "limit": "limits", "pingevry": "ping_every", "Mode": "mode", "mdoe": "mode",
 		"": "", "x": "", "zebra": "", strings.Repeat("x", 1<<20): "",
 	} {
-		if got := nearest(name, names); got != want {
+		if got := nearest.Of(name, names); got != want {
 			t.Errorf("%.20q: got %q, want %q", name, got, want)
 		}
 	}
