@@ -168,6 +168,7 @@ func (a *App) background(ctx context.Context) {
 		a.measure,
 		a.prunePresences,
 		a.trim,
+		a.infer,
 	} {
 		a.tasks.Go(func() { task(ctx) })
 	}

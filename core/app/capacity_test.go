@@ -52,6 +52,21 @@ func TestMeshIsFull(t *testing.T) {
 	r.dial(cy, dial.Options{})
 }
 
+// Many that come at once do not get past the limit.
+func TestPlacesAreTakenOneByOne(t *testing.T) {
+	r := newRig(t, limit(3, time.Minute))
+	ada := r.member("ada", store.RoleMember)
+	var wg sync.WaitGroup
+	for range 12 {
+		s := open(t, r.url, socketOptions{})
+		hello := r.vouched(session(ada), time.Now()).String()
+		wg.Go(func() { s.write(hello) })
+	}
+	wg.Wait()
+	eventually(t, "the others to be refused", func() bool { return r.app.Peers() == 3 })
+	r.wantLeft(3, 3)
+}
+
 // Whoever asks for a place is known first: a stranger does not learn that a mesh
 // is full.
 func TestStrangersDoNotLearnThatAMeshIsFull(t *testing.T) {

@@ -25,3 +25,6 @@ func (a *App) FramesRead() int64 { return a.exchange.Counters.Frames.Load() }
 // SlowPeers returns how many connections were closed because their outbox was
 // full.
 func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }
+
+// InferAll guesses statuses from the transcripts below a home directory.
+func (a *App) InferAll(ctx context.Context, home string) { a.inferAll(ctx, home) }

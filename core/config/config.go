@@ -35,7 +35,6 @@ type Config struct {
 	Presence Presence `koanf:"presence" doc:"who is here, and what they are doing"`
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
 	Audit    Audit    `koanf:"audit" doc:"the hash-chained log of each mesh"`
-	Hook     Hook     `koanf:"hook" doc:"the status hook, POST /hook/set-status"`
 	Log      Log      `koanf:"log" doc:"the broker's own log, on standard error"`
 }
 
@@ -133,11 +132,6 @@ func (a Audit) Records(event string) bool {
 	return slices.Contains(a.Events, event) || slices.Contains(a.Events, AuditAll)
 }
 
-// Hook is about the status hook.
-type Hook struct {
-	RatePerMinute int `koanf:"rate_per_minute" limit:"1..1000000" doc:"hook calls of one process and directory in a minute, and at most so many at once"`
-}
-
 // Log is about the broker's own log.
 type Log struct {
 	Level  Level  `koanf:"level" one:"debug|info|warn|error" doc:"the least important lines to write"`
@@ -191,7 +185,6 @@ func Default() Config {
 			DrainBatch:       256,
 		},
 		Audit: Audit{Events: []string{}},
-		Hook:  Hook{RatePerMinute: 30},
 		Log:   Log{Level: "info", Format: JSON},
 	}
 }

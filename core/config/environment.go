@@ -62,7 +62,6 @@ func Environment() []Variable {
 		original("MAX_CONNECTIONS_PER_MESH", "limits.connections_per_mesh", "connections", nil),
 		original("MAX_MESSAGE_BYTES", "limits.message_bytes", "bytes", nil),
 		original("MAX_MESSAGE_BYTES", "limits.http_body_bytes", "bytes", nil),
-		original("HOOK_RATE_LIMIT_PER_MIN", "hook.rate_per_minute", "calls", nil),
 		original("BROKER_PUBLIC_URL", "public_url", "http or https URL, turned into the WebSocket URL of the same host", publicForm),
 		original("BROKER_URL", "public_url", "WebSocket URL; wins over BROKER_PUBLIC_URL", nil),
 		original("BROKER_ENCRYPTION_KEY", "encryption_key", "64 hex digits", nil),
@@ -72,6 +71,7 @@ func Environment() []Variable {
 		original("NODE_ENV", "mode", "production is production; development and test are dev", nodeForm),
 		original("GIT_SHA", "git_sha", "commit", nil),
 
+		later("HOOK_RATE_LIMIT_PER_MIN", "the status hook"),
 		later("BROKER_INVITE_V2_ENABLED", "claiming invites by code"),
 		later("APP_URL", "the web application"),
 		later("CLI_SYNC_SECRET", "signing in through the web application"),

@@ -47,7 +47,6 @@ func TestPrecedence(t *testing.T) {
 		{"HOOK_FRESH_WINDOW_SECONDS too", []string{"HOOK_FRESH_WINDOW_SECONDS=5"}, nil, "presence.hook_fresh", "5s", "environment HOOK_FRESH_WINDOW_SECONDS"},
 		{"MAX_MESSAGE_BYTES bounds HTTP bodies as well", []string{"MAX_MESSAGE_BYTES=9"}, nil, "limits.http_body_bytes", "9", "environment MAX_MESSAGE_BYTES"},
 		{"MAX_CONNECTIONS_PER_MESH", []string{"MAX_CONNECTIONS_PER_MESH=9"}, nil, "limits.connections_per_mesh", "9", "environment MAX_CONNECTIONS_PER_MESH"},
-		{"HOOK_RATE_LIMIT_PER_MIN", []string{"HOOK_RATE_LIMIT_PER_MIN=9"}, nil, "hook.rate_per_minute", "9", "environment HOOK_RATE_LIMIT_PER_MIN"},
 		{"DATABASE_URL stays hidden", []string{"DATABASE_URL=postgres://u:p@h/d"}, nil, "store.url", `"***"`, "environment DATABASE_URL"},
 		{"BROKER_SKIP_MIGRATE=1 turns migrations off", []string{"BROKER_SKIP_MIGRATE=1"}, nil, "store.migrate", "false", "environment BROKER_SKIP_MIGRATE"},
 		{"BROKER_SKIP_MIGRATE=0 leaves them on", []string{"BROKER_SKIP_MIGRATE=0"}, nil, "store.migrate", "true", "environment BROKER_SKIP_MIGRATE"},
@@ -136,7 +135,7 @@ func TestOverridesAreChecked(t *testing.T) {
 func TestProblemsOfAllLayers(t *testing.T) {
 	t.Parallel()
 	_, err := Load(Options{
-		Path: "f.yaml", File: []byte("hook: {rate_per_minute: 0}\nlisten: x\n"),
+		Path: "f.yaml", File: []byte("queue: {drain_batch: 0}\nlisten: x\n"),
 		Environ:   []string{"BROKER_PORT=x", "CLAUDEMESH_LOG__LEVEL=loud"},
 		Overrides: map[string]string{"limits.window": "0"},
 	})
@@ -148,7 +147,7 @@ func TestProblemsOfAllLayers(t *testing.T) {
 	for _, p := range problems {
 		keys = append(keys, p.Key)
 	}
-	if diff := cmp.Diff([]string{"hook.rate_per_minute", "listen", "log.level", "limits.window"}, keys); diff != "" {
+	if diff := cmp.Diff([]string{"queue.drain_batch", "listen", "log.level", "limits.window"}, keys); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -198,7 +197,7 @@ func TestLegacyAuth(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	l, err := Load(Options{Environ: []string{
-		"MINIO_ENDPOINT=minio:9000", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", // not built yet
+		"MINIO_ENDPOINT=minio:9000", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", "HOOK_RATE_LIMIT_PER_MIN=9", // not built yet
 		"CLAUDEMESH_DISPLAY_NAME=ada", "CLAUDEMESH_BROKER_URL=wss://x/ws", "ANTHROPIC_API_KEY=k", // others'
 		"BROKER_PORT=1", "CLAUDEMESH_LISTEN=:2", // two for one
 		"PATH=/bin", "nonsense",
@@ -209,6 +208,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"BROKER_PORT has no effect, because CLAUDEMESH_LISTEN sets listen too",
 		"CLAUDEMESH_SERVICES_DIR has no effect yet: managed services is not built",
+		"HOOK_RATE_LIMIT_PER_MIN has no effect yet: the status hook is not built",
 		"MINIO_ENDPOINT has no effect yet: file storage is not built",
 		"TELEGRAM_BOT_TOKEN has no effect yet: the Telegram bridge is not built",
 	}

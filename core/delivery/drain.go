@@ -9,7 +9,8 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// drainRetry is the pause after the store failed to answer a drain.
+// drainRetry is the pause after the store failed to answer a drain, and how long
+// a drain waits for a sign that the client reads.
 const drainRetry = time.Second
 
 // readTimeout bounds one read of a drain.
@@ -97,10 +98,13 @@ func (m *Mailbox) drainFailed(err error) bool {
 	}
 }
 
-// waitProgress returns when something was confirmed or the link has changed.
+// waitProgress returns when something was confirmed or the link has changed, or
+// after a while: a client that confirms nothing yet may have read something.
 func (m *Mailbox) waitProgress() bool {
 	select {
 	case <-m.progress:
+		return true
+	case <-time.After(drainRetry):
 		return true
 	case <-m.engine.ctx.Done():
 		m.stopDrain()
@@ -131,7 +135,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 		if !flies && !had && !done && m.eligible(msg, to) {
 			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg)}
 			d.state.Store(stored)
-			if !m.roomLocked(len(d.frame)) || !m.pushLocked(d) {
+			if !m.roomLocked(len(d.frame)) || m.link.Full(len(d.frame)) || !m.pushLocked(d) {
 				return true
 			}
 			m.engine.Counters.Drained.Add(1)

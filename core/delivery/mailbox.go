@@ -14,6 +14,10 @@ type Link interface {
 	// from 1. False means that the connection takes nothing more. It must not
 	// wait.
 	Push(frame []byte) (number uint64, ok bool)
+
+	// Full reports whether the connection already has so much to write that a
+	// drain had better wait before it adds n bytes.
+	Full(n int) bool
 }
 
 // Identity says whose mailbox it is. It never changes.

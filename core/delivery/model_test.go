@@ -206,6 +206,9 @@ func (d *directory) EachMailbox(f func(*delivery.Mailbox)) {
 	}
 }
 
+// Full implements delivery.Link: there is always room.
+func (*conn) Full(int) bool { return false }
+
 // Push implements delivery.Link: the client reads at once, unless it stalls.
 func (c *conn) Push(frame []byte) (uint64, bool) {
 	c.mu.Lock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -128,7 +129,7 @@ func (c *Connection) undecodable(r *request, err error) {
 		reason, text = d.Code, d.Message
 	}
 	hello := c.session == nil && r.owner != nil && isHello(sdk.Kind(r.owner.Type))
-	c.send(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
+	c.sendInOrder(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
 	if hello {
 		x.Counters.Hellos.Add(reason)
 		c.peer.Close(wire.CodeRefused, string(reason))
@@ -136,6 +137,33 @@ func (c *Connection) undecodable(r *request, err error) {
 	}
 	x.Counters.Refused.Add(reason)
 	c.countInvalid()
+}
+
+// sendInOrder sends an answer behind those that wait for the disk.
+func (c *Connection) sendInOrder(f wire.Frame, reqID jsontext.Value) {
+	if c.waiting.Load() == 0 {
+		c.send(f, reqID)
+		return
+	}
+	c.acquire()
+	c.x.committer.Submit(&laterAnswer{c, f, reqID})
+}
+
+// laterAnswer is a work that writes nothing and sends an answer when its turn
+// has come.
+type laterAnswer struct {
+	conn  *Connection
+	frame wire.Frame
+	reqID jsontext.Value
+}
+
+// Fill implements [commit.Work].
+func (*laterAnswer) Fill(*store.Batch) {}
+
+// Done implements [commit.Work].
+func (a *laterAnswer) Done(error) {
+	a.conn.send(a.frame, a.reqID)
+	a.conn.free()
 }
 
 // countInvalid closes a connection that goes on talking without a hello.

@@ -222,6 +222,9 @@ type conn struct {
 
 func (c *conn) ID() uint64 { return 1 }
 
+// Full implements delivery.Link: there is always room.
+func (*conn) Full(int) bool { return false }
+
 func (c *conn) Push(frame []byte) (uint64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -137,6 +137,15 @@ func (o *Outbox) waitingLocked() int {
 	return len(o.buf.b)
 }
 
+// Full reports whether n bytes more would fill the second half of the outbox,
+// which is for what cannot wait.
+func (o *Outbox) Full(n int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	waiting := o.waitingLocked()
+	return waiting > 0 && waiting+n > o.limit/2
+}
+
 // appendLocked adds one frame, or returns false when it may not.
 func (o *Outbox) appendLocked(first byte, payload []byte) bool {
 	if o.closed || o.slow {

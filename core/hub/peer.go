@@ -148,6 +148,9 @@ func (p *Peer) seen() { p.lastSeen.Store(time.Now().UnixNano()) }
 // Push appends a frame that the peer has to confirm; see [Outbox.Push].
 func (p *Peer) Push(frame []byte) (number uint64, ok bool) { return p.out.Push(frame) }
 
+// Full reports whether a drain should wait; see [Outbox.Full].
+func (p *Peer) Full(n int) bool { return p.out.Full(n) }
+
 // Send appends a frame that needs no confirmation; see [Outbox.Send].
 func (p *Peer) Send(frame []byte) bool { return p.out.Send(frame) }
 

@@ -93,7 +93,7 @@ func (d *Directory) newSession(a Arrival) *Session {
 	s := &Session{
 		ID: identity.NewID(), Mesh: a.Member.MeshID, MemberID: a.Member.ID, Member: a.Member.Key,
 		Key: a.Key, Role: a.Role, Since: now,
-		about: a.About, groups: a.Groups, visible: true,
+		about: a.About, groups: distinct(a.Groups), visible: true,
 		state: state{Idle, Inferred, now},
 		left:  now,
 		grace: d.arriving(),
@@ -107,6 +107,16 @@ func (d *Directory) newSession(a Arrival) *Session {
 	})
 	s.Box.Idle(s.state.Status == Idle)
 	return s
+}
+
+// distinct drops groups whose name came before.
+func distinct(groups []store.Group) (list []store.Group) {
+	for _, g := range groups {
+		if !slices.ContainsFunc(list, func(x store.Group) bool { return x.Name == g.Name }) {
+			list = append(list, g)
+		}
+	}
+	return list
 }
 
 // restore brings back what an earlier session left. "Do not disturb" was said

@@ -29,10 +29,14 @@ func (d *Directory) change(s *Session, f func(m *mesh)) {
 }
 
 // SetStatus writes a status. A hook cannot lift "do not disturb"; who says it
-// by hand may do anything. Becoming idle releases messages that were held.
+// by hand may do anything; a guess gives way to whatever was said lately.
+// Becoming idle releases messages that were held.
 func (d *Directory) SetStatus(s *Session, status Status, source Source) {
 	d.change(s, func(*mesh) {
-		if source != Manual && s.state.Status == DND {
+		switch {
+		case source != Manual && s.state.Status == DND:
+			return
+		case source == Inferred && !s.state.guessable(d.now(), d.options.HookFresh):
 			return
 		}
 		s.state = s.state.write(status, source, d.now(), d.options.HookFresh)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claudemesh/broker/core/delivery"
@@ -38,6 +39,14 @@ type Directory struct {
 
 	mu     sync.RWMutex
 	meshes map[string]*mesh
+
+	Counters Counters
+}
+
+// Counters count sweeps since the start.
+type Counters struct {
+	Sweeps atomic.Int64 // passes over the statuses
+	Freed  atomic.Int64 // sessions that were stuck in "working"
 }
 
 // NewDirectory returns an empty directory.
@@ -290,6 +299,23 @@ func (d *Directory) Views(meshID string) []View {
 		views = append(views, s.viewLocked())
 	}
 	sortViews(views)
+	return views
+}
+
+// Guessable returns the connected sessions of all meshes whose status a guess
+// may replace: all but "do not disturb" and what a hook or a person said lately.
+func (d *Directory) Guessable() []View {
+	now := d.now()
+	var views []View
+	for _, m := range d.all() {
+		m.mu.RLock()
+		for s := range m.sessions {
+			if s.conn != nil && s.state.guessable(now, d.options.HookFresh) {
+				views = append(views, s.viewLocked())
+			}
+		}
+		m.mu.RUnlock()
+	}
 	return views
 }
 

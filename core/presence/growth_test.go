@@ -178,6 +178,9 @@ func linkOf(k sdk.Key) int { return int(binary.BigEndian.Uint64(k[24:]))/2 - 1 }
 // link takes every push.
 type link struct{ number uint64 }
 
+// Full implements delivery.Link: there is always room.
+func (*link) Full(int) bool { return false }
+
 func (l *link) Push([]byte) (uint64, bool) { l.number++; return l.number, true }
 func (l *link) Send([]byte) bool           { return true }
 func (l *link) CloseWith(int, string)      {}

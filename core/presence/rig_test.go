@@ -120,6 +120,9 @@ type conn struct {
 	closed string
 }
 
+// Full implements delivery.Link: there is always room.
+func (*conn) Full(int) bool { return false }
+
 func (c *conn) Push(frame []byte) (uint64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

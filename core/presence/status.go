@@ -26,7 +26,7 @@ type Source string
 
 // Sources, in falling rank: a hook of the agent's tool knows when a turn starts
 // and ends; a person or agent says so; the broker inferred it. The word on the
-// wire for the last is "jsonl", after the transcripts it was once read from.
+// wire for the last is "jsonl", after the transcripts that it can be read from.
 const (
 	Hook     Source = "hook"
 	Manual   Source = "manual"
@@ -67,6 +67,12 @@ func (s state) write(status Status, source Source, now time.Time, window time.Du
 		return state{s.Status, s.Source, now}
 	}
 	return state{status, source, now}
+}
+
+// guessable reports whether a guess may replace the status: neither "do not
+// disturb", nor said by a hook or a person at most window ago.
+func (s state) guessable(now time.Time, window time.Duration) bool {
+	return s.Status != DND && (s.Source == Inferred || !s.fresh(now, window))
 }
 
 // stuck reports whether a working status has outlived ttl: the hook that ends

@@ -76,6 +76,65 @@ func TestSetStatusKnowsWhoMaySpeak(t *testing.T) {
 	}
 }
 
+// A guess is made, and taken, only where nobody who knows has spoken lately.
+func TestGuessesGiveWay(t *testing.T) {
+	tests := []struct {
+		name   string
+		status Status
+		source Source
+		age    time.Duration
+		free   bool
+	}{
+		{"takes the place of a guess", Idle, Inferred, 0, true},
+		{"takes the place of an old guess", Working, Inferred, time.Hour, true},
+		{"takes the place of a hook's word after its window", Working, Hook, window + time.Second, true},
+		{"takes the place of a person's word after its window", Idle, Manual, window + time.Second, true},
+		{"leaves a hook's word until its window ends", Idle, Hook, window, false},
+		{"leaves a person's word until its window ends", Idle, Manual, window, false},
+		{"leaves do not disturb for ever", DND, Manual, 100 * time.Hour, false},
+	}
+	for _, tt := range tests {
+		t.Run("it "+tt.name, func(t *testing.T) {
+			r := newRig(t, Options{Grace: time.Minute, StatusTTL: time.Minute, HookFresh: window})
+			s, _ := r.come(arrival("ada", "s1"))
+			r.SetStatus(s, tt.status, tt.source)
+			r.pass(tt.age)
+			views := r.Guessable()
+			if free := len(views) == 1 && views[0].Session == s; free != tt.free || len(views) > 1 {
+				t.Errorf("guessable: got %+v, want %v", views, tt.free)
+			}
+			guess, want, whose := Working, tt.status, tt.source
+			if tt.status == Working {
+				guess = Idle
+			}
+			if tt.free {
+				want, whose = guess, Inferred
+			}
+			r.SetStatus(s, guess, Inferred)
+			if v := r.View(s); v.Status != want || v.Source != whose {
+				t.Errorf("got %s by %s, want %s by %s", v.Status, v.Source, want, whose)
+			}
+		})
+	}
+}
+
+// Of a session that is away nothing is guessed; of the others in every mesh.
+func TestGuessableAreHere(t *testing.T) {
+	r := newRig(t, Options{Grace: time.Minute, HookFresh: window})
+	elsewhere := arrival("bo", "s2")
+	elsewhere.Member.MeshID = "other"
+	ada, c := r.come(arrival("ada", "s1"))
+	bo, _ := r.come(elsewhere)
+	r.attach(arrival("cy", "s3")) // said hello, has no connection yet
+	if got := r.Guessable(); len(got) != 2 {
+		t.Errorf("got %d sessions, want 2", len(got))
+	}
+	r.Leave(ada, c, false)
+	if got := r.Guessable(); len(got) != 1 || got[0].Session != bo {
+		t.Errorf("after one left: got %+v, want only the other", got)
+	}
+}
+
 func TestStuckStatusIsFreed(t *testing.T) {
 	const ttl = time.Minute
 	tests := []struct {

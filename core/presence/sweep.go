@@ -87,5 +87,7 @@ func (d *Directory) FreeStuck() int {
 			}
 		})
 	}
+	d.Counters.Sweeps.Add(1)
+	d.Counters.Freed.Add(int64(len(stuck)))
 	return len(stuck)
 }
