@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func (f frame) without(name string) frame {
 }
 
 // and returns the frame with one more member, though it may have it.
-func (f frame) and(name, value string) frame { return append(f[:len(f):len(f)], member{name, value}) }
+func (f frame) and(name, value string) frame { return append(slices.Clip(f), member{name, value}) }
 
 func (f frame) String() string {
 	var b strings.Builder

@@ -40,6 +40,7 @@ func wrongTypes(t reflect.Type) []string {
 		if t.Elem().Kind() == reflect.Uint8 {
 			return nil // any JSON will do
 		}
+	default: // wants none of these
 	}
 	var values []string
 	for _, v := range kinds {

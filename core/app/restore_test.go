@@ -102,7 +102,7 @@ func TestWhatASessionLeftComesBack(t *testing.T) {
 			r.wantLeft(0, 0)
 			return r
 		}},
-		{"after a restart", func(r *rig, p *dial.Peer) *rig {
+		{"after a restart", func(r *rig, _ *dial.Peer) *rig {
 			r.stop()
 			again := start(r.t, r.file, nil)
 			again.mesh = r.mesh

@@ -60,7 +60,7 @@ func open(tb testing.TB, url string, o socketOptions) *socket {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	s.conn, _, err = websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
+	s.conn, _, err = websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient:     &http.Client{Transport: transport},
 		OnPingReceived: func(context.Context, []byte) bool { return !o.deaf },
 	})
@@ -284,7 +284,7 @@ func (s *socket) bye() {
 // cut resets the TCP connection, as a crash does.
 func (s *socket) cut() {
 	_ = s.line.Conn.(*net.TCPConn).SetLinger(0)
-	_ = s.line.Conn.Close()
+	_ = s.line.Close()
 	s.line.hold(false)
 	_ = s.conn.CloseNow()
 	<-s.done
