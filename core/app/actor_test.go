@@ -62,7 +62,7 @@ func (p *play) enter(name string, options []string) {
 	}
 	words(&options, "session")
 	a.id.DisplayName, a.id.SessionID, a.id.Pid = name, "launch-"+name, 7
-	a.id.Cwd, a.id.Hostname, a.id.PeerType = "/work/"+name, "host-"+name, "ai"
+	a.id.Cwd, a.id.Hostname, a.id.PeerType = "/src/"+name, "host-"+name, "ai"
 	for group := setting(&options, "group"); group != ""; group = setting(&options, "group") {
 		a.id.Groups = append(a.id.Groups, wire.Group{Name: group})
 	}

@@ -20,7 +20,7 @@ func TestStatusFromTranscripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	ada, bo := named(r.member("ada", store.RoleMember), "ada"), named(r.member("bo", store.RoleMember), "bo")
-	ada.Cwd, bo.Cwd = "/work/ada", "/work/bo"
+	ada.Cwd, bo.Cwd = "/src/ada", "/src/bo"
 	r.dial(ada, dial.Options{})
 	r.dial(bo, dial.Options{})
 	r.wantOnline(2)
