@@ -15,7 +15,7 @@ import (
 func TestStatusFromTranscripts(t *testing.T) {
 	r := newRig(t, nil)
 	home := t.TempDir()
-	folder := filepath.Join(home, ".claude", "projects", "-work-ada")
+	folder := filepath.Join(home, ".claude", "projects", "-src-ada")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}

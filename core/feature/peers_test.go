@@ -42,12 +42,12 @@ func TestPeersListRows(t *testing.T) {
 	want := `{"type":"peers_list","_reqId":"pl-1","peers":[` +
 		`{"pubkey":"` + keyOf("bo").String() + `","memberPubkey":"` + keyOf("bo").String() + `","displayName":"bo",` +
 		`"status":"working","summary":"tables","groups":[{"name":"ops","role":"lead"},{"name":"web"}],` +
-		`"sessionId":"launch-bo","connectedAt":"` + since(bo) + `","cwd":"/work/bo","hostname":"host","peerType":"ai",` +
+		`"sessionId":"launch-bo","connectedAt":"` + since(bo) + `","cwd":"/src/bo","hostname":"host","peerType":"ai",` +
 		`"channel":"claude-code","model":"m-1","peerRole":"session","stats":{"toolCalls":3},"visible":true,` +
 		`"profile":{"title":"Tester"}},` +
 		`{"pubkey":"` + keyOf("cy").String() + `","memberPubkey":"` + keyOf("cy").String() + `","displayName":"cy's daemon",` +
 		`"status":"idle","summary":null,"groups":[],` +
-		`"sessionId":"launch-cy","connectedAt":"` + since(daemon) + `","cwd":"/work/cy","peerRole":"control-plane","visible":true}]}`
+		`"sessionId":"launch-cy","connectedAt":"` + since(daemon) + `","cwd":"/src/cy","peerRole":"control-plane","visible":true}]}`
 	wantText(t, got, want)
 }
 

@@ -155,7 +155,7 @@ func (r *rig) join(member string, edit ...func(*presence.Arrival)) *peer {
 	m := r.members[member]
 	a := presence.Arrival{
 		Member: m, Key: keyOf("session of " + member), Role: presence.RoleSession, Acks: true,
-		About: presence.About{Name: member, SessionID: "launch-" + member, Pid: 7, Cwd: "/work/" + member},
+		About: presence.About{Name: member, SessionID: "launch-" + member, Pid: 7, Cwd: "/src/" + member},
 	}
 	for _, f := range edit {
 		f(&a)

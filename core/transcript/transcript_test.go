@@ -56,8 +56,8 @@ func (h home) write(name, text string, age time.Duration) {
 	}
 }
 
-// transcript makes the file that a session in /work/app writes.
-func (h home) transcript(text string) { h.write(".claude/projects/-work-app/a.jsonl", text, 0) }
+// transcript makes the file that a session in /src/app writes.
+func (h home) transcript(text string) { h.write(".claude/projects/-src-app/a.jsonl", text, 0) }
 
 func (h home) want(cwd string, working, found bool) {
 	h.t.Helper()
@@ -94,23 +94,23 @@ func TestLastTurnDecides(t *testing.T) {
 		t.Run("it "+tt.name, func(t *testing.T) {
 			h := newHome(t)
 			h.transcript(tt.text)
-			h.want("/work/app", tt.working, tt.found)
+			h.want("/src/app", tt.working, tt.found)
 		})
 	}
 }
 
 func TestNewestTranscriptDecides(t *testing.T) {
 	h := newHome(t)
-	h.want("/work/app", false, false)
-	h.folder(".claude/projects/-work-app")
-	h.want("/work/app", false, false)
-	h.write(".claude/projects/-work-app/b.jsonl", tool, time.Minute)
-	h.write(".claude/projects/-work-app/a.jsonl", said, time.Hour)
-	h.write(".claude/projects/-work-app/c.jsonl", said, 2*time.Hour)
-	h.write(".claude/projects/-work-app/notes.txt", said, 0)
-	h.folder(".claude/projects/-work-app/d.jsonl")
-	h.want("/work/app", true, true)
-	h.want("/work/apple", false, false)
+	h.want("/src/app", false, false)
+	h.folder(".claude/projects/-src-app")
+	h.want("/src/app", false, false)
+	h.write(".claude/projects/-src-app/b.jsonl", tool, time.Minute)
+	h.write(".claude/projects/-src-app/a.jsonl", said, time.Hour)
+	h.write(".claude/projects/-src-app/c.jsonl", said, 2*time.Hour)
+	h.write(".claude/projects/-src-app/notes.txt", said, 0)
+	h.folder(".claude/projects/-src-app/d.jsonl")
+	h.want("/src/app", true, true)
+	h.want("/src/apple", false, false)
 }
 
 func TestFirstFolderWins(t *testing.T) {
@@ -141,17 +141,17 @@ func TestKeys(t *testing.T) {
 		name, cwd string
 		want      []string
 	}{
-		{"names a path of Unix", "/work/app", []string{"-work-app", "--work-app"}},
-		{"keeps dots in a name", "/work/a..b/.c", []string{"-work-a..b-.c", "--work-a..b-.c"}},
+		{"names a path of Unix", "/src/app", []string{"-src-app", "--src-app"}},
+		{"keeps dots in a name", "/src/a..b/.c", []string{"-src-a..b-.c", "--src-a..b-.c"}},
 		{
 			"names a path of Windows in every way", `C:\work/app`,
-			[]string{"C--work-app", `C:\work-app`, "C:-work-app", "-work-app", "-C--work-app", `-C:\work-app`, "-C:-work-app", "--work-app"},
+			[]string{"C--src-app", `C:\work-app`, "C:-src-app", "-src-app", "-C--src-app", `-C:\work-app`, "-C:-src-app", "--src-app"},
 		},
 		{"cuts no drive but a letter", "1:a", []string{"1-a", "1:a", "-1-a", "-1:a"}},
 		{"gives the folder of all transcripts another name", ".", []string{"-."}},
 		{"refuses nothing", "", nil},
 		{"refuses the parent", "..", nil},
-		{"refuses a parent on the way", "/work/../app", nil},
+		{"refuses a parent on the way", "/src/../app", nil},
 		{"refuses a parent on the way in Windows", `C:\work\..\app`, nil},
 		{"refuses a zero byte", "/work\x00/app", nil},
 		{"refuses what is too long", strings.Repeat("/", maxCwd+1), nil},
