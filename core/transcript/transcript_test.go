@@ -144,15 +144,15 @@ func TestKeys(t *testing.T) {
 		{"names a path of Unix", "/src/app", []string{"-src-app", "--src-app"}},
 		{"keeps dots in a name", "/src/a..b/.c", []string{"-src-a..b-.c", "--src-a..b-.c"}},
 		{
-			"names a path of Windows in every way", `C:\work/app`,
-			[]string{"C--src-app", `C:\work-app`, "C:-src-app", "-src-app", "-C--src-app", `-C:\work-app`, "-C:-src-app", "--src-app"},
+			"names a path of Windows in every way", `C:\src/app`,
+			[]string{"C--src-app", `C:\src-app`, "C:-src-app", "-src-app", "-C--src-app", `-C:\src-app`, "-C:-src-app", "--src-app"},
 		},
 		{"cuts no drive but a letter", "1:a", []string{"1-a", "1:a", "-1-a", "-1:a"}},
 		{"gives the folder of all transcripts another name", ".", []string{"-."}},
 		{"refuses nothing", "", nil},
 		{"refuses the parent", "..", nil},
 		{"refuses a parent on the way", "/src/../app", nil},
-		{"refuses a parent on the way in Windows", `C:\work\..\app`, nil},
+		{"refuses a parent on the way in Windows", `C:\src\..\app`, nil},
 		{"refuses a zero byte", "/work\x00/app", nil},
 		{"refuses what is too long", strings.Repeat("/", maxCwd+1), nil},
 	}
