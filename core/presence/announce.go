@@ -35,7 +35,9 @@ func (d *Directory) Announce(meshID string, frame []byte, want func(*Session) bo
 	}
 	conns, ok := m.listeners(want, d.now())
 	for _, c := range conns {
-		c.Send(frame)
+		if !c.Full(len(frame)) { // a hint must not make a peer slow
+			c.Send(frame)
+		}
 	}
 	return ok
 }
