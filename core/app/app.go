@@ -32,8 +32,9 @@ const (
 	invalidLimit = 16
 
 	// announceRate is how many event frames a second one mesh may cause, over
-	// all recipients. A hundred sessions that all come at once stay far below.
-	announceRate = 100_000
+	// all recipients. A hundred sessions that come at once cause half as many. Each
+	// frame is a system call, so the limit keeps a storm below a fifth of a core.
+	announceRate = 20_000
 )
 
 // Options are what a broker is made of.
