@@ -113,8 +113,11 @@ func (d Description) WriteText(w io.Writer) error {
 	for i, l := range d.Links {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t", i, l.Name, l.Stage, strings.Join(append([]string{l.Role}, l.Also...), ", "))
 		l.writePolicy(t)
-		if stats && l.Stats != nil {
+		switch {
+		case stats && l.Stats != nil:
 			l.Stats.write(t)
+		case stats:
+			fmt.Fprint(t, strings.Repeat("\t", statColumns)) // keeps the columns of the rows around it
 		}
 		fmt.Fprintln(t)
 	}
@@ -138,6 +141,9 @@ func (l LinkDescription) writePolicy(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s", kinds, l.OnFailure, deadline)
 }
+
+// statColumns is the number of columns that LinkStats.write fills.
+const statColumns = 7
 
 func (s *LinkStats) write(w io.Writer) {
 	for v := sdk.Continue; v <= sdk.Answer; v++ {
