@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/sdk"
 )
 
 // Peers returns how many connections there are, with and without a session.
@@ -28,3 +29,17 @@ func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }
 
 // InferAll guesses statuses from the transcripts below a home directory.
 func (a *App) InferAll(ctx context.Context, home string) { a.inferAll(ctx, home) }
+
+// EndUntold ends the session behind a key as a sweep does, and returns what
+// tells the mesh of it.
+func (a *App) EndUntold(mesh string, key sdk.Key) (tell func()) {
+	for _, v := range a.dir.Views(mesh) {
+		if v.Routing() != key {
+			continue
+		}
+		if last, ended := a.dir.End(v.Session, 1000, "ended"); ended {
+			return func() { a.left(last) }
+		}
+	}
+	panic("no such session")
+}

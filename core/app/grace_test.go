@@ -31,7 +31,7 @@ type witness struct {
 func (r *rig) watch() *witness {
 	r.t.Helper()
 	w := new(witness)
-	r.dial(r.member("witness", store.RoleMember), dial.Options{OnPush: func(_ *dial.Peer, p *wire.Push) {
+	p := r.dial(r.member("witness", store.RoleMember), dial.Options{OnPush: func(_ *dial.Peer, p *wire.Push) {
 		if p.Event == "" {
 			return
 		}
@@ -41,6 +41,7 @@ func (r *rig) watch() *witness {
 		defer w.mu.Unlock()
 		w.heard = append(w.heard, p.Event+" "+about.Name)
 	}})
+	r.rowOf(p) // it hears events from the answer on
 	return w
 }
 
@@ -118,6 +119,22 @@ func TestSessionLeavesOnceWhenItsGraceTimeIsOver(t *testing.T) {
 	r.dial(session(ada), dial.Options{PlainHello: true}).Abort()
 	r.wantHeard(w, "peer_joined ada", "peer_left ada", "peer_returned ada", "peer_left ada")
 	r.wantLeft(1, 1)
+}
+
+// The end of a session is told without a lock, so that it may be told when the
+// session is back already. It must not be the last that others hear of it.
+func TestEndThatIsToldLateIsNotTheLastWord(t *testing.T) {
+	r := newRig(t, nil)
+	w := r.watch()
+	ada := session(r.member("ada", store.RoleMember))
+	r.dial(ada, dial.Options{})
+	r.wantHeard(w, "peer_joined ada")
+	tell := r.app.EndUntold(r.mesh.ID, ada.RoutingKey())
+	r.dial(ada, dial.Options{})
+	r.wantHeard(w, "peer_joined ada", "peer_joined ada")
+	tell()
+	r.dial(session(r.member("bo", store.RoleMember)), dial.Options{})
+	r.wantHeard(w, "peer_joined ada", "peer_joined ada", "peer_joined bo")
 }
 
 func TestGoodbyeEndsASessionAtOnce(t *testing.T) {

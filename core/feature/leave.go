@@ -13,8 +13,8 @@ import (
 func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.Time) {
 	env.Kind, env.Mesh, env.Arrived = sdk.KindPeerLeft, v.Mesh, now
 	env.Sender = sdk.Sender{MemberID: v.MemberID, Member: v.Member, Session: v.Key, Name: v.Name}
-	if !v.Visible {
-		return
+	if !v.Visible || dir.Reached(v.Mesh, v.Routing()) {
+		return // nobody knew of it, or it is back already: that must be the last word
 	}
 	frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
 	dir.Announce(v.Mesh, frame, func(other *presence.Session) bool { return other.Member != v.Member })

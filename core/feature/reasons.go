@@ -32,8 +32,6 @@ func reasons() []reasonGroup {
 			{sdk.ReasonRevoked, "the member is banned. The close code is 4002", "Ask the owner or an admin of the mesh."},
 			{sdk.ReasonCapacity, "the mesh has as many sessions as it may", "Close one, or ask the operator for more."},
 			{sdk.ReasonUnknownMesh, "this broker has no such mesh", "Check the invite and the broker's address."},
-			{sdk.ReasonMeshArchived, "the mesh is archived", "Ask its owner."},
-			{sdk.ReasonMemberMismatch, "memberId is not the id of the member with this key", program},
 			{sdk.ReasonBadSessionKey, "sessionPubkey is not an ed25519 key in lower-case hex, or is the member's own", program},
 			{sdk.ReasonBadSessionProof, "the session key has not signed this hello", program},
 			{sdk.ReasonSessionKeyTaken, "the session key is a member's, or another member used it first", "Make a fresh session key."},
@@ -64,8 +62,6 @@ func reasons() []reasonGroup {
 		{"The broker itself", "", []reason{
 			{sdk.ReasonUnavailable, "the broker cannot reach its store", again},
 			{sdk.ReasonShuttingDown, "the broker stops", "Connect again; clients do so by themselves."},
-			{sdk.ReasonSlow, "the peer did not read what it was sent for too long", "Connect again; what was not confirmed is sent again."},
-			{sdk.ReasonSessionReplaced, "the same session has connected again", "Nothing: the newer connection is the session's."},
 			{sdk.ReasonStageFailed, "a stage of the operator's pipeline failed", "Try again; if it stays so, tell the operator."},
 			{sdk.ReasonUnanswered, "no stage of the operator's pipeline answers", "Tell the operator: the pipeline lacks the route stage."},
 			{sdk.ReasonInternal, "a mistake in the broker", "Tell the operator; the log has the cause."},

@@ -123,13 +123,6 @@ func (o *Outbox) Pong(payload []byte) (confirmed uint64) {
 	return number
 }
 
-// Waiting returns the bytes that wait for the socket.
-func (o *Outbox) Waiting() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.waitingLocked()
-}
-
 func (o *Outbox) waitingLocked() int {
 	if o.buf == nil {
 		return 0

@@ -274,6 +274,3 @@ func (p *Peer) Cut() {
 	p.out.Abort()
 	_ = p.conn.CloseNow()
 }
-
-// Done is closed when Run has returned.
-func (p *Peer) Done() <-chan struct{} { return p.done }

@@ -2,6 +2,7 @@ package presence
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,6 +236,18 @@ func (d *Directory) Here(meshID string, key sdk.Key) (sdk.Recipient, bool) {
 		r.Session = sdk.Key{}
 	}
 	return r, true
+}
+
+// Reached reports whether a session is here, or in its grace time, that others
+// reach by exactly this key.
+func (d *Directory) Reached(meshID string, key sdk.Key) bool {
+	m := d.mesh(meshID)
+	if m == nil {
+		return false
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.ContainsFunc(m.byKey[key], func(s *Session) bool { return s.Routing() == key })
 }
 
 // Audience appends the visible sessions that a group or everybody means, those
