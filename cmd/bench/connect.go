@@ -37,6 +37,7 @@ func connect(ctx context.Context, t *task) ([]*result, error) {
 	}()
 	dialing.Wait()
 	close(f.broken)
+	f.leave()
 	if err != nil {
 		return nil, err
 	}
