@@ -189,7 +189,13 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	}
 	a.hub.Close(ctx, wire.CloseShuttingDown)
 	listening := a.http.Shutdown(ctx)
-	a.peers.Wait()
+	gone := make(chan struct{})
+	go func() { defer close(gone); a.peers.Wait() }()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		a.log.Warn("stopping with peers still busy", slog.Int("peers", a.hub.Count()))
+	}
 	cancel()
 	a.engine.Close()
 	a.tasks.Wait()

@@ -39,7 +39,7 @@ func TestMeshIsFull(t *testing.T) {
 	// Who comes back needs no place, in its grace time or before.
 	again := r.dial(ada, dial.Options{})
 	r.dial(ada, dial.Options{})
-	<-again.Done()
+	r.ended(again)
 	refused("when the first is back")
 
 	// Another mesh has places of its own.

@@ -164,10 +164,9 @@ func TestNewerConnectionReplacesTheOlder(t *testing.T) {
 			id := tt.id(r)
 			older := r.dial(id, dial.Options{PlainHello: tt.plain})
 			newer := r.dial(id, dial.Options{PlainHello: tt.plain})
-			<-older.Done()
 			var closed *dial.CloseError
-			if !errors.As(older.Err(), &closed) || closed.Code != 1000 || closed.Reason != "session_replaced" {
-				t.Errorf("the older connection ended with %v, want 1000 session_replaced", older.Err())
+			if err := r.ended(older); !errors.As(err, &closed) || closed.Code != 1000 || closed.Reason != "session_replaced" {
+				t.Errorf("the older connection ended with %v, want 1000 session_replaced", err)
 			}
 			r.wantLeft(2, 2)
 			bo := r.dial(session(r.member("bo", store.RoleMember)), dial.Options{})
@@ -223,7 +222,9 @@ func TestConnectionsOfOneSessionRace(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
-				p, err := dial.Dial(t.Context(), r.url, ada, dial.Options{ConfirmPushes: true, OnPush: func(_ *dial.Peer, p *wire.Push) {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				p, err := dial.Dial(ctx, r.url, ada, dial.Options{ConfirmPushes: true, OnPush: func(_ *dial.Peer, p *wire.Push) {
 					if p.Event == "" {
 						got <- p.Ciphertext
 					}

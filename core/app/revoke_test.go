@@ -25,7 +25,7 @@ func TestRevocationClosesAllConnections(t *testing.T) {
 	r.revoke(ada)
 	for _, p := range []*dial.Peer{first, second} {
 		var closed *dial.CloseError
-		if <-p.Done(); !errors.As(p.Err(), &closed) || closed.Code != 4002 || closed.Reason != "banned" {
+		if !errors.As(r.ended(p), &closed) || closed.Code != 4002 || closed.Reason != "banned" {
 			t.Errorf("got %v, want 4002 banned", p.Err())
 		}
 	}

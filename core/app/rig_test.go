@@ -145,6 +145,17 @@ func (r *rig) dial(id dial.Identity, o dial.Options) *dial.Peer {
 	return p
 }
 
+// ended waits for the end of a connection and says how it ended.
+func (r *rig) ended(p *dial.Peer) error {
+	r.t.Helper()
+	select {
+	case <-p.Done():
+	case <-time.After(patience):
+		r.t.Fatalf("the connection is still open after %v", patience)
+	}
+	return p.Err()
+}
+
 // send sends a text in the open and returns the ack.
 func (r *rig) send(p *dial.Peer, target string, priority sdk.Priority, text string) wire.Ack {
 	r.t.Helper()

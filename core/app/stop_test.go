@@ -28,7 +28,7 @@ func TestStopTellsPeersToConnectElsewhere(t *testing.T) {
 	r.stop()
 	for name, p := range map[string]*dial.Peer{"ada": served.ada, "bo": served.bo} {
 		var closed *dial.CloseError
-		if <-p.Done(); !errors.As(p.Err(), &closed) || closed.Code != 1001 || closed.Reason != "shutting down" {
+		if !errors.As(r.ended(p), &closed) || closed.Code != 1001 || closed.Reason != "shutting down" {
 			t.Errorf("%s's connection ended with %v, want 1001 shutting down", name, p.Err())
 		}
 	}

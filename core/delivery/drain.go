@@ -121,6 +121,9 @@ func (m *Mailbox) stopDrain() {
 // pushRowsLocked pushes what is not on its way already, and moves place to the
 // last row that needs no second look. blocked means that the session has to
 // confirm something before the rest can follow.
+//
+// The recipient may have become busy while the rows were read: what may no
+// longer disturb it stays for the drain that runs when it is idle again.
 func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blocked bool) {
 	flying := make(map[claim]struct{}, len(m.sent))
 	for i := range m.sent {
@@ -128,6 +131,9 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 	}
 	for i := range rows {
 		msg, to := rows[i].Message, rows[i].Recipient
+		if msg.Priority > m.max {
+			break // rows come by priority
+		}
 		c := claim{msg.Seq, to}
 		_, flies := flying[c]
 		_, had := m.had[c]

@@ -53,11 +53,11 @@ func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.Hello
 		a.Role, a.Acks = presence.RoleControl, true
 	}
 	a.Groups = initialGroups(m.Groups, saved, c.Member)
-	s, resumed, err := h.attach(ctx, c, a)
+	s, err := h.attach(ctx, c, a)
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
-	ack, err := h.ack(ctx, s, c.Member)
+	ack, err := h.ack(ctx, s.Session, c.Member)
 	if err != nil {
 		return ack, err
 	}
@@ -65,7 +65,7 @@ func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.Hello
 		restored(&ack, saved, len(m.Groups) == 0)
 	}
 	ack.Services = []wire.Service{}
-	h.announce(c, s, resumed, saved, false)
+	h.announce(c, s, saved, false)
 	return ack, nil
 }
 
@@ -79,7 +79,7 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if saved != nil && saved.SessionKey != c.Env.Sender.Session {
 		saved = nil
 	}
-	s, resumed, err := h.attach(ctx, c, presence.Arrival{
+	s, err := h.attach(ctx, c, presence.Arrival{
 		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Acks: true, Saved: saved,
 		About: presence.About{
 			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
@@ -90,14 +90,14 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
-	ack, err := h.ack(ctx, s, c.Member)
+	ack, err := h.ack(ctx, s.Session, c.Member)
 	if err != nil {
 		return ack, err
 	}
-	if resumed {
+	if s.Resumed {
 		ack.MemberProfile = nil
 	}
-	h.announce(c, s, resumed, nil, true)
+	h.announce(c, s, nil, true)
 	return ack, nil
 }
 
@@ -128,25 +128,25 @@ func initialGroups(asked []wire.Group, saved *store.State, m *store.Member) []st
 	return m.DefaultGroups
 }
 
-func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (*presence.Session, bool, error) {
-	s, resumed, err := h.dir.Attach(a)
+func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (presence.Attached, error) {
+	s, err := h.dir.Attach(a)
 	if errors.Is(err, presence.ErrFull) {
-		return nil, false, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
+		return s, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
 	}
 	if err != nil {
-		return nil, false, err
+		return s, err
 	}
 	// A ban that came between the proof and Attach has not seen this session.
 	m, err := h.members.MemberByID(ctx, a.Member.ID)
 	if err == nil && m.Live() {
-		c.Bound = s
-		return s, resumed, nil
+		c.Bound = s.Session
+		return s, nil
 	}
-	h.dir.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+	h.dir.End(s.Session, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
 	if err != nil {
-		return nil, false, core.Unavailable(err)
+		return s, core.Unavailable(err)
 	}
-	return nil, false, core.Refuse(sdk.ReasonRevoked, "your access to this mesh was revoked: contact its owner")
+	return s, core.Refuse(sdk.ReasonRevoked, "your access to this mesh was revoked: contact its owner")
 }
 
 func (h *hellos) ack(ctx context.Context, s *presence.Session, m *store.Member) (wire.HelloAck, error) {
@@ -189,20 +189,20 @@ func wireGroups(groups []store.Group) []wire.Group {
 // announce tells the mesh and the audit log that a session is here, unless it
 // only changed its connection. The session gets its connection, and what waits
 // for it, behind its hello_ack.
-func (h *hellos) announce(c *Call, s *presence.Session, resumed bool, saved *store.State, vouched bool) {
-	view := h.dir.View(s)
-	if !resumed {
+func (h *hellos) announce(c *Call, s presence.Attached, saved *store.State, vouched bool) {
+	view := h.dir.View(s.Session)
+	if !s.Resumed {
 		c.Env.Records = append(c.Env.Records, joined(view, saved != nil, vouched))
 	}
 	peer, now := c.Peer, c.Env.Arrived
 	c.After = func() {
 		h.dir.Online(s, peer)
-		if resumed || !view.Visible {
+		if s.Resumed || !view.Visible {
 			return
 		}
 		frame := joinedFrame(view, saved, now)
 		h.dir.Announce(s.Mesh, frame, func(other *presence.Session) bool {
-			return other != s && (vouched || other.Member != s.Member)
+			return other != s.Session && (vouched || other.Member != s.Member)
 		})
 	}
 }

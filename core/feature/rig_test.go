@@ -160,11 +160,11 @@ func (r *rig) join(member string, edit ...func(*presence.Arrival)) *peer {
 	for _, f := range edit {
 		f(&a)
 	}
-	s, _, err := r.dir.Attach(a)
+	s, err := r.dir.Attach(a)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p := &peer{conn: &conn{seen: time.Now()}, rig: r, member: m, session: s, name: a.About.Name}
+	p := &peer{conn: &conn{seen: time.Now()}, rig: r, member: m, session: s.Session, name: a.About.Name}
 	r.dir.Online(s, p.conn)
 	return p
 }

@@ -34,6 +34,13 @@ type Arrival struct {
 	Saved  *store.State
 }
 
+// Attached is the session that an arrival got.
+type Attached struct {
+	*Session
+	Resumed bool   // the session was there before
+	turn    uint64 // its place among the session's arrivals
+}
+
 // Attach finds the session that an arrival continues, or begins a new one. The
 // session takes part in the mesh from now on; what it is sent waits until
 // [Directory.Online].
@@ -42,21 +49,22 @@ type Arrival struct {
 // one, the same launch id of the same member from the same host and channel:
 // launch ids alone are public and repeat between hosts. A session that
 // continues is exempt from the limit, which fails with ErrFull.
-func (d *Directory) Attach(a Arrival) (s *Session, resumed bool, err error) {
+func (d *Directory) Attach(a Arrival) (Attached, error) {
 	m := d.obtain(a.Member.MeshID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s = m.findLocked(a); s != nil {
+	if s := m.findLocked(a); s != nil {
 		s.about = a.About
 		s.grace = d.arriving()
-		return s, true, nil
+		s.arrivals++
+		return Attached{s, true, s.arrivals}, nil
 	}
 	if len(m.sessions) >= d.options.MeshLimit {
-		return nil, false, ErrFull
+		return Attached{}, ErrFull
 	}
-	s = d.newSession(a)
+	s := d.newSession(a)
 	m.addLocked(s)
-	return s, false, nil
+	return Attached{s, false, 0}, nil
 }
 
 // arrivalTime is the least that a session has from its hello to its connection.
@@ -128,18 +136,21 @@ func (s *Session) restore(saved *store.State) {
 	}
 }
 
-// Online gives a session its connection, and whatever waits for it. An older
-// connection is closed: the session continues on the new one.
-func (d *Directory) Online(s *Session, c Conn) {
+// Online gives a session its connection, and whatever waits for it. The session
+// continues on the connection whose hello came last: others are closed, also
+// when they get here later.
+func (d *Directory) Online(at Attached, c Conn) {
+	s := at.Session
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
-	if s.ended {
+	if s.ended || at.turn < s.turn {
 		m.mu.Unlock()
 		c.CloseWith(codeNormal, reasonReplaced)
 		return
 	}
+	s.turn = at.turn
 	old := s.conn
 	s.conn = c
 	row := s.presenceLocked(time.Time{})

@@ -39,9 +39,9 @@ func TestAttachFindsTheSessionThatContinues(t *testing.T) {
 		t.Run("it "+tt.name, func(t *testing.T) {
 			r := newRig(t, Options{Grace: time.Minute})
 			first, older := r.come(tt.first)
-			again, resumed := r.attach(tt.again)
-			if resumed != tt.resumed || (again == first) != tt.resumed {
-				t.Fatalf("resumed: got %v, the same session: %v, want %v", resumed, again == first, tt.resumed)
+			again := r.attach(tt.again)
+			if same := again.Session == first; again.Resumed != tt.resumed || same != tt.resumed {
+				t.Fatalf("resumed: got %v, the same session: %v, want %v", again.Resumed, same, tt.resumed)
 			}
 			if got, want := r.Count(), map[bool]int{true: 1, false: 2}[tt.resumed]; got != want {
 				t.Errorf("got %d sessions, want %d", got, want)
@@ -50,7 +50,7 @@ func TestAttachFindsTheSessionThatContinues(t *testing.T) {
 			if got, want := older.how(), map[bool]string{true: "1000 session_replaced"}[tt.resumed]; got != want {
 				t.Errorf("the older connection was closed with %q, want %q", got, want)
 			}
-			if got := r.View(again).About; got != tt.again.About {
+			if got := r.View(again.Session).About; got != tt.again.About {
 				t.Errorf("about: got %+v, want the newest %+v", got, tt.again.About)
 			}
 		})
@@ -61,18 +61,18 @@ func TestAttachHoldsTheLimit(t *testing.T) {
 	r := newRig(t, Options{Grace: time.Minute, MeshLimit: 2})
 	s1, c1 := r.come(arrival("ada", "s1"))
 	r.come(arrival("ada", "s2"))
-	if _, _, err := r.Attach(arrival("ada", "s3")); !errors.Is(err, ErrFull) {
+	if _, err := r.Attach(arrival("ada", "s3")); !errors.Is(err, ErrFull) {
 		t.Fatalf("a third session: got %v, want ErrFull", err)
 	}
 	r.Leave(s1, c1, false)
-	if _, _, err := r.Attach(arrival("ada", "s3")); !errors.Is(err, ErrFull) {
+	if _, err := r.Attach(arrival("ada", "s3")); !errors.Is(err, ErrFull) {
 		t.Errorf("a third session while the first is in its grace time: got %v, want ErrFull", err)
 	}
-	if _, resumed, err := r.Attach(arrival("ada", "s1")); err != nil || !resumed {
-		t.Errorf("the first session again: got resumed %v, %v, want it back", resumed, err)
+	if s, err := r.Attach(arrival("ada", "s1")); err != nil || !s.Resumed {
+		t.Errorf("the first session again: got resumed %v, %v, want it back", s.Resumed, err)
 	}
 	r.End(s1, 4001, "kicked")
-	if _, _, err := r.Attach(arrival("ada", "s3")); err != nil {
+	if _, err := r.Attach(arrival("ada", "s3")); err != nil {
 		t.Errorf("a session in the place of one that ended: %v", err)
 	}
 }
@@ -89,19 +89,19 @@ func TestSessionThatIsComingBackDoesNotEnd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run("it keeps the session "+tt.name, func(t *testing.T) {
 			r := newRig(t, Options{Grace: tt.grace})
-			fresh, _ := r.attach(arrival("ada", "s1"))
+			fresh := r.attach(arrival("ada", "s1"))
 			r.pass(time.Millisecond)
 			if ended := r.EndExpired(); len(ended) > 0 {
 				t.Fatal("a new session was ended before it had its connection")
 			}
 			c := new(conn)
 			r.Online(fresh, c)
-			r.Leave(fresh, c, false)
+			r.Leave(fresh.Session, c, false)
 			r.pass(tt.grace + time.Millisecond)
-			again, resumed := r.attach(arrival("ada", "s1"))
+			again := r.attach(arrival("ada", "s1"))
 			r.pass(time.Millisecond)
 			if ended := r.EndExpired(); len(ended) > 0 {
-				t.Fatalf("a session that comes back (resumed: %v) was ended", resumed)
+				t.Fatalf("a session that comes back (resumed: %v) was ended", again.Resumed)
 			}
 			next := new(conn)
 			r.Online(again, next)
@@ -116,21 +116,21 @@ func TestSessionThatIsComingBackDoesNotEnd(t *testing.T) {
 // one that stays, in whatever order they get there.
 func TestConnectionsThatComeAtOnceAgreeOnTheLast(t *testing.T) {
 	r := newRig(t, Options{Grace: time.Minute})
-	s, _ := r.attach(arrival("ada", "s1"))
+	first, second := r.attach(arrival("ada", "s1")), r.attach(arrival("ada", "s1"))
 	older, newer := new(conn), new(conn)
 	held, release := make(chan struct{}), make(chan struct{})
-	first := true
+	once := true
 	r.journal.SavePresenceFn = func(*store.Presence) {
-		if first {
-			first = false
+		if once {
+			once = false
 			close(held)
 			<-release
 		}
 	}
 	var olderDone, newerDone = make(chan struct{}), make(chan struct{})
-	go func() { defer close(olderDone); r.Online(s, older) }()
+	go func() { defer close(olderDone); r.Online(first, older) }()
 	<-held // the older is the session's, but not yet its mailbox's
-	go func() { defer close(newerDone); r.Online(s, newer) }()
+	go func() { defer close(newerDone); r.Online(second, newer) }()
 	select {
 	case <-newerDone: // it overtakes the older
 	case <-time.After(50 * time.Millisecond): // it waits for the older
@@ -145,7 +145,26 @@ func TestConnectionsThatComeAtOnceAgreeOnTheLast(t *testing.T) {
 	if len(newer.got()) == 0 {
 		t.Errorf("the message went to the connection that was closed: %v", older.got())
 	}
-	if _, ended := r.Leave(s, older, true); ended {
+	if _, ended := r.Leave(first.Session, older, true); ended {
 		t.Error("the end of the older connection ended the session")
+	}
+}
+
+// An older connection that gets to its session after a newer one does not take
+// it away.
+func TestConnectionThatIsLateGivesWay(t *testing.T) {
+	r := newRig(t, Options{Grace: time.Minute})
+	first, second := r.attach(arrival("ada", "s1")), r.attach(arrival("ada", "s1"))
+	older, newer := new(conn), new(conn)
+	r.Online(second, newer)
+	r.Online(first, older)
+	if older.how() != "1000 session_replaced" || newer.how() != "" {
+		t.Errorf("closed: got the older %q, the newer %q, want the older replaced", older.how(), newer.how())
+	}
+	third := r.attach(arrival("ada", "s1"))
+	r.Leave(second.Session, newer, false)
+	r.Online(third, older)
+	if v := r.View(third.Session); !v.Online {
+		t.Error("the connection that came last was refused")
 	}
 }

@@ -102,13 +102,13 @@ func newCrowd(tb testing.TB, peers int) *crowd {
 func (c *crowd) join(dir *presence.Directory, n int) {
 	c.tb.Helper()
 	member := &store.Member{ID: fmt.Sprint("member ", n), MeshID: crowdMesh, Key: keyOf(uint64(2*n + 1))}
-	s, _, err := dir.Attach(presence.Arrival{Member: member, Key: keyOf(uint64(2*n + 2)), Role: presence.RoleSession})
+	s, err := dir.Attach(presence.Arrival{Member: member, Key: keyOf(uint64(2*n + 2)), Role: presence.RoleSession})
 	if err != nil {
 		c.tb.Fatal(err)
 	}
 	l := new(link)
 	dir.Online(s, l)
-	c.sessions, c.links = append(c.sessions, s), append(c.links, l)
+	c.sessions, c.links = append(c.sessions, s.Session), append(c.links, l)
 }
 
 // busy reports whether some mailbox does not take messages yet.

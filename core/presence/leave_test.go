@@ -25,7 +25,7 @@ func TestLeave(t *testing.T) {
 			r := newRig(t, Options{Grace: time.Minute})
 			s, c := r.come(arrival("ada", "s1"))
 			if tt.another {
-				r.Online(s, new(conn))
+				r.Online(r.attach(arrival("ada", "s1")), new(conn))
 			}
 			last, ended := r.Leave(s, c, tt.goodbye)
 			if ended != tt.ended {
@@ -88,7 +88,7 @@ func TestEndClosesTheConnection(t *testing.T) {
 		t.Error("the session ended twice")
 	}
 	late := new(conn)
-	r.Online(s, late)
+	r.Online(Attached{Session: s}, late)
 	if late.how() == "" {
 		t.Error("a session that is over got a connection")
 	}

@@ -181,22 +181,22 @@ func arrival(name, session string) Arrival {
 }
 
 // attach is Attach that must succeed.
-func (r *rig) attach(a Arrival) (*Session, bool) {
+func (r *rig) attach(a Arrival) Attached {
 	r.t.Helper()
-	s, resumed, err := r.Attach(a)
+	s, err := r.Attach(a)
 	if err != nil {
 		r.t.Fatalf("attach: %v", err)
 	}
-	return s, resumed
+	return s
 }
 
 // come attaches an arrival and gives it a connection.
 func (r *rig) come(a Arrival) (*Session, *conn) {
 	r.t.Helper()
-	s, _ := r.attach(a)
+	s := r.attach(a)
 	c := &conn{seen: r.now()}
 	r.Online(s, c)
-	return s, c
+	return s.Session, c
 }
 
 // send sends a message to a key and returns how many sessions it was pushed to.

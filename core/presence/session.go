@@ -62,18 +62,20 @@ type Session struct {
 	switching sync.Mutex
 
 	// Guarded by the lock of its mesh.
-	about   About
-	conn    Conn      // nil in grace
-	left    time.Time // when conn ended
-	grace   time.Time // when the grace time ends
-	ended   bool
-	state   state
-	groups  []store.Group
-	summary string
-	visible bool
-	profile store.Profile
-	stats   *Stats
-	base    store.Stats // what was restored
+	about    About
+	arrivals uint64    // hellos that continued the session
+	turn     uint64    // of these, the one that conn came by
+	conn     Conn      // nil in grace
+	left     time.Time // when conn ended
+	grace    time.Time // when the grace time ends
+	ended    bool
+	state    state
+	groups   []store.Group
+	summary  string
+	visible  bool
+	profile  store.Profile
+	stats    *Stats
+	base     store.Stats // what was restored
 }
 
 // Stats are the counters that a session reports about itself, as it last did.
