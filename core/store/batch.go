@@ -14,7 +14,12 @@ type Batch struct {
 	Deliveries []Delivery
 
 	// Sent remembers client_message_ids, of messages with and without a row.
-	Sent []*Message
+	//
+	// In a store that several processes share, another process may have
+	// accepted the same id a moment before. Commit then leaves out the message
+	// with its deliveries, and notes in Repeats what was first.
+	Sent    []*Message
+	Repeats map[*Message]Sent
 
 	// Settled deliveries of this and of earlier batches.
 	Settled []Settlement
@@ -48,7 +53,7 @@ func (b *Batch) Reset() {
 	*b = Batch{
 		Messages: b.Messages[:0], Deliveries: b.Deliveries[:0], Sent: b.Sent[:0],
 		Settled: b.Settled[:0], Audit: b.Audit[:0], Presences: b.Presences[:0], States: b.States[:0],
-		SessionKeys: b.SessionKeys[:0],
+		SessionKeys: b.SessionKeys[:0], // Repeats starts empty
 	}
 }
 

@@ -20,6 +20,12 @@ type Presence struct {
 	Cwd            string
 	ConnectedAt    time.Time
 	DisconnectedAt time.Time // zero while the session is here
+
+	// What nodes that share a store tell each other; see [Roll]. Stores of one
+	// process do not keep it.
+	Node    string // the node that the session is connected to
+	Version int64  // rises with each change of the session
+	Details []byte // JSON: the session as other nodes show it
 }
 
 // State is what a session gets back when it returns: one row per session key,
