@@ -41,7 +41,9 @@ func NewJournal(c *Committer) *Journal {
 // SavePresence writes that a session is here, or no longer.
 func (j *Journal) SavePresence(p *store.Presence) {
 	j.mu.Lock()
-	j.presences[p.ID] = p
+	if last := j.presences[p.ID]; last == nil || last.Version <= p.Version {
+		j.presences[p.ID] = p
+	}
 	j.queueUnlock()
 }
 

@@ -20,6 +20,9 @@ type Acceptance struct {
 
 	// Waiting is the number of deliveries that nobody was here to take.
 	Waiting int
+
+	batch  *store.Batch // between Fill and Done
+	before *store.Sent  // what another node has accepted under the same id first
 }
 
 // Accept takes a message for the recipients of an audience and pushes it to
@@ -74,6 +77,7 @@ func (e *Engine) offer(d *delivery, from *Mailbox, buf []*Mailbox) (pushed int) 
 // Fill adds the rows that the message needs: none for deliveries that were
 // confirmed meanwhile.
 func (a *Acceptance) Fill(b *store.Batch) {
+	a.batch = b
 	rows := len(b.Deliveries)
 	for i := range a.deliveries {
 		d := &a.deliveries[i]
@@ -92,8 +96,14 @@ func (a *Acceptance) Fill(b *store.Batch) {
 // Done ends the acceptance. After a transaction that succeeded, whoever could
 // not take the message at once is told to look into the store.
 func (a *Acceptance) Done(err error) {
+	if a.batch != nil && err == nil {
+		if first, repeats := a.batch.Repeats[a.msg]; repeats {
+			a.before = &first
+		}
+	}
+	a.batch = nil
 	a.engine.sends.done(a, err)
-	if err != nil {
+	if err != nil || a.before != nil {
 		return
 	}
 	for i := range a.deliveries {
@@ -103,8 +113,21 @@ func (a *Acceptance) Done(err error) {
 	}
 }
 
-// MessageID returns the message's id on the wire.
-func (a *Acceptance) MessageID() string { return a.msg.ID }
+// MessageID returns the message's id on the wire. Once it is done, that is the
+// id of the message that another node had accepted first under the same
+// client_message_id, if there was one.
+func (a *Acceptance) MessageID() string {
+	if a.before != nil {
+		return a.before.MessageID
+	}
+	return a.msg.ID
+}
+
+// Conflicts reports whether another node had accepted a different message
+// first under the same client_message_id. It is known when a is done.
+func (a *Acceptance) Conflicts() bool {
+	return a.before != nil && a.before.Fingerprint != a.msg.Fingerprint
+}
 
 // Recipients returns the number of deliveries that the message has.
 func (a *Acceptance) Recipients() int { return len(a.deliveries) }

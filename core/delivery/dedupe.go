@@ -151,6 +151,8 @@ func (s *sends) done(a *Acceptance, err error) {
 	defer s.mu.Unlock()
 	k := sendKey{m.MeshID, m.SenderMemberID, m.ClientMessageID}
 	if open := s.open[k]; open != nil {
+		id := a.MessageID()
+		open.id.Store(&id)
 		open.end(err)
 		delete(s.open, k)
 	}

@@ -65,6 +65,9 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 	if err != nil {
 		return m.drainFailed(err)
 	}
+	if !m.engine.held() {
+		return m.pause() // what was read may be others' by now
+	}
 
 	m.mu.Lock()
 	if m.link != link {
@@ -89,8 +92,13 @@ func (m *Mailbox) drainFailed(err error) bool {
 		e.Counters.DrainErrors.Add(1)
 		e.log.Warn("drain", slog.String("mesh", m.id.Mesh), slog.Any("err", err))
 	}
+	return m.pause()
+}
+
+// pause makes a drain wait a little, and reports whether to go on.
+func (m *Mailbox) pause() bool {
 	select {
-	case <-e.ctx.Done():
+	case <-m.engine.ctx.Done():
 		m.stopDrain()
 		return false
 	case <-time.After(drainRetry):

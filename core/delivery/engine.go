@@ -19,6 +19,25 @@ type Options struct {
 	AckTimeout       time.Duration // a client_ack that takes longer makes the push repeat
 	UnconfirmedBytes int           // most bytes pushed to one session and not confirmed
 	DrainBatch       int           // messages read from the store at once
+
+	// Among nodes that share a store, Slot tells their messages apart: Seq
+	// counts in steps of Slots and is Slot above one. Zero Slots for a broker
+	// on its own.
+	Slots, Slot int64
+
+	// Others are the other nodes; nil for a broker on its own.
+	Others Others
+}
+
+// Others are the other nodes that share the store.
+type Others interface {
+	// Wake tells the nodes on which a key has a session that the store holds
+	// something of priority p for it. It returns at once.
+	Wake(mesh string, key sdk.Key, p sdk.Priority)
+
+	// Held reports whether this node may still push. A node whose lease is over
+	// may not: others have taken over its recipients.
+	Held() bool
 }
 
 // Directory finds the mailboxes behind a key: of one session, or of all
@@ -28,6 +47,10 @@ type Options struct {
 type Directory interface {
 	Mailboxes(mesh string, key sdk.Key, dst []*Mailbox) []*Mailbox
 	EachMailbox(func(*Mailbox))
+
+	// Elsewhere reports whether a session behind a key is connected to another
+	// node.
+	Elsewhere(mesh string, key sdk.Key) bool
 }
 
 // Queue is what the engine reads from the store.
@@ -136,16 +159,21 @@ func (e *Engine) encodeNew(m *store.Message) []byte {
 }
 
 // nextSeq returns a strictly increasing number close to the clock's
-// microseconds, also when the clock goes backwards.
+// microseconds, also when the clock goes backwards. Among nodes it is that
+// number times their slots, so that no two of them return the same.
 func (e *Engine) nextSeq(now time.Time) int64 {
+	slots := max(e.options.Slots, 1)
 	for {
 		last := e.seq.Load()
-		next := max(now.UnixMicro(), last+1)
+		next := max(now.UnixMicro()*slots, (last/slots+1)*slots) + e.options.Slot
 		if e.seq.CompareAndSwap(last, next) {
 			return next
 		}
 	}
 }
+
+// held reports whether this node may push.
+func (e *Engine) held() bool { return e.options.Others == nil || e.options.Others.Held() }
 
 // settle marks the row of a confirmed delivery.
 func (e *Engine) settle(d *delivery) {
@@ -159,15 +187,30 @@ func (e *Engine) settle(d *delivery) {
 	e.recent.delivered(d.msg.ID, d.to, now)
 }
 
-// nudge tells every mailbox behind a key to look into the store.
+// nudge tells every mailbox behind a key, on every node, to look into the store.
 func (e *Engine) nudge(mesh string, key sdk.Key, p sdk.Priority) {
+	e.Nudge(mesh, key, p)
+	if e.options.Others != nil {
+		e.options.Others.Wake(mesh, key, p)
+	}
+}
+
+// Nudge tells every mailbox behind a key on this node that the store may hold
+// something of priority p for it.
+func (e *Engine) Nudge(mesh string, key sdk.Key, p sdk.Priority) {
 	var buf [4]*Mailbox
 	for _, m := range e.dir.Mailboxes(mesh, key, buf[:0]) {
 		m.nudge(p)
 	}
 }
 
-// Connected reports whether any session behind a key has a connection now.
+// NudgeAll tells every mailbox on this node to look into the store.
+func (e *Engine) NudgeAll() {
+	e.dir.EachMailbox(func(m *Mailbox) { m.nudge(sdk.PriorityNow) })
+}
+
+// Connected reports whether any session behind a key has a connection now, on
+// whatever node.
 func (e *Engine) Connected(mesh string, key sdk.Key) bool {
 	var buf [4]*Mailbox
 	for _, m := range e.dir.Mailboxes(mesh, key, buf[:0]) {
@@ -175,7 +218,7 @@ func (e *Engine) Connected(mesh string, key sdk.Key) bool {
 			return true
 		}
 	}
-	return false
+	return e.dir.Elsewhere(mesh, key)
 }
 
 func (m *Mailbox) connected() bool {

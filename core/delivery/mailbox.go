@@ -244,11 +244,16 @@ func isDirect(msg *store.Message) bool {
 }
 
 // offer pushes a delivery that was accepted now. It reports false when the
-// session is away, busy, or still taking older messages.
+// session is away, busy, or still taking older messages, and when this node may
+// not push.
 func (m *Mailbox) offer(d *delivery) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.link == nil || m.behind || d.msg.Priority > m.max {
+		return false
+	}
+	if !m.engine.held() {
+		m.behind = true
 		return false
 	}
 	if !m.roomLocked(len(d.frame)) {

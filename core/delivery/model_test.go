@@ -194,6 +194,9 @@ func (d *directory) Mailboxes(_ string, k sdk.Key, dst []*delivery.Mailbox) []*d
 	return append(dst, d.boxes[k]...)
 }
 
+// Elsewhere implements delivery.Directory: there is one node.
+func (*directory) Elsewhere(string, sdk.Key) bool { return false }
+
 func (d *directory) EachMailbox(f func(*delivery.Mailbox)) {
 	seen := map[*delivery.Mailbox]bool{}
 	for _, list := range d.boxes {

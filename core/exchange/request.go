@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -133,10 +135,24 @@ func (r *request) Done(err error) {
 			err = store.ErrClosed
 		}
 	}
-	if r.call.Accepted != nil {
-		r.call.Accepted.Done(err)
+	if a := r.call.Accepted; a != nil {
+		a.Done(err)
+		r.settled(a)
 	}
 	r.finish(err)
+}
+
+// settled corrects the answer to a message that another node had accepted first
+// under the same client_message_id.
+func (r *request) settled(a *delivery.Acceptance) {
+	ack, ok := r.decision.Reply.(wire.Ack)
+	switch {
+	case a.Conflicts():
+		r.decision = feature.RefuseReusedID()
+	case ok && ack.MessageID != a.MessageID():
+		ack.MessageID = a.MessageID()
+		r.decision.Reply = ack
+	}
 }
 
 // finish writes the answer and tells the observers.

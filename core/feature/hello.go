@@ -201,9 +201,11 @@ func (h *hellos) announce(c *Call, s presence.Attached, saved *store.State, vouc
 			return
 		}
 		frame := joinedFrame(view, saved, now)
-		h.dir.Announce(s.Mesh, frame, func(other *presence.Session) bool {
-			return other != s.Session && (vouched || other.Member != s.Member)
-		})
+		except := presence.Except{Session: s.ID}
+		if !vouched {
+			except.Member = s.Member
+		}
+		h.dir.Announce(s.Mesh, frame, except)
 	}
 }
 

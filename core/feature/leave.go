@@ -17,5 +17,5 @@ func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.
 		return // nobody knew of it, or it is back already: that must be the last word
 	}
 	frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
-	dir.Announce(v.Mesh, frame, func(other *presence.Session) bool { return other.Member != v.Member })
+	dir.Announce(v.Mesh, frame, presence.Except{Member: v.Member})
 }

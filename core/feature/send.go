@@ -85,13 +85,18 @@ func (s *sends) audience(ctx context.Context, c *Call) ([]sdk.Recipient, error) 
 	return list, nil
 }
 
+const textIDReused = "idempotency_key_reused: invalid client_message_id, it was used for another message"
+
+// RefuseReusedID is the refusal of a send whose client_message_id turns out,
+// when it is written, to be another message's.
+func RefuseReusedID() sdk.Decision { return sdk.Refuse(sdk.ReasonIDReused, textIDReused) }
+
 // earlier finds the send that this one repeats.
 func (s *sends) earlier(ctx context.Context, c *Call, m *wire.Send) (*delivery.Earlier, error) {
 	e, err := s.engine.Earlier(ctx, c.Env.Mesh, c.Env.Sender.MemberID, m.ClientMessageID, m.RequestFingerprint)
 	switch {
 	case errors.Is(err, delivery.ErrFingerprint):
-		return nil, core.Refuse(sdk.ReasonIDReused,
-			"idempotency_key_reused: invalid client_message_id, it was used for another message")
+		return nil, core.Refuse(sdk.ReasonIDReused, textIDReused)
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}

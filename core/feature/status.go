@@ -55,7 +55,7 @@ func (p *presences) setVisible(_ context.Context, c *Call, m *wire.SetVisible) (
 	s, now := c.Session, c.Env.Arrived
 	c.After = func() {
 		frame := eventFrame(s.Mesh, name, wire.PeerNews(p.dir.View(s).Name, s.Routing()), now)
-		p.dir.Announce(s.Mesh, frame, func(other *presence.Session) bool { return other != s })
+		p.dir.Announce(s.Mesh, frame, presence.Except{Session: s.ID})
 	}
 	return presenceAck(c), nil
 }

@@ -1,6 +1,10 @@
 package presence
 
-import "time"
+import (
+	"time"
+
+	"github.com/claudemesh/broker/sdk"
+)
 
 // allowance is a budget of event frames: one second's worth may be spent at
 // once. Guarded by the mesh's lock.
@@ -24,16 +28,34 @@ func (a *allowance) take(n int, now time.Time) bool {
 	return true
 }
 
-// Announce writes an event frame to the connected sessions of a mesh that want
-// returns true for. Events are hints, and n sessions that come at once would
+// Except says who need not hear of an event. Zero fields except nobody.
+type Except struct {
+	Session string  // presence id
+	Member  sdk.Key // with all its sessions
+}
+
+func (e Except) covers(s *Session) bool {
+	return s.ID == e.Session || (s.Member == e.Member && !e.Member.IsZero())
+}
+
+// Announce writes an event frame to the connected sessions of a mesh, those on
+// other nodes too. Events are hints, and n sessions that come at once would
 // cost n² frames: beyond the mesh's allowance an event is dropped, and peer
 // lists tell the truth. It reports whether the event was written.
-func (d *Directory) Announce(meshID string, frame []byte, want func(*Session) bool) bool {
+func (d *Directory) Announce(meshID string, frame []byte, except Except) bool {
+	if d.options.Others != nil {
+		d.options.Others.Forward(meshID, frame, except)
+	}
+	return d.Hear(meshID, frame, except)
+}
+
+// Hear is Announce for the sessions on this node.
+func (d *Directory) Hear(meshID string, frame []byte, except Except) bool {
 	m := d.mesh(meshID)
 	if m == nil {
 		return true
 	}
-	conns, ok := m.listeners(want, d.now())
+	conns, ok := m.listeners(except, d.now())
 	for _, c := range conns {
 		if !c.Full(len(frame)) { // a hint must not make a peer slow
 			c.Send(frame)
@@ -43,7 +65,7 @@ func (d *Directory) Announce(meshID string, frame []byte, want func(*Session) bo
 }
 
 // listeners returns the connections that an event goes to.
-func (m *mesh) listeners(want func(*Session) bool, now time.Time) ([]Conn, bool) {
+func (m *mesh) listeners(except Except, now time.Time) ([]Conn, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.announce.take(len(m.sessions), now) {
@@ -51,7 +73,7 @@ func (m *mesh) listeners(want func(*Session) bool, now time.Time) ([]Conn, bool)
 	}
 	conns := make([]Conn, 0, len(m.sessions))
 	for s := range m.sessions {
-		if s.conn != nil && want(s) {
+		if s.conn != nil && !except.covers(s) {
 			conns = append(conns, s.conn)
 		}
 	}

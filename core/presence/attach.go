@@ -54,6 +54,9 @@ func (d *Directory) Attach(a Arrival) (Attached, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.findLocked(a); s != nil {
+		if s.Elsewhere() {
+			s = d.adoptLocked(m, s, a)
+		}
 		s.about = a.About
 		s.grace = d.arriving()
 		s.arrivals++
@@ -153,7 +156,7 @@ func (d *Directory) Online(at Attached, c Conn) {
 	s.turn = at.turn
 	old := s.conn
 	s.conn = c
-	row := s.presenceLocked(time.Time{})
+	row := d.rowLocked(s, time.Time{})
 	m.mu.Unlock()
 	if old != nil && old != c {
 		old.CloseWith(codeNormal, reasonReplaced)
@@ -164,8 +167,8 @@ func (d *Directory) Online(at Attached, c Conn) {
 
 // Leave takes the connection from a session, unless another one has taken its
 // place. A session that said goodbye ends at once; any other has its grace time
-// to come back. The view is the session's last; ended reports whether it ended.
-func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bool) {
+// to come back. The view is the session's last; over reports whether it ended.
+func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, over bool) {
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
@@ -178,27 +181,30 @@ func (d *Directory) Leave(s *Session, c Conn, goodbye bool) (last View, ended bo
 	last = s.viewLocked()
 	s.conn, s.left, s.grace = nil, now, now.Add(d.options.Grace)
 	saved := d.savedBothLocked(s, now)
+	ended := time.Time{}
 	if goodbye {
 		d.endLocked(m, s)
+		ended = now
 	}
+	row := d.rowLocked(s, ended)
 	m.mu.Unlock()
 	s.Box.Disconnect(c)
 	d.save(saved)
-	if goodbye {
-		d.journal.SavePresence(s.presence(last, now))
+	if goodbye || d.options.Others != nil {
+		d.journal.SavePresence(row)
 	}
 	return last, goodbye
 }
 
 // End removes a session for good and closes its connection. It reports false
-// when the session had ended already.
+// when the session had ended already, or belongs to another node.
 func (d *Directory) End(s *Session, code int, reason string) (last View, ended bool) {
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	m := d.obtain(s.Mesh)
 	now := d.now()
 	m.mu.Lock()
-	if s.ended {
+	if s.ended || s.Elsewhere() {
 		m.mu.Unlock()
 		return View{}, false
 	}
@@ -207,13 +213,14 @@ func (d *Directory) End(s *Session, code int, reason string) (last View, ended b
 	s.conn = nil
 	saved := d.savedBothLocked(s, now)
 	d.endLocked(m, s)
+	row := d.rowLocked(s, now)
 	m.mu.Unlock()
 	s.Box.Disconnect(nil)
 	if conn != nil {
 		conn.CloseWith(code, reason)
 	}
 	d.save(saved)
-	d.journal.SavePresence(s.presence(last, now))
+	d.journal.SavePresence(row)
 	return last, true
 }
 
@@ -251,18 +258,19 @@ func (d *Directory) save(rows []*store.State) {
 	}
 }
 
-// presenceLocked returns the stored form of a session; the zero time means that
-// it is here.
-func (s *Session) presenceLocked(ended time.Time) *store.Presence {
-	return s.presence(s.viewLocked(), ended)
-}
-
-func (s *Session) presence(v View, ended time.Time) *store.Presence {
-	return &store.Presence{
+// rowLocked returns the stored form of a session as it is now; the zero time
+// means that it is here.
+func (d *Directory) rowLocked(s *Session, ended time.Time) *store.Presence {
+	p := &store.Presence{
 		ID: s.ID, MeshID: s.Mesh, MemberID: s.MemberID, SessionKey: s.Key,
-		SessionID: v.SessionID, DisplayName: v.Name, Role: string(s.Role), Pid: v.Pid, Cwd: v.Cwd,
+		SessionID: s.about.SessionID, DisplayName: s.about.Name, Role: string(s.Role), Pid: s.about.Pid, Cwd: s.about.Cwd,
 		ConnectedAt: s.Since, DisconnectedAt: ended,
 	}
+	if d.options.Others != nil {
+		s.version = max(s.version+1, d.now().UnixMicro())
+		p.Node, p.Version, p.Details = d.options.Node, s.version, s.detailsLocked()
+	}
+	return p
 }
 
 func sortViews(views []View) {

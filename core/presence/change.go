@@ -3,6 +3,7 @@ package presence
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/claudemesh/broker/core/store"
 )
@@ -18,14 +19,32 @@ var ErrTooManyGroups = errors.New("a session can be in 64 groups at most: leave 
 func (d *Directory) change(s *Session, f func(m *mesh)) {
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
-	if s.ended {
+	if s.ended || s.Elsewhere() {
 		m.mu.Unlock()
 		return
 	}
 	f(m)
 	saved := d.savedBothLocked(s, d.now())
+	row := d.changedLocked(s)
 	m.mu.Unlock()
 	d.save(saved)
+	d.tell(row)
+}
+
+// changedLocked returns what other nodes have to know of a session that has
+// changed; nil for a broker on its own, and for a session that is between its
+// hello and its connection.
+func (d *Directory) changedLocked(s *Session) *store.Presence {
+	if d.options.Others == nil || s.version == 0 {
+		return nil
+	}
+	return d.rowLocked(s, time.Time{})
+}
+
+func (d *Directory) tell(row *store.Presence) {
+	if row != nil {
+		d.journal.SavePresence(row)
+	}
 }
 
 // SetStatus writes a status. A hook cannot lift "do not disturb"; who says it
@@ -69,8 +88,10 @@ func (d *Directory) EditProfile(s *Session, f func(*store.Profile)) {
 func (d *Directory) SetStats(s *Session, stats *Stats) {
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	s.stats = stats
+	row := d.changedLocked(s)
+	m.mu.Unlock()
+	d.tell(row)
 }
 
 // JoinGroup puts the session into a group, or changes its role there: a join

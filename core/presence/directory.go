@@ -20,6 +20,23 @@ type Options struct {
 	HookFresh time.Duration // how long a hook's word outranks others
 	MeshLimit int           // most sessions in one mesh
 	Announce  int           // most event frames a second in one mesh, over all recipients
+
+	// Node names this process among those that share a store, and Others is the
+	// way to them; empty and nil for a broker on its own.
+	Node   string
+	Others Others
+}
+
+// Others are the other nodes. All methods return at once and may be called
+// concurrently.
+type Others interface {
+	// Forward hands an event to the sessions of a mesh on other nodes.
+	Forward(mesh string, frame []byte, except Except)
+
+	// Listen says that a key has a session here, and Unlisten that one of its
+	// sessions is no longer here.
+	Listen(mesh string, key sdk.Key)
+	Unlisten(mesh string, key sdk.Key)
 }
 
 // Journal writes down what has to survive a restart. Its methods return at
@@ -58,10 +75,12 @@ func NewDirectory(o Options, e *delivery.Engine, j Journal, log *slog.Logger) *D
 // mesh is the sessions of one mesh, with an index for each way to mean them, so
 // that a message costs what its recipients cost, however many are connected.
 type mesh struct {
-	id string
+	id     string
+	others Others // nil for a broker on its own
 
 	mu       sync.RWMutex
 	sessions map[*Session]struct{}
+	byID     map[string]*Session
 	byKey    map[sdk.Key][]*Session           // by member key and by session key
 	byGroup  map[string]map[*Session]struct{} // by group and by each of its ancestors
 	announce allowance
@@ -85,7 +104,9 @@ func (d *Directory) obtain(id string) *mesh {
 	if m == nil {
 		m = &mesh{
 			id:       id,
+			others:   d.options.Others,
 			sessions: map[*Session]struct{}{},
+			byID:     map[string]*Session{},
 			byKey:    map[sdk.Key][]*Session{},
 			byGroup:  map[string]map[*Session]struct{}{},
 			announce: allowance{rate: float64(d.options.Announce)},
@@ -109,11 +130,22 @@ func (d *Directory) all() []*mesh {
 // addLocked indexes a session.
 func (m *mesh) addLocked(s *Session) {
 	m.sessions[s] = struct{}{}
-	m.addKeyLocked(s.Member, s)
-	if !s.Key.IsZero() {
-		m.addKeyLocked(s.Key, s)
+	m.byID[s.ID] = s
+	for _, k := range s.keys() {
+		m.addKeyLocked(k, s)
+		if m.others != nil && !s.Elsewhere() {
+			m.others.Listen(m.id, k)
+		}
 	}
 	m.addGroupsLocked(s)
+}
+
+// keys returns what a session can be reached by.
+func (s *Session) keys() []sdk.Key {
+	if s.Key.IsZero() {
+		return []sdk.Key{s.Member}
+	}
+	return []sdk.Key{s.Member, s.Key}
 }
 
 // addKeyLocked keeps control connections in front; see [delivery.Directory].
@@ -142,9 +174,14 @@ func (m *mesh) addGroupsLocked(s *Session) {
 // removeLocked forgets a session.
 func (m *mesh) removeLocked(s *Session) {
 	delete(m.sessions, s)
-	m.removeKeyLocked(s.Member, s)
-	if !s.Key.IsZero() {
-		m.removeKeyLocked(s.Key, s)
+	if m.byID[s.ID] == s {
+		delete(m.byID, s.ID)
+	}
+	for _, k := range s.keys() {
+		m.removeKeyLocked(k, s)
+		if m.others != nil && !s.Elsewhere() {
+			m.others.Unlisten(m.id, k)
+		}
 	}
 	m.removeGroupsLocked(s)
 }
@@ -197,9 +234,22 @@ func (d *Directory) Mailboxes(meshID string, key sdk.Key, dst []*delivery.Mailbo
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, s := range m.byKey[key] {
-		dst = append(dst, s.Box)
+		if s.Box != nil {
+			dst = append(dst, s.Box)
+		}
 	}
 	return dst
+}
+
+// Elsewhere implements [delivery.Directory].
+func (d *Directory) Elsewhere(meshID string, key sdk.Key) (connected bool) {
+	m := d.mesh(meshID)
+	if m == nil || m.others == nil {
+		return false
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.ContainsFunc(m.byKey[key], func(s *Session) bool { return s.there })
 }
 
 // EachMailbox implements [delivery.Directory].
@@ -209,7 +259,9 @@ func (d *Directory) EachMailbox(f func(*delivery.Mailbox)) {
 		boxes = boxes[:0]
 		m.mu.RLock()
 		for s := range m.sessions {
-			boxes = append(boxes, s.Box)
+			if s.Box != nil {
+				boxes = append(boxes, s.Box)
+			}
 		}
 		m.mu.RUnlock()
 		for _, b := range boxes {

@@ -162,7 +162,7 @@ func TestAnnounceSpendsTheMeshesAllowance(t *testing.T) {
 	s, c := r.come(arrival("ada", "s1"))
 	_, other := r.come(arrival("bo", "s2"))
 	_, hidden := r.come(arrival("cy", "s3"))
-	notAda := func(x *Session) bool { return x != s }
+	notAda := Except{Session: s.ID}
 	if !r.Announce("mesh", []byte("one"), notAda) {
 		t.Error("the first event was dropped")
 	}

@@ -55,7 +55,7 @@ type Session struct {
 	Key      sdk.Key // zero when the session brought none
 	Role     Role
 	Since    time.Time
-	Box      *delivery.Mailbox
+	Box      *delivery.Mailbox // nil for a session that is connected to another node
 
 	// switching is held while the session's connection changes, so that its
 	// mailbox follows in the same order. It is locked before the mesh.
@@ -65,7 +65,10 @@ type Session struct {
 	about    About
 	arrivals uint64    // hellos that continued the session
 	turn     uint64    // of these, the one that conn came by
-	conn     Conn      // nil in grace
+	conn     Conn      // nil in grace, and for sessions of other nodes
+	there    bool      // connected to another node
+	node     string    // that it is, or was, connected to
+	version  int64     // rises with each change; of use among nodes only
 	left     time.Time // when conn ended
 	grace    time.Time // when the grace time ends
 	ended    bool
@@ -87,6 +90,10 @@ type Stats struct {
 	Uptime      *float64 `json:"uptime,omitempty"`
 	Errors      *float64 `json:"errors,omitempty"`
 }
+
+// Elsewhere reports whether the session belongs to another node: nothing can be
+// changed of it here.
+func (s *Session) Elsewhere() bool { return s.Box == nil }
 
 // Routing returns the key that others reach this session by.
 func (s *Session) Routing() sdk.Key {
@@ -121,7 +128,7 @@ type View struct {
 // place, so the slice may be shared.
 func (s *Session) viewLocked() View {
 	v := View{
-		Session: s, About: s.about, Online: s.conn != nil,
+		Session: s, About: s.about, Online: s.conn != nil || s.there,
 		Status: s.state.Status, Source: s.state.Source, StatusSince: s.state.At,
 		Groups: s.groups, Summary: s.summary, Visible: s.visible, Profile: s.profile, Stats: s.stats,
 		LastSeen: s.left,

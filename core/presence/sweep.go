@@ -34,7 +34,7 @@ func (d *Directory) EndExpired() []View {
 	for _, m := range d.all() {
 		m.mu.RLock()
 		for s := range m.sessions {
-			if s.conn == nil && now.After(s.grace) {
+			if s.conn == nil && !s.Elsewhere() && now.After(s.grace) {
 				over = append(over, s)
 			}
 		}
@@ -60,8 +60,9 @@ func (d *Directory) endIfAway(s *Session, now time.Time) (View, bool) {
 	}
 	last := s.viewLocked()
 	d.endLocked(m, s)
+	row := d.rowLocked(s, now)
 	m.mu.Unlock()
-	d.journal.SavePresence(s.presence(last, now))
+	d.journal.SavePresence(row)
 	return last, true
 }
 
@@ -73,7 +74,7 @@ func (d *Directory) FreeStuck() int {
 	for _, m := range d.all() {
 		m.mu.RLock()
 		for s := range m.sessions {
-			if s.state.stuck(now, d.options.StatusTTL) {
+			if !s.Elsewhere() && s.state.stuck(now, d.options.StatusTTL) {
 				stuck = append(stuck, s)
 			}
 		}

@@ -1,0 +1,260 @@
+package presence
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// details are the part of a session that other nodes need and that the columns
+// of its presence row do not have. Nodes of different releases read each
+// other's: fields are only ever added.
+type details struct {
+	Online   bool          `json:"online"`
+	Seen     time.Time     `json:"seen"`  // when it last sent anything, as of now
+	Grace    time.Time     `json:"grace"` // until when it may come back; of use when not online
+	Hostname string        `json:"hostname,omitempty"`
+	PeerType string        `json:"peerType,omitempty"`
+	Channel  string        `json:"channel,omitempty"`
+	Model    string        `json:"model,omitempty"`
+	Member   sdk.Key       `json:"member"`
+	Status   Status        `json:"status"`
+	Source   Source        `json:"source"`
+	StatusAt time.Time     `json:"statusAt"`
+	Groups   []store.Group `json:"groups,omitempty"`
+	Summary  string        `json:"summary,omitempty"`
+	Visible  bool          `json:"visible"`
+	Profile  store.Profile `json:"profile"`
+	Stats    *Stats        `json:"stats,omitempty"`
+	Base     store.Stats   `json:"base"`
+}
+
+func (s *Session) detailsLocked() []byte {
+	v := s.viewLocked()
+	b, err := json.Marshal(details{
+		Online: v.Online, Seen: v.LastSeen, Grace: s.grace,
+		Hostname: v.Hostname, PeerType: v.PeerType, Channel: v.Channel, Model: v.Model, Member: s.Member,
+		Status: v.Status, Source: v.Source, StatusAt: v.StatusSince,
+		Groups: v.Groups, Summary: v.Summary, Visible: v.Visible, Profile: v.Profile, Stats: v.Stats, Base: s.base,
+	})
+	if err != nil {
+		panic(fmt.Sprint("presence: details are plain values: ", err))
+	}
+	return b
+}
+
+// Mirror takes in the row of a session as another node, or the store, has it.
+// Rows may come in any order and more than once: of two versions the higher one
+// counts. A session of this node that lives on elsewhere is closed here.
+func (d *Directory) Mirror(p *store.Presence) error {
+	var about details
+	if err := json.Unmarshal(p.Details, &about); err != nil {
+		return fmt.Errorf("presence %s of node %s: %w", p.ID, p.Node, err)
+	}
+	m := d.obtain(p.MeshID)
+	if mine := m.displacedBy(p); mine != nil {
+		d.yield(m, mine)
+	}
+	if p.Node == d.options.Node {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old := m.byID[p.ID]; old != nil {
+		if !old.Elsewhere() || old.version >= p.Version {
+			return nil
+		}
+		old.ended = true
+		m.removeLocked(old)
+	}
+	if p.DisconnectedAt.IsZero() && !m.heldLocked(p) {
+		m.addLocked(mirrored(p, &about))
+	}
+	return nil
+}
+
+// displacedBy returns the session of this node that a row says lives elsewhere,
+// or has ended; nil when there is none.
+//
+// Two nodes that give one session key a session at the same moment make two
+// rows. Both nodes decide alike: the one that began later stays.
+func (m *mesh) displacedBy(p *store.Presence) *Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if s := m.byID[p.ID]; s != nil {
+		if s.Elsewhere() || s.version == 0 || s.version >= p.Version {
+			return nil
+		}
+		return s
+	}
+	if s := m.twinLocked(p); s != nil && (s.Since.Before(p.ConnectedAt) || (s.Since.Equal(p.ConnectedAt) && s.ID < p.ID)) {
+		return s
+	}
+	return nil
+}
+
+// twinLocked returns another session of this node with the key of a row that is
+// open.
+func (m *mesh) twinLocked(p *store.Presence) *Session {
+	if p.SessionKey.IsZero() || !p.DisconnectedAt.IsZero() {
+		return nil
+	}
+	for _, s := range m.byKey[p.SessionKey] {
+		if s.Key == p.SessionKey && s.ID != p.ID && !s.Elsewhere() {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *mesh) heldLocked(p *store.Presence) bool { return m.twinLocked(p) != nil }
+
+// yield gives a session up: it lives elsewhere now. Nobody is told, since for
+// its mesh it goes on.
+func (d *Directory) yield(m *mesh, s *Session) {
+	s.switching.Lock()
+	defer s.switching.Unlock()
+	m.mu.Lock()
+	if s.ended {
+		m.mu.Unlock()
+		return
+	}
+	conn := s.conn
+	s.conn = nil
+	d.endLocked(m, s)
+	m.mu.Unlock()
+	s.Box.Disconnect(nil)
+	if conn != nil {
+		conn.CloseWith(codeNormal, reasonReplaced)
+	}
+}
+
+// mirrored returns the session that a row of another node describes.
+func mirrored(p *store.Presence, about *details) *Session {
+	return &Session{
+		ID: p.ID, Mesh: p.MeshID, MemberID: p.MemberID, Member: about.Member,
+		Key: p.SessionKey, Role: Role(p.Role), Since: p.ConnectedAt,
+		about: About{
+			Name: p.DisplayName, SessionID: p.SessionID, Pid: p.Pid, Cwd: p.Cwd,
+			Hostname: about.Hostname, PeerType: about.PeerType, Channel: about.Channel, Model: about.Model,
+		},
+		there: about.Online, node: p.Node, version: p.Version, left: about.Seen, grace: about.Grace,
+		state:  state{about.Status, about.Source, about.StatusAt},
+		groups: about.Groups, summary: about.Summary, visible: about.Visible, profile: about.Profile,
+		stats: about.Stats, base: about.Base,
+	}
+}
+
+// adoptLocked makes a session of another node one of this node: its next
+// connection is here.
+func (d *Directory) adoptLocked(m *mesh, theirs *Session, a Arrival) *Session {
+	theirs.ended = true
+	m.removeLocked(theirs)
+	s := d.newSession(a)
+	s.ID, s.Since, s.version = theirs.ID, theirs.Since, theirs.version
+	s.state, s.groups, s.summary, s.visible = theirs.state, theirs.groups, theirs.summary, theirs.visible
+	s.profile, s.stats, s.base = theirs.profile, theirs.stats, theirs.base
+	s.Box.Idle(s.state.Status == Idle)
+	m.addLocked(s)
+	return s
+}
+
+// Known is one session in the eyes of a directory.
+type Known struct {
+	Mesh    string
+	Version int64
+	Own     bool // of this node
+}
+
+// Known returns every session that has a row, by its presence id.
+func (d *Directory) Known() map[string]Known {
+	known := map[string]Known{}
+	for _, m := range d.all() {
+		m.mu.RLock()
+		for s := range m.sessions {
+			if s.version != 0 {
+				known[s.ID] = Known{m.id, s.version, !s.Elsewhere()}
+			}
+		}
+		m.mu.RUnlock()
+	}
+	return known
+}
+
+// Unmirror forgets a session of another node that is no longer open, if it is
+// still at the version.
+func (d *Directory) Unmirror(meshID, id string, version int64) {
+	m := d.obtain(meshID)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.byID[id]; s != nil && s.Elsewhere() && s.version == version {
+		s.ended = true
+		m.removeLocked(s)
+	}
+}
+
+// Republish tells the other nodes of every session of this node again, with a
+// new version: they may have given this node up meanwhile.
+func (d *Directory) Republish() {
+	for _, m := range d.all() {
+		m.mu.Lock()
+		var rows []*store.Presence
+		for s := range m.sessions {
+			if !s.Elsewhere() {
+				if row := d.changedLocked(s); row != nil {
+					rows = append(rows, row)
+				}
+			}
+		}
+		m.mu.Unlock()
+		for _, row := range rows {
+			d.tell(row)
+		}
+	}
+}
+
+// Orphan gives the sessions of dead nodes their grace time, from when the node
+// was last known to live, which dead returns; a node that lives is not dead.
+func (d *Directory) Orphan(dead func(node string) (since time.Time, is bool)) {
+	for _, m := range d.all() {
+		m.mu.Lock()
+		for s := range m.sessions {
+			if !s.there {
+				continue
+			}
+			if since, is := dead(s.node); is {
+				s.there, s.left, s.grace = false, since, since.Add(d.options.Grace)
+			}
+		}
+		m.mu.Unlock()
+	}
+}
+
+// EndOrphans ends the sessions of dead nodes that did not come back in time, and
+// returns them as they last were. One node at a time may do this.
+func (d *Directory) EndOrphans(dead func(node string) (since time.Time, is bool)) []View {
+	var views []View
+	for _, m := range d.all() {
+		m.mu.Lock()
+		now := d.now()
+		var rows []*store.Presence
+		for s := range m.sessions {
+			if !s.Elsewhere() || s.there || !now.After(s.grace) {
+				continue
+			}
+			if _, is := dead(s.node); is {
+				views = append(views, s.viewLocked())
+				d.endLocked(m, s)
+				rows = append(rows, d.rowLocked(s, s.left))
+			}
+		}
+		m.mu.Unlock()
+		for _, row := range rows {
+			d.tell(row)
+		}
+	}
+	return views
+}
