@@ -12,3 +12,8 @@ import "embed"
 //
 //go:embed sqlite/*.sql
 var SQLite embed.FS
+
+// Postgres holds postgres/0001_init.sql and its successors, in goose's format.
+//
+//go:embed postgres/*.sql
+var Postgres embed.FS
