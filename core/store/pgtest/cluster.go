@@ -24,6 +24,9 @@ func NewCluster(tb testing.TB) *Cluster {
 		tb.Fatalf("pgtest: %v", err)
 	}
 	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("the server's log ends with: %s", s.said(20))
+		}
 		if err := s.remove(); err != nil {
 			tb.Errorf("pgtest: %v", err)
 		}

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,9 @@ func (e environment) binaries() (string, error) {
 	cause := e.install()
 	if dir, ok := e.installed(); ok {
 		return dir, nil
+	}
+	if cause == nil {
+		cause = errors.New("its package was installed, but no initdb was found then")
 	}
 	return "", fmt.Errorf("no PostgreSQL server: install one (Debian: apt-get install postgresql), "+
 		"or set %s to the URL of a role that may create databases (%w)", urlVariable, cause)

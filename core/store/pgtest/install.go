@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,11 +62,11 @@ func (e environment) install() error {
 		if _, ok := e.installed(); ok {
 			return nil
 		}
-		command := append(sudo, m.install...)
+		command := slices.Concat(sudo, m.install)
 		if e.run(ctx, command...) == nil {
 			return nil
 		}
-		if err := e.run(ctx, append(sudo, m.update...)...); err != nil {
+		if err := e.run(ctx, slices.Concat(sudo, m.update)...); err != nil {
 			return err
 		}
 		return e.run(ctx, command...)

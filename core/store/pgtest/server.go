@@ -186,11 +186,16 @@ func (s *server) spawn(program string, args ...string) (*exec.Cmd, error) {
 
 // failure is err with the end of the server's log.
 func (s *server) failure(what string, err error) error {
-	log, readErr := os.ReadFile(s.log())
-	if readErr != nil {
-		return fmt.Errorf("%s: %w", what, errors.Join(err, readErr))
+	return fmt.Errorf("%s: %w: %s", what, err, s.said(8))
+}
+
+// said is the end of what the server wrote to its log.
+func (s *server) said(lines int) string {
+	log, err := os.ReadFile(s.log())
+	if err != nil {
+		return err.Error()
 	}
-	return fmt.Errorf("%s: %w: %s", what, err, tail(log, 8))
+	return tail(log, lines)
 }
 
 func (s *server) data() string { return filepath.Join(s.dir, "data") }
