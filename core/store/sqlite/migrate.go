@@ -2,27 +2,20 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
-	"path"
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/claudemesh/broker/core/store/migrate"
 )
 
 // Migration is one file of SQL that was applied to this store.
-type Migration struct {
-	Version   int64
-	Name      string // of the file
-	SHA256    string // of its text, 64 lower-case hex digits
-	AppliedAt time.Time
-}
+type Migration = migrate.Migration
 
 // Goose counts versions in its own table; this one remembers what the files
 // said.
@@ -79,7 +72,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if _, err := s.write.ExecContext(ctx, createMigrationFile); err != nil {
 		return err
 	}
-	ours, err := s.embedded()
+	ours, err := migrate.Embedded(s.files)
 	if err != nil {
 		return err
 	}
@@ -87,7 +80,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := compare(ours, theirs); err != nil || len(theirs) == len(ours) {
+	pending, err := migrate.Pending(ours, theirs)
+	if err != nil || len(pending) == 0 {
 		return err
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, s.write, s.files, goose.WithDisableGlobalRegistry(true))
@@ -97,7 +91,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return err
 	}
-	return s.record(ctx, ours[len(theirs):])
+	return s.record(ctx, pending)
 }
 
 // record remembers files after goose has applied them. A process that ends in
@@ -113,47 +107,6 @@ func (s *Store) record(ctx context.Context, files []Migration) error {
 		}
 		return nil
 	})
-}
-
-// embedded lists the files that this program has, oldest first.
-func (s *Store) embedded() ([]Migration, error) {
-	names, err := fs.Glob(s.files, "*.sql") // sorted
-	if err != nil {
-		return nil, err
-	}
-	var list []Migration
-	for _, name := range names {
-		text, err := fs.ReadFile(s.files, name)
-		if err != nil {
-			return nil, err
-		}
-		version, err := goose.NumericComponent(name)
-		if err != nil {
-			return nil, fmt.Errorf("migration %s: %w", name, err)
-		}
-		sum := sha256.Sum256(text)
-		list = append(list, Migration{Version: version, Name: path.Base(name), SHA256: hex.EncodeToString(sum[:])})
-	}
-	return list, nil
-}
-
-// compare returns an error unless what was applied is how our list begins.
-func compare(ours, theirs []Migration) error {
-	if len(theirs) > len(ours) {
-		return fmt.Errorf("the store is at migration %s, which this program does not have: use a newer program",
-			theirs[len(theirs)-1].Name)
-	}
-	for i, was := range theirs {
-		is := ours[i]
-		if was.Version != is.Version {
-			return fmt.Errorf("the store applied migration %s where this program has %s", was.Name, is.Name)
-		}
-		if was.SHA256 != is.SHA256 {
-			return fmt.Errorf("migration %s was changed after this store applied it (SHA-256 then %.12s…, now %.12s…): "+
-				"restore the file, and put the change in a new one", is.Name, was.SHA256, is.SHA256)
-		}
-	}
-	return nil
 }
 
 // applied reads the list from either pool.
