@@ -75,7 +75,7 @@ func newApp(ctx context.Context, c config.Config, st *sqlite.Store, log *slog.Lo
 // builtins are the stages that a pipeline can name, made of the broker's parts.
 func builtins(p app.Parts, drops *grants.Drops) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
-		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster), nil },
+		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster, p.UseOnce), nil },
 		Grants: p.Roster, Drops: drops, Dispatch: p.Registry,
 		Audit: audit.Options{Events: p.Config.Audit.Events},
 	}))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
@@ -45,6 +46,10 @@ type Options struct {
 	// Factories are the stages that the pipeline can name.
 	Factories func(Parts) chain.Factories
 
+	// Cluster is this process's place among those that share the store; nil for
+	// a broker on its own. Run runs it, and leaves it at the end.
+	Cluster *cluster.Node
+
 	// Migration reports whether a migration is applied; nil when the store
 	// cannot tell.
 	Migration func(ctx context.Context, expected string) (bool, error)
@@ -61,7 +66,12 @@ type Options struct {
 
 // Parts are what stages may use.
 type Parts struct {
-	Config   config.Config
+	Config config.Config
+
+	// UseOnce reports whether a token is seen for the first time on any node;
+	// nil for a broker on its own.
+	UseOnce func(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
+
 	Roster   *roster.Roster
 	Registry *feature.Registry
 }
@@ -99,23 +109,26 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a := &App{options: o, log: o.Log, chains: chain.NewHolder()}
 	c := o.Config
 	a.config.Store(&c)
-	if _, err := o.Store.CloseOpenPresences(ctx, time.Now()); err != nil {
-		return nil, fmt.Errorf("close presences of an earlier run: %w", err)
+	if o.Cluster == nil {
+		if _, err := o.Store.CloseOpenPresences(ctx, time.Now()); err != nil {
+			return nil, fmt.Errorf("close presences of an earlier run: %w", err)
+		}
 	}
 	a.committer = commit.New(o.Store, o.Log)
 	journal := commit.NewJournal(a.committer)
 	a.journal = journal
 	var err error
-	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c), o.Store, a.committer, encodePush, o.Log)
+	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c, o.Cluster), o.Store, a.committer, encodePush, o.Log)
 	if err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
-	a.dir = presence.NewDirectory(presenceOptions(c), a.engine, journal, o.Log)
+	a.dir = presence.NewDirectory(presenceOptions(c, o.Cluster), a.engine, a.presenceJournal(), o.Log)
 	a.engine.Use(a.dir)
-	a.roster = roster.New(o.Store, a.dir, journal)
+	a.roster = roster.New(o.Store, a.dir, journal, a.claims())
+	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.registry = feature.All(feature.Deps{
-		Directory: a.dir, Engine: a.engine, Store: written{o.Store, a.committer, journal}, Roster: a.roster, Sessions: a,
+		Directory: a.dir, Engine: a.engine, Store: written{o.Store, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: feature.SendOptions{MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse},
 	})
 	feature.Join(a.registry, o.Store)
@@ -156,6 +169,8 @@ func (a *App) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case err = <-served:
+	case <-a.expelled():
+		err = errExpelled
 	}
 	return errors.Join(err, a.stop(cancel))
 }
@@ -170,6 +185,7 @@ func (a *App) background(ctx context.Context) {
 		a.prunePresences,
 		a.trim,
 		a.infer,
+		a.follow,
 	} {
 		a.tasks.Go(func() { task(ctx) })
 	}
@@ -201,8 +217,9 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	a.tasks.Wait()
 	chains := a.chains.Close(ctx)
 	committed := a.committer.Close(ctx)
+	left := a.leaveCluster(ctx)
 	a.log.Info("stopped")
-	return errors.Join(listening, chains, committed)
+	return errors.Join(listening, chains, committed, left)
 }
 
 // Addr returns the address that the broker listens on; empty before Run does.

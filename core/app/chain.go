@@ -38,7 +38,7 @@ func (a *App) buildChain(c config.Config, previous *chain.Chain) (*chain.Chain, 
 	if err := supported(c.Pipeline); err != nil {
 		return nil, err
 	}
-	factories := a.options.Factories(Parts{Config: c, Roster: a.roster, Registry: a.registry})
+	factories := a.options.Factories(a.parts(c))
 	return chain.Build(Spec(c, previous, a.options), factories)
 }
 
@@ -55,6 +55,15 @@ func supported(pipeline []config.Link) error {
 		}
 	}
 	return nil
+}
+
+// parts are what the stages of a config may use.
+func (a *App) parts(c config.Config) Parts {
+	p := Parts{Config: c, Roster: a.roster, Registry: a.registry}
+	if n := a.options.Cluster; n != nil {
+		p.UseOnce = n.Shared().UseOnce
+	}
+	return p
 }
 
 // Spec turns the config's pipeline into what chain.Build takes.

@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/hub"
@@ -12,18 +13,26 @@ import (
 	"github.com/claudemesh/broker/core/wire"
 )
 
-func deliveryOptions(c config.Config) delivery.Options {
-	return delivery.Options{
+func deliveryOptions(c config.Config, n *cluster.Node) delivery.Options {
+	o := delivery.Options{
 		ExpireAfter: c.Queue.ExpireAfter, KeepDelivered: c.Queue.KeepDelivered, AckTimeout: c.Queue.AckTimeout,
 		UnconfirmedBytes: c.Queue.UnconfirmedBytes, DrainBatch: c.Queue.DrainBatch,
 	}
+	if n != nil {
+		o.Slots, o.Slot, o.Others = store.MaxNodes, int64(n.Slot()), n
+	}
+	return o
 }
 
-func presenceOptions(c config.Config) presence.Options {
-	return presence.Options{
+func presenceOptions(c config.Config, n *cluster.Node) presence.Options {
+	o := presence.Options{
 		Grace: c.Presence.Grace, StatusTTL: c.Presence.StatusTTL, HookFresh: c.Presence.HookFresh,
 		MeshLimit: c.Limits.ConnectionsPerMesh, Announce: announceRate,
 	}
+	if n != nil {
+		o.Node, o.Others = n.ID(), n
+	}
+	return o
 }
 
 func hubOptions(c config.Config) hub.Options {

@@ -106,7 +106,7 @@ func (r *rig) newMesh() {
 
 func factories(p app.Parts) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
-		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster), nil },
+		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster, p.UseOnce), nil },
 		Grants: p.Roster, Dispatch: p.Registry,
 	}))
 }

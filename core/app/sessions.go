@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
@@ -19,8 +20,13 @@ func (a *App) left(last presence.View) {
 }
 
 // End ends a session for good, closes its connection with the code and the
-// reason, and tells its mesh. It reports false when the session was over.
+// reason, and tells its mesh. It reports false when the session was over. A
+// session of another node is ended there, in a moment.
 func (a *App) End(s *presence.Session, code int, reason string) bool {
+	if s.Elsewhere() {
+		a.signal(signalEnd, closing{s.Mesh, s.ID, code, reason})
+		return true
+	}
 	last, ended := a.dir.End(s, code, reason)
 	if ended {
 		a.left(last)
@@ -31,14 +37,26 @@ func (a *App) End(s *presence.Session, code int, reason string) bool {
 // Disconnect closes a session's connection and leaves the session its grace
 // time to come back.
 func (a *App) Disconnect(s *presence.Session, code int, reason string) {
+	if s.Elsewhere() {
+		a.signal(signalDisconnect, closing{s.Mesh, s.ID, code, reason})
+		return
+	}
 	a.dir.Disconnect(s, code, reason)
 }
 
-// Revoked ends every session of a member that was revoked.
+// Revoked ends every session of a member that was revoked, on every node.
 func (a *App) Revoked(memberID string) {
+	a.revokedHere(memberID)
+	a.signal(signalRevoked, memberID)
+}
+
+// revokedHere ends the sessions of a member on this node.
+func (a *App) revokedHere(memberID string) {
 	a.roster.Forget(memberID)
 	for _, s := range a.dir.OfMember(memberID) {
-		a.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+		if !s.Elsewhere() {
+			a.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+		}
 	}
 }
 
@@ -52,8 +70,11 @@ func (a *App) Record(ctx context.Context, e *audit.Entry) error {
 	return a.committer.Flush(ctx)
 }
 
-// Forget drops what the broker remembers of a member whose row has changed.
-func (a *App) Forget(memberID string) { a.roster.Forget(memberID) }
+// Forget drops what every node remembers of a member whose row has changed.
+func (a *App) Forget(memberID string) {
+	a.roster.Forget(memberID)
+	a.signal(signalForget, memberID)
+}
 
 // presenceKept is how long the row of a session that ended is kept.
 const presenceKept = 30 * 24 * time.Hour
@@ -67,8 +88,12 @@ func (a *App) prunePresences(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if _, err := a.options.Store.PrunePresences(ctx, now.Add(-presenceKept)); err != nil && ctx.Err() == nil {
-				a.log.Warn("presences not pruned", "err", err)
+			err := a.alone(ctx, "presence sweep", func(ctx context.Context) error {
+				_, err := a.options.Store.PrunePresences(ctx, now.Add(-presenceKept))
+				return err
+			})
+			if err != nil && ctx.Err() == nil {
+				a.log.Warn("presences not pruned", slog.Any("err", err))
 			}
 		}
 	}

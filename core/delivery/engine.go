@@ -38,6 +38,10 @@ type Others interface {
 	// Held reports whether this node may still push. A node whose lease is over
 	// may not: others have taken over its recipients.
 	Held() bool
+
+	// Alone runs f while no other node runs what has the same name. It reports
+	// false, and has done nothing, when another node does.
+	Alone(ctx context.Context, name string, f func(context.Context) error) (bool, error)
 }
 
 // Directory finds the mailboxes behind a key: of one session, or of all

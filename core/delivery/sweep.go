@@ -37,7 +37,7 @@ func (e *Engine) Sweep(ctx context.Context) {
 		case now := <-repeat.C:
 			e.RepeatLate(now)
 		case now := <-prune.C:
-			if err := e.Prune(ctx, now); err != nil && ctx.Err() == nil {
+			if err := e.pruneAlone(ctx, now); err != nil && ctx.Err() == nil {
 				e.log.Warn("queue sweep", slog.Any("err", err))
 			}
 		}
@@ -48,6 +48,15 @@ func (e *Engine) Sweep(ctx context.Context) {
 // have confirmed by now.
 func (e *Engine) RepeatLate(now time.Time) {
 	e.dir.EachMailbox(func(m *Mailbox) { m.repeatLate(now) })
+}
+
+// pruneAlone is Prune, unless another node prunes now.
+func (e *Engine) pruneAlone(ctx context.Context, now time.Time) error {
+	if e.options.Others == nil {
+		return e.Prune(ctx, now)
+	}
+	_, err := e.options.Others.Alone(ctx, "queue sweep", func(ctx context.Context) error { return e.Prune(ctx, now) })
+	return err
 }
 
 // Prune ends deliveries whose time is over and deletes rows that nothing waits

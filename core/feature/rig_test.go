@@ -81,7 +81,7 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 		Grace: time.Minute, StatusTTL: time.Minute, HookFresh: time.Minute, MeshLimit: 100, Announce: 1000,
 	}, r.engine, journal, slog.New(slog.DiscardHandler))
 	r.engine.Use(r.dir)
-	r.roster = roster.New(st, r.dir, journal)
+	r.roster = roster.New(st, r.dir, journal, nil)
 	r.reg = All(Deps{
 		Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: st, Sessions: r,
 		Send: SendOptions{MessageBytes: 1 << 16},

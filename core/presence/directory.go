@@ -340,12 +340,16 @@ func (d *Directory) Audience(meshID string, t sdk.Target, sender sdk.Key, dst []
 	return dst
 }
 
-// Count returns the sessions of all meshes, grace included.
+// Count returns this node's sessions of all meshes, grace included.
 func (d *Directory) Count() int {
 	n := 0
 	for _, m := range d.all() {
 		m.mu.RLock()
-		n += len(m.sessions)
+		for s := range m.sessions {
+			if !s.Elsewhere() {
+				n++
+			}
+		}
 		m.mu.RUnlock()
 	}
 	return n
@@ -398,6 +402,17 @@ func (d *Directory) Live(s *Session) (name string, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return s.about.Name, !s.ended
+}
+
+// ByID returns a session of a mesh by its presence id, nil when there is none.
+func (d *Directory) ByID(meshID, id string) *Session {
+	m := d.mesh(meshID)
+	if m == nil {
+		return nil
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.byID[id]
 }
 
 // OfMember returns the sessions of a member, in whatever mesh it is.

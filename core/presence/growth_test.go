@@ -85,7 +85,7 @@ func newCrowd(tb testing.TB, peers int) *crowd {
 	tb.Cleanup(engine.Close)
 	dir := presence.NewDirectory(presence.Options{Grace: time.Hour, MeshLimit: peers}, engine, noJournal{}, log)
 	engine.Use(dir)
-	c := &crowd{tb: tb, engine: engine, roster: roster.New(nil, dir, nil), dice: 1,
+	c := &crowd{tb: tb, engine: engine, roster: roster.New(nil, dir, nil, nil), dice: 1,
 		spec: strings.Repeat("a", 2*sdk.KeySize), body: strings.Repeat("b", 512)}
 	for n := range peers {
 		c.join(dir, n)

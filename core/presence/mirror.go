@@ -217,17 +217,20 @@ func (d *Directory) Republish() {
 }
 
 // Orphan gives the sessions of dead nodes their grace time, from when the node
-// was last known to live, which dead returns; a node that lives is not dead.
+// was last known to live, which dead returns. A node that was taken for dead and
+// lives has its sessions again.
 func (d *Directory) Orphan(dead func(node string) (since time.Time, is bool)) {
 	for _, m := range d.all() {
 		m.mu.Lock()
 		for s := range m.sessions {
-			if !s.there {
+			if !s.there && !s.orphan {
 				continue
 			}
-			if since, is := dead(s.node); is {
-				s.there, s.left, s.grace = false, since, since.Add(d.options.Grace)
+			since, is := dead(s.node)
+			if is && !s.orphan {
+				s.left, s.grace = since, since.Add(d.options.Grace)
 			}
+			s.there, s.orphan = !is, is
 		}
 		m.mu.Unlock()
 	}

@@ -67,6 +67,7 @@ type Session struct {
 	turn     uint64    // of these, the one that conn came by
 	conn     Conn      // nil in grace, and for sessions of other nodes
 	there    bool      // connected to another node
+	orphan   bool      // was there, until that node died
 	node     string    // that it is, or was, connected to
 	version  int64     // rises with each change; of use among nodes only
 	left     time.Time // when conn ended
@@ -133,8 +134,11 @@ func (s *Session) viewLocked() View {
 		Groups: s.groups, Summary: s.summary, Visible: s.visible, Profile: s.profile, Stats: s.stats,
 		LastSeen: s.left,
 	}
-	if s.conn != nil {
+	switch {
+	case s.conn != nil:
 		v.LastSeen = s.conn.LastSeen()
+	case s.there:
+		v.LastSeen = time.Now() // its own node cuts it when it is silent
 	}
 	return v
 }

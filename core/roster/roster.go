@@ -41,6 +41,7 @@ type Roster struct {
 	store   Store
 	present Present
 	journal Journal
+	claims  Claims // nil for a broker on its own
 
 	mu     sync.RWMutex
 	epoch  uint64           // rises with each Forget: what was read before it is not kept
@@ -56,9 +57,10 @@ type place struct {
 	key  sdk.Key
 }
 
-// New returns a roster that reads st and writes claims to j.
-func New(st Store, p Present, j Journal) *Roster {
-	r := &Roster{store: st, present: p, journal: j, keys: map[place]string{}}
+// New returns a roster that reads st and writes claims to j. Among nodes that
+// share a store, c decides about claims in place of j; else it is nil.
+func New(st Store, p Present, j Journal, c Claims) *Roster {
+	r := &Roster{store: st, present: p, journal: j, claims: c, keys: map[place]string{}}
 	r.ForgetAll()
 	return r
 }

@@ -31,13 +31,18 @@ type SessionKeys interface {
 type Stage struct {
 	members Members
 	keys    SessionKeys
+	once    Once // nil for a broker on its own
 	replays *replays
 	now     func() time.Time
 }
 
-// New returns an auth stage.
-func New(m Members, k SessionKeys) *Stage {
-	return &Stage{members: m, keys: k, replays: newReplays(), now: time.Now}
+// Once reports whether a token is seen for the first time by any of the brokers
+// that share a store, and remembers it until the given time.
+type Once func(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
+
+// New returns an auth stage. once is nil for a broker on its own.
+func New(m Members, k SessionKeys, once Once) *Stage {
+	return &Stage{members: m, keys: k, once: once, replays: newReplays(), now: time.Now}
 }
 
 // Key says that one auth stage is like another: a reload carries it over, and

@@ -61,8 +61,8 @@ func (s *Stage) checkHello(ctx context.Context, call *feature.Call, h *wire.Hell
 	}
 	// Before the key is claimed: the signature does not cover it.
 	origin := origin{session: session, launch: h.SessionID, host: h.Hostname, remote: call.Env.Sender.Remote}
-	if !s.replays.first(h.Signature, origin, now) {
-		return refuse(sdk.ReasonReplayed, "this signed hello was used already: sign a new one")
+	if err := s.firstUse(ctx, h.Signature, origin, now); err != nil {
+		return err
 	}
 	if !session.IsZero() {
 		if err := s.sessionKey(ctx, call, member, session); err != nil {
@@ -123,8 +123,8 @@ func (s *Stage) checkSessionHello(ctx context.Context, call *feature.Call, h *wi
 		return err
 	}
 	origin := origin{session: session, launch: h.SessionID, host: h.Hostname, remote: call.Env.Sender.Remote}
-	if !s.replays.first(h.Signature, origin, s.now()) {
-		return refuse(sdk.ReasonReplayed, "this signed hello was used already: sign a new one")
+	if err := s.firstUse(ctx, h.Signature, origin, s.now()); err != nil {
+		return err
 	}
 	proved(call, member, session, h.DisplayName)
 	return nil

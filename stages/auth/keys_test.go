@@ -1,12 +1,15 @@
 package auth
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/wire"
@@ -121,12 +124,12 @@ func TestReplays(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := newReplays()
-		r.first("aa", home, start)
+		r.use("aa", home, start)
 		if tt.name == "is new" {
 			r = newReplays()
 		}
-		if got := r.first(tt.sig, tt.from, start.Add(tt.after)); got != tt.first {
-			t.Errorf("a signature that %s: got %v, want %v", tt.name, got, tt.first)
+		if first, again := r.use(tt.sig, tt.from, start.Add(tt.after)); (first || again) != tt.first {
+			t.Errorf("a signature that %s: got %v, want %v", tt.name, !tt.first, tt.first)
 		}
 	}
 }
@@ -136,7 +139,7 @@ func TestReplaysForget(t *testing.T) {
 	r := newReplays()
 	now := time.Now()
 	for i := range 1000 {
-		r.first(fmt.Sprint("signature ", i), origin{}, now.Add(time.Duration(i)*time.Second))
+		r.use(fmt.Sprint("signature ", i), origin{}, now.Add(time.Duration(i)*time.Second))
 	}
 	if n := len(r.young) + len(r.old); n > 3*int(replayWindow/time.Second) {
 		t.Errorf("%d signatures are remembered after 1000 s", n)
@@ -146,5 +149,45 @@ func TestReplaysForget(t *testing.T) {
 func TestReloadCarriesTheStageOver(t *testing.T) {
 	if a, b := newRig(t).Key(), newRig(t).Key(); a != b || a == "" {
 		t.Errorf("keys of two stages: got %q and %q, want the same", a, b)
+	}
+}
+
+// A signature that was used on another node is refused here, also the second
+// time, and when the store could not tell it is asked again.
+func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
+	var down error
+	seen := map[[32]byte]bool{}
+	once := func(_ context.Context, token [32]byte, _ time.Time) (bool, error) {
+		if down != nil {
+			return false, down
+		}
+		fresh := !seen[token]
+		seen[token] = true
+		return fresh, nil
+	}
+	here, there := New(nil, nil, once), New(nil, nil, once)
+	victim, thief := origin{launch: "a"}, origin{launch: "b"}
+	now := time.Now()
+	steps := []struct {
+		name string
+		node *Stage
+		from origin
+		down error
+		want sdk.Reason
+	}{
+		{"it waits for the store", here, victim, errors.New("away"), sdk.ReasonUnavailable},
+		{"it is used first", here, victim, nil, ""},
+		{"its origin comes back to the same node", here, victim, nil, ""},
+		{"somebody else uses it on another node", there, thief, nil, sdk.ReasonReplayed},
+		{"and again", there, thief, nil, sdk.ReasonReplayed},
+		{"and on the same node", here, thief, nil, sdk.ReasonReplayed},
+	}
+	for _, step := range steps {
+		down = step.down
+		err := step.node.firstUse(t.Context(), "ab", step.from, now)
+		var got *core.Error
+		if errors.As(err, &got); (got == nil) != (step.want == "") || (got != nil && got.Code != step.want) {
+			t.Errorf("%s: got %v, want %q", step.name, err, step.want)
+		}
 	}
 }

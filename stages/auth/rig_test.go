@@ -78,7 +78,7 @@ func newRig(t *testing.T) *rig {
 		members: map[sdk.Key]*store.Member{}, claims: map[sdk.Key]string{},
 		meshes: map[string]*store.Mesh{"mesh": {ID: "mesh", Name: "Home"}, "old": {ID: "old", Name: "Old", ArchivedAt: time.Now()}},
 	}}
-	r.Stage = New(r.book, r.book)
+	r.Stage = New(r.book, r.book, nil)
 	r.now = func() time.Time { return r.at }
 	return r
 }

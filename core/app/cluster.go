@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/claudemesh/broker/core/cluster"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/roster"
+)
+
+// Kinds of signals between nodes.
+const (
+	signalEnd        = "end"        // closing: end a session
+	signalDisconnect = "disconnect" // closing: close a session's connection
+	signalRevoked    = "revoked"    // a member's id: end its sessions
+	signalForget     = "forget"     // a member's id: its row has changed
+)
+
+// errExpelled ends a node whose registration is gone.
+var errExpelled = errors.New("this node was away for so long that the others have forgotten it: start it again")
+
+// closing names a session of another node, and how its connection ends.
+type closing struct {
+	Mesh     string `json:"mesh"`
+	Presence string `json:"presence"`
+	Code     int    `json:"code"`
+	Reason   string `json:"reason"`
+}
+
+// joinCluster gives the node its parts.
+func (a *App) joinCluster() {
+	n := a.options.Cluster
+	if n == nil {
+		return
+	}
+	n.Use(cluster.Parts{Directory: a.dir, Engine: a.engine, Left: a.left, Handlers: a.handlers()})
+}
+
+// presenceJournal is where the directory writes to.
+func (a *App) presenceJournal() presence.Journal {
+	if n := a.options.Cluster; n != nil {
+		return n.Journal(a.journal)
+	}
+	return a.journal
+}
+
+// claims decides whose a session key is; nil for a broker on its own.
+func (a *App) claims() roster.Claims {
+	if a.options.Cluster == nil {
+		return nil
+	}
+	return a.options.Cluster.Shared()
+}
+
+// follow runs the node, until ctx ends.
+func (a *App) follow(ctx context.Context) {
+	if n := a.options.Cluster; n != nil {
+		n.Run(ctx)
+	}
+}
+
+// expelled is closed when the node cannot go on.
+func (a *App) expelled() <-chan struct{} {
+	if n := a.options.Cluster; n != nil {
+		return n.Lost()
+	}
+	return nil
+}
+
+func (a *App) leaveCluster(ctx context.Context) error {
+	if n := a.options.Cluster; n != nil {
+		return n.Leave(ctx)
+	}
+	return nil
+}
+
+// signal has every other node do something.
+func (a *App) signal(kind string, payload any) {
+	if n := a.options.Cluster; n != nil {
+		n.Signal(kind, payload)
+	}
+}
+
+// alone runs f, unless another node runs what has the same name.
+func (a *App) alone(ctx context.Context, name string, f func(context.Context) error) error {
+	n := a.options.Cluster
+	if n == nil {
+		return f(ctx)
+	}
+	_, err := n.Alone(ctx, name, f)
+	return err
+}
+
+// handler decodes a signal's payload for f.
+func handler[T any](f func(T)) func([]byte) error {
+	return func(b []byte) error {
+		var v T
+		if err := json.Unmarshal(b, &v); err != nil {
+			return err
+		}
+		f(v)
+		return nil
+	}
+}
+
+// handlers are what this node does at the signals of all.
+func (a *App) handlers() map[string]func([]byte) error {
+	return map[string]func([]byte) error{
+		signalEnd:        handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.End(s, c.Code, c.Reason) }) }),
+		signalDisconnect: handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) }) }),
+		signalRevoked:    handler(a.revokedHere),
+		signalForget:     handler(a.roster.Forget),
+	}
+}
+
+// closeHere calls f with the session that a signal means, if it is this node's.
+func (a *App) closeHere(c closing, f func(*presence.Session)) {
+	if s := a.dir.ByID(c.Mesh, c.Presence); s != nil && !s.Elsewhere() {
+		f(s)
+	}
+}
+
+// members is the roster for handlers: what they tell it, every node hears.
+type members struct {
+	*roster.Roster
+	app *App
+}
+
+// Forget implements [feature.ModerationRoster].
+func (m members) Forget(memberID string) { m.app.Forget(memberID) }

@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// reconcileEvery is how often a node compares the sessions that it knows of
+// with the store.
+const reconcileEvery = 10 * time.Second
+
+// Subjects of the bus.
+const (
+	subjectPresence = "presence"
+	subjectEvent    = "event"
+	subjectSignal   = "signal"
+	subjectWake     = "wake" // followed by the mesh and the key
+)
+
+// mirror is what reconciling remembers. The loop that renews the lease and the
+// one that reconciles take turns.
+type mirror struct {
+	turn   chan struct{}       // holds one value while somebody reconciles
+	absent map[string]struct{} // sessions of others that had no row the last time
+}
+
+// row is a presence on the bus. Nodes of different releases read each other's:
+// fields are only ever added.
+type row struct {
+	ID             string          `json:"id"`
+	Mesh           string          `json:"mesh"`
+	Member         string          `json:"member"`
+	Key            sdk.Key         `json:"key"`
+	SessionID      string          `json:"session"`
+	Name           string          `json:"name"`
+	Role           string          `json:"role"`
+	Pid            int64           `json:"pid"`
+	Cwd            string          `json:"cwd"`
+	ConnectedAt    time.Time       `json:"connectedAt"`
+	DisconnectedAt time.Time       `json:"disconnectedAt,omitzero"`
+	Node           string          `json:"node"`
+	Version        int64           `json:"version"`
+	Details        json.RawMessage `json:"details"`
+}
+
+// event is an event of a mesh on the bus.
+type event struct {
+	Mesh          string          `json:"mesh"`
+	ExceptSession string          `json:"exceptSession,omitempty"`
+	ExceptMember  sdk.Key         `json:"exceptMember"`
+	Frame         json.RawMessage `json:"frame"`
+}
+
+// Journal is what a directory writes to.
+type Journal interface {
+	SavePresence(*store.Presence)
+	SaveState(*store.State)
+}
+
+// Journal returns a journal that tells other nodes of what is written to inner.
+func (n *Node) Journal(inner Journal) Journal { return journal{inner, n} }
+
+type journal struct {
+	Journal
+	node *Node
+}
+
+func (j journal) SavePresence(p *store.Presence) {
+	j.Journal.SavePresence(p)
+	j.node.publish(subjectPresence, row{
+		ID: p.ID, Mesh: p.MeshID, Member: p.MemberID, Key: p.SessionKey, SessionID: p.SessionID, Name: p.DisplayName,
+		Role: p.Role, Pid: p.Pid, Cwd: p.Cwd, ConnectedAt: p.ConnectedAt, DisconnectedAt: p.DisconnectedAt,
+		Node: p.Node, Version: p.Version, Details: p.Details,
+	})
+}
+
+// Forward implements [presence.Others].
+func (n *Node) Forward(mesh string, frame []byte, except presence.Except) {
+	n.publish(subjectEvent, event{mesh, except.Session, except.Member, frame})
+}
+
+func (n *Node) publish(subject string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		n.log.Error("not told to other nodes", slog.String("subject", subject), slog.Any("err", err))
+		return
+	}
+	n.bus.Publish(subject, b)
+}
+
+// subscribe listens to what concerns every node.
+func (n *Node) subscribe() (cancel func()) {
+	cancels := []func(){
+		n.bus.Subscribe(subjectPresence, n.heardPresence),
+		n.bus.Subscribe(subjectEvent, n.heardEvent),
+		n.bus.Subscribe(subjectSignal, func([]byte) { prod(n.prod.follow) }),
+	}
+	return func() {
+		for _, c := range cancels {
+			c()
+		}
+	}
+}
+
+func (n *Node) heardPresence(b []byte) {
+	var r row
+	if err := json.Unmarshal(b, &r); err != nil {
+		n.log.Warn("another node's presence cannot be read", slog.Any("err", err))
+		return
+	}
+	n.take(&store.Presence{
+		ID: r.ID, MeshID: r.Mesh, MemberID: r.Member, SessionKey: r.Key, SessionID: r.SessionID, DisplayName: r.Name,
+		Role: r.Role, Pid: r.Pid, Cwd: r.Cwd, ConnectedAt: r.ConnectedAt, DisconnectedAt: r.DisconnectedAt,
+		Node: r.Node, Version: r.Version, Details: r.Details,
+	})
+}
+
+func (n *Node) heardEvent(b []byte) {
+	var e event
+	if err := json.Unmarshal(b, &e); err != nil {
+		n.log.Warn("another node's event cannot be read", slog.Any("err", err))
+		return
+	}
+	n.parts.Directory.Hear(e.Mesh, e.Frame, presence.Except{Session: e.ExceptSession, Member: e.ExceptMember})
+}
+
+// take mirrors one row.
+func (n *Node) take(p *store.Presence) {
+	n.Counters.Mirrored.Add(1)
+	if err := n.parts.Directory.Mirror(p); err != nil {
+		n.log.Warn("a presence cannot be read", slog.Any("err", err))
+	}
+}
+
+// reconcile compares the directory with the store, from the start on, until ctx
+// ends.
+func (n *Node) reconcile(ctx context.Context) {
+	prod(n.prod.reconcile)
+	every(ctx, reconcileEvery, n.prod.reconcile, func(ctx context.Context) {
+		n.failed(ctx, "sessions of other nodes not read", n.reconcileOnce(ctx))
+	})
+}
+
+// reconcileOnce takes in every row that is newer than what is known, and forgets
+// sessions of others that have no row any more.
+func (n *Node) reconcileOnce(ctx context.Context) error {
+	select {
+	case n.mirror.turn <- struct{}{}:
+		defer func() { <-n.mirror.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	known := n.parts.Directory.Known()
+	open, err := n.store.OpenPresences(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := n.store.PresencesByID(ctx, unsure(known, open))
+	if err != nil {
+		return err
+	}
+	found := make(map[string]struct{}, len(rows))
+	for _, p := range rows {
+		found[p.ID] = struct{}{}
+		n.take(p)
+	}
+	n.forgetAbsent(known, open, found)
+	return nil
+}
+
+// unsure returns the ids of the rows that have to be read: of sessions that are
+// open and not known at this version, and of known ones that are not open.
+func unsure(known map[string]presence.Known, open map[string]int64) []string {
+	var ids []string
+	for id, version := range open {
+		if known[id].Version < version {
+			ids = append(ids, id)
+		}
+	}
+	for id := range known {
+		if _, is := open[id]; !is {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// forgetAbsent forgets sessions of other nodes that had no row twice: the row of
+// a session that was just told of may be on its way.
+func (n *Node) forgetAbsent(known map[string]presence.Known, open map[string]int64, found map[string]struct{}) {
+	absent := map[string]struct{}{}
+	for id, k := range known {
+		_, is := open[id]
+		_, has := found[id]
+		if is || has || k.Own {
+			continue
+		}
+		if _, twice := n.mirror.absent[id]; twice {
+			n.parts.Directory.Unmirror(k.Mesh, id, k.Version)
+			continue
+		}
+		absent[id] = struct{}{}
+	}
+	n.mirror.absent = absent
+}

@@ -1,0 +1,73 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// sweepEvery is how often a node looks for others that are dead.
+const sweepEvery = 2 * time.Second
+
+// lockSweep is the lock of who ends the sessions of dead nodes.
+const lockSweep = "end the sessions of dead nodes"
+
+// roll is which nodes live, as far as this one knows.
+type roll struct {
+	mu      sync.Mutex
+	expires map[string]time.Time // of every registration, by this process's clock
+	missing map[string]time.Time // when a node without a registration was first missed
+}
+
+// sweep gives the sessions of dead nodes their grace time and ends those that do
+// not come back, until ctx ends.
+func (n *Node) sweep(ctx context.Context) {
+	every(ctx, sweepEvery, nil, func(ctx context.Context) {
+		n.failed(ctx, "sessions of dead nodes not looked after", n.sweepOnce(ctx))
+	})
+}
+
+func (n *Node) sweepOnce(ctx context.Context) error {
+	if !n.Held() {
+		return nil // this node may be the dead one
+	}
+	list, err := n.store.ListNodes(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	expires := make(map[string]time.Time, len(list))
+	for _, other := range list {
+		expires[other.ID] = now.Add(other.Expires)
+	}
+	n.nodes.mu.Lock()
+	n.nodes.expires = expires
+	n.nodes.mu.Unlock()
+	n.parts.Directory.Orphan(n.dead)
+	_, err = n.Alone(ctx, lockSweep, func(ctx context.Context) error {
+		for _, last := range n.parts.Directory.EndOrphans(n.dead) {
+			n.Counters.Orphans.Add(1)
+			n.parts.Left(last)
+		}
+		_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
+		return err
+	})
+	return err
+}
+
+// dead reports whether a node is dead, and since when at least.
+func (n *Node) dead(node string) (since time.Time, is bool) {
+	n.nodes.mu.Lock()
+	defer n.nodes.mu.Unlock()
+	now := time.Now()
+	if at, registered := n.nodes.expires[node]; registered {
+		delete(n.nodes.missing, node)
+		return at, now.After(at)
+	}
+	since, known := n.nodes.missing[node]
+	if !known {
+		since = now
+		n.nodes.missing[node] = since
+	}
+	return since, true
+}
