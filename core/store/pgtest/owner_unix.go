@@ -43,10 +43,14 @@ func unprivileged() (*owner, error) {
 
 // makeDir makes a directory that is who's, where who can get to.
 func makeDir(who *owner) (string, error) {
-	if who == nil {
-		return os.MkdirTemp("", "pgtest-")
+	temp, err := filepath.Abs(os.TempDir()) // the programs work elsewhere
+	if err != nil {
+		return "", err
 	}
-	for _, base := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+	if who == nil {
+		return os.MkdirTemp(temp, "pgtest-")
+	}
+	for _, base := range []string{temp, "/tmp", "/var/tmp"} {
 		if !open(base) {
 			continue
 		}
@@ -65,7 +69,7 @@ func makeDir(who *owner) (string, error) {
 // open reports whether everybody may pass through dir and all that is above it.
 func open(dir string) bool {
 	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil || !filepath.IsAbs(dir) {
+	if err != nil {
 		return false
 	}
 	for ; ; dir = filepath.Dir(dir) {

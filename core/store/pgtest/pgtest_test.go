@@ -1,10 +1,12 @@
 package pgtest
 
 import (
+	"errors"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 )
 
@@ -30,15 +32,39 @@ func value(t *testing.T, url, query string) (got string) {
 }
 
 func TestURL(t *testing.T) {
-	begun := time.Now()
-	first := URL(t)
-	t.Logf("first database after %v", time.Since(begun))
-	begun = time.Now()
-	second := URL(t)
-	t.Logf("second after %v", time.Since(begun))
-
 	const name = "select current_database()"
-	if a, b := value(t, first, name), value(t, second, name); a == b {
+	a, b := value(t, URL(t), name), value(t, URL(t), name)
+	if a == b {
 		t.Errorf("both databases are %s", a)
+	}
+	if !strings.HasPrefix(a, "pgtest_") || !strings.HasSuffix(a, "_testurl") {
+		t.Errorf("nobody knows whose database %s is", a)
+	}
+}
+
+func TestDatabaseIsGoneWithItsTest(t *testing.T) {
+	var url string
+	t.Run("of its own", func(t *testing.T) {
+		url = URL(t)
+		connect(t, url) // and stays connected
+	})
+	conn, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		conn.Close(t.Context())
+	}
+	const invalidCatalogName = "3D000"
+	if answer := (*pgconn.PgError)(nil); !errors.As(err, &answer) || answer.Code != invalidCatalogName {
+		t.Errorf("got %v, want that there is no such database", err)
+	}
+}
+
+func TestURLForManyAtOnce(t *testing.T) {
+	for range 8 {
+		t.Run("one", func(t *testing.T) {
+			t.Parallel()
+			if got := value(t, URL(t), "select current_setting('timezone')"); got != "UTC" {
+				t.Errorf("the timezone is %s", got)
+			}
+		})
 	}
 }

@@ -24,10 +24,13 @@ func TestChild(t *testing.T) {
 	if how == "" {
 		t.Skip("it runs in a process of its own")
 	}
-	URL(t)
+	fmt.Println("database", URL(t))
 	s, err := shared()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if how == "return" {
+		return
 	}
 	c := NewCluster(t)
 	for _, s := range []*server{s.server, c.server} {
@@ -42,16 +45,40 @@ func TestChild(t *testing.T) {
 	select {} // until it is killed
 }
 
+// child is a test process that ends as how says, given a server or none.
+func child(how, server string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+how, urlVariable+"="+server)
+	return cmd
+}
+
+func TestGivenServer(t *testing.T) {
+	c := NewCluster(t)
+	given := c.URL()
+	out, err := child("return", given).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if prefix := "database " + c.server.url("pgtest_"); !strings.HasPrefix(string(out), prefix[:strings.Index(prefix, "?")]) {
+		t.Errorf("got %s, want a database of the server that was given", out)
+	}
+	const left = "select count(*)::text from pg_database where datname like 'pgtest_%'"
+	if got := value(t, given, left); got != "1" {
+		t.Errorf("there are %s databases, want ours only", got)
+	}
+
+	c.Stop(t)
+	if out, err := child("return", given).CombinedOutput(); err == nil || !contains(string(out), "connect to the server for tests") {
+		t.Errorf("got %v, want that the server does not answer: %s", err, out)
+	}
+}
+
 // A test process takes its servers with it, however it ends.
 func TestNothingIsLeft(t *testing.T) {
-	if os.Getenv(urlVariable) != "" {
-		t.Skip("the shared server is not ours")
-	}
 	for _, how := range []string{"kill", "panic", "exit"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-			cmd.Env = append(os.Environ(), childVariable+"="+how)
+			cmd := child(how, "")
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
