@@ -10,6 +10,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -86,6 +87,8 @@ func decide(err error) (sdk.Decision, error) {
 		return sdk.Next(), nil
 	case errors.As(err, &r):
 		return r.Decision, nil
+	case errors.Is(err, store.ErrUnavailable):
+		return sdk.Refuse(sdk.ReasonUnavailable, core.Unavailable(err).Message), nil
 	default:
 		return sdk.Decision{}, err
 	}

@@ -2,16 +2,15 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -175,7 +174,7 @@ func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
 		down error
 		want sdk.Reason
 	}{
-		{"it waits for the store", here, victim, errors.New("away"), sdk.ReasonUnavailable},
+		{"it waits for the store", here, victim, store.ErrUnavailable, sdk.ReasonUnavailable},
 		{"it is used first", here, victim, nil, ""},
 		{"its origin comes back to the same node", here, victim, nil, ""},
 		{"somebody else uses it on another node", there, thief, nil, sdk.ReasonReplayed},
@@ -184,10 +183,9 @@ func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
 	}
 	for _, step := range steps {
 		down = step.down
-		err := step.node.firstUse(t.Context(), "ab", step.from, now)
-		var got *core.Error
-		if errors.As(err, &got); (got == nil) != (step.want == "") || (got != nil && got.Code != step.want) {
-			t.Errorf("%s: got %v, want %q", step.name, err, step.want)
+		d, err := decide(step.node.firstUse(t.Context(), "ab", step.from, now))
+		if err != nil || d.Reason != step.want {
+			t.Errorf("%s: got %q, %v, want %q", step.name, d.Reason, err, step.want)
 		}
 	}
 }

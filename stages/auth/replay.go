@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -44,7 +43,7 @@ func (s *Stage) firstUse(ctx context.Context, signature string, o origin, now ti
 	}
 	s.replays.forget(signature) // its origin is not known here
 	if err != nil {
-		return core.Unavailable(err)
+		return err
 	}
 	return replayed
 }
