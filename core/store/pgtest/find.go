@@ -34,7 +34,7 @@ type environment struct {
 	getenv   func(name string) string
 	lookPath func(program string) (string, error)   // as [exec.LookPath]
 	glob     func(pattern string) ([]string, error) // as [filepath.Glob]
-	root     bool                                   // we may install
+	root     bool                                   // we are root, so installing takes no sudo
 	run      func(context.Context, ...string) error // runs a program to its end
 	alone    func(func() error) error               // runs a function in one process at a time
 }
