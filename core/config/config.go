@@ -31,6 +31,7 @@ type Config struct {
 
 	Pipeline []Link   `koanf:"pipeline" doc:"the stages that every envelope passes, in this order. A list in the file replaces the default list as a whole"`
 	Store    Store    `koanf:"store" doc:"where the broker keeps what must survive a restart"`
+	Bus      Bus      `koanf:"bus" doc:"how brokers that share a PostgreSQL tell each other what is new"`
 	Limits   Limits   `koanf:"limits" doc:"bounds that protect the broker from its peers"`
 	Presence Presence `koanf:"presence" doc:"who is here, and what they are doing"`
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
@@ -52,6 +53,59 @@ type Store struct {
 	URL        Secret     `koanf:"url" doc:"PostgreSQL, as postgres://user:password@host/database. Empty: SQLite in data_dir"`
 	Durability Durability `koanf:"durability" one:"power|process" doc:"what an acknowledged message survives. power: the machine losing power (a synced commit before each ack). process: the broker being killed, but not the machine; faster"`
 	Migrate    bool       `koanf:"migrate" doc:"apply pending migrations at start. Without it, the broker is not ready while one is pending"`
+
+	Wait             time.Duration `koanf:"wait" limit:"0s..5m" doc:"how long a request waits for a database that does not answer, counted from when it stopped answering; after that it is refused as unavailable. PostgreSQL only"`
+	Pool             int           `koanf:"pool" limit:"4..1000" doc:"most connections to PostgreSQL, over all uses; one or two more serve the bus"`
+	ConnectTimeout   time.Duration `koanf:"connect_timeout" limit:"100ms..5m" doc:"how long one attempt to connect to PostgreSQL may take"`
+	StatementTimeout time.Duration `koanf:"statement_timeout" limit:"100ms..10m" doc:"PostgreSQL ends a statement that takes longer"`
+	LockTimeout      time.Duration `koanf:"lock_timeout" limit:"100ms..10m" doc:"PostgreSQL ends a statement that waits longer for a lock"`
+	MigrateTimeout   time.Duration `koanf:"migrate_timeout" limit:"1s..1h" doc:"how long a starting broker waits for another one that applies migrations to the same PostgreSQL"`
+	Lease            time.Duration `koanf:"lease" limit:"2s..10m" doc:"a broker that shares a PostgreSQL with others and is not heard of for so long is taken for dead: its sessions get their grace time. It pushes nothing until it has asked what others took over"`
+}
+
+// Bus says how brokers that share a store tell each other what is new. It is a
+// hint: what it loses is found in the store some seconds later.
+type Bus struct {
+	Type   BusType `koanf:"type" one:"auto|local|postgres|nats" doc:"auto: postgres with a PostgreSQL store, else local. local: this broker is the only one on its store. postgres: LISTEN and NOTIFY, nothing more to run. nats: an existing NATS server or cluster"`
+	Prefix string  `koanf:"prefix" doc:"first part of the NATS subjects, and the PostgreSQL channel. Brokers with different ones do not hear each other"`
+	NATS   NATS    `koanf:"nats" doc:"where the NATS servers are, and who we are there"`
+}
+
+// BusType names a kind of bus.
+type BusType string
+
+// Kinds of bus.
+const (
+	BusAuto     BusType = "auto"
+	BusLocal    BusType = "local"
+	BusPostgres BusType = "postgres"
+	BusNATS     BusType = "nats"
+)
+
+// NATS says where the servers are. At most one way to authenticate is used, the
+// first that is set.
+type NATS struct {
+	URLs      []string `koanf:"urls" doc:"servers, as nats://host:4222 or tls://host:4222. One of a cluster tells of the others"`
+	CredsFile string   `koanf:"creds_file" doc:"credentials as nsc writes them"`
+	NKeyFile  string   `koanf:"nkey_file" doc:"seed of an nkey"`
+	User      string   `koanf:"user" doc:"user name"`
+	Password  Secret   `koanf:"password" doc:"its password"`
+	Token     Secret   `koanf:"token" doc:"token"`
+	CAFile    string   `koanf:"ca_file" doc:"certificates that may have signed the servers' own. Empty: those of the system"`
+	CertFile  string   `koanf:"cert_file" doc:"this broker's certificate, for servers that ask for one"`
+	KeyFile   string   `koanf:"key_file" doc:"the key of cert_file"`
+}
+
+// BusKind returns the kind of bus that a config means.
+func (c *Config) BusKind() BusType {
+	switch {
+	case c.Bus.Type != BusAuto:
+		return c.Bus.Type
+	case c.Store.Engine() == "postgres":
+		return BusPostgres
+	default:
+		return BusLocal
+	}
 }
 
 // Engine names the store that the URL selects: "postgres" or "sqlite".
@@ -158,7 +212,13 @@ func Default() Config {
 		Mode:            Dev,
 		ShutdownTimeout: 10 * time.Second,
 		Pipeline:        defaultPipeline(),
-		Store:           Store{Durability: SurvivesPower, Migrate: true},
+		Store: Store{
+			Durability: SurvivesPower, Migrate: true,
+			Wait: 5 * time.Second, Pool: 10, ConnectTimeout: 5 * time.Second,
+			StatementTimeout: 10 * time.Second, LockTimeout: 5 * time.Second, MigrateTimeout: time.Minute,
+			Lease: 15 * time.Second,
+		},
+		Bus: Bus{Type: BusAuto, Prefix: "claudemesh", NATS: NATS{URLs: []string{}}},
 		Limits: Limits{
 			HelloTimeout:       10 * time.Second,
 			HelloFrameBytes:    16 << 10,

@@ -14,6 +14,7 @@ import (
 func (l *loader) validate(c *Config) {
 	l.addresses(c)
 	l.sizes(c)
+	l.bus(c)
 	l.events(c.Audit.Events)
 	if c.Presence.DeadAfter < c.Presence.PingEvery*3/2 {
 		l.invalid([]string{"presence.dead_after", "presence.ping_every"},
@@ -60,6 +61,32 @@ func (l *loader) sizes(c *Config) {
 	fits("limits.hello_frame_bytes", s.HelloFrameBytes, "limits.frame_bytes", s.FrameBytes, "a hello proves who may send more")
 	fits("limits.frame_bytes", s.FrameBytes, "limits.outbox_bytes", s.OutboxBytes, "a frame must fit into the outbox")
 	fits("limits.message_bytes", s.MessageBytes, "queue.unconfirmed_bytes", c.Queue.UnconfirmedBytes, "a message must be pushed before it can be confirmed")
+}
+
+// bus holds that a bus has somebody to talk to, and a way.
+func (l *loader) bus(c *Config) {
+	kind := c.Bus.Type
+	if (kind == BusPostgres || kind == BusNATS) && c.Store.Engine() != "postgres" {
+		l.invalid([]string{"bus.type", "store.url"}, "is %s, and brokers can only share a PostgreSQL store: set store.url (DATABASE_URL), or leave bus.type at auto", kind)
+	}
+	if kind == BusNATS && len(c.Bus.NATS.URLs) == 0 {
+		l.invalid([]string{"bus.nats.urls", "bus.type"}, "must name a server, such as nats://127.0.0.1:4222, when bus.type is nats")
+	}
+	for i, text := range c.Bus.NATS.URLs {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			l.invalid([]string{index("bus.nats.urls", i), "bus.nats.urls"}, "must be a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222")
+		}
+	}
+	for _, part := range strings.Split(c.Bus.Prefix, ".") {
+		if !plainName(part) {
+			l.invalid([]string{"bus.prefix"}, "must be words of letters, digits, - and _, with dots between them; got %s", show(c.Bus.Prefix))
+			break
+		}
+	}
+	if (c.Bus.NATS.CertFile == "") != (c.Bus.NATS.KeyFile == "") {
+		l.invalid([]string{"bus.nats.cert_file", "bus.nats.key_file"}, "and bus.nats.key_file belong together: set both or none")
+	}
 }
 
 func (l *loader) events(events []string) {
