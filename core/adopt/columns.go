@@ -1,0 +1,68 @@
+package adopt
+
+// table is what is read of one table.
+type table struct {
+	name      string
+	essential bool // without the table there is nothing to import
+	columns   []column
+}
+
+// column is one value that is read of each row.
+type column struct {
+	name    string
+	need    bool   // a table without it cannot be read
+	other   string // another spelling that some databases have
+	without string // what it means that the column is missing; empty when nobody notices
+}
+
+// required are columns without which a table cannot be read.
+func required(names ...string) (list []column) {
+	for _, n := range names {
+		list = append(list, column{name: n, need: true})
+	}
+	return list
+}
+
+// optional are columns whose default nobody notices.
+func optional(names ...string) (list []column) {
+	for _, n := range names {
+		list = append(list, column{name: n})
+	}
+	return list
+}
+
+// tables are all of them, with the columns of every generation, in the order
+// of the report.
+func tables() []table {
+	return []table{
+		{"mesh", true, append(required("id"), append(optional("name", "slug", "owner_user_id", "created_at", "archived_at"),
+			column{name: "owner_pubkey", without: "nobody can join by an invite"},
+			column{name: "owner_secret_key", without: "this broker cannot sign invites"},
+			column{name: "root_key", without: "this broker cannot sign invites"},
+			column{name: "self_editable", without: "members may edit their whole profile"})...)},
+
+		{"member", true, append(required("id", "mesh_id", "peer_pubkey", "revoked_at"), append(
+			optional("user_id", "display_name", "role", "joined_at"),
+			column{name: "role_tag", without: "members have no role tag"},
+			column{name: "default_groups", without: "members have no default groups"},
+			column{name: "message_mode", without: "every member's message mode is push"},
+			column{name: "peer_grants", without: "members allow everybody the defaults"})...)},
+
+		{"invite", false, append(required("id", "mesh_id", "token", "max_uses", "used_count", "expires_at", "revoked_at"),
+			append(optional("code", "role", "preset", "created_at", "version"),
+				column{name: "capability_v2", other: "capability_v_2"})...)},
+
+		{"peer_state", false, append(required("mesh_id", "member_id"),
+			optional("groups", "profile", "visible", "last_summary", "cumulative_stats", "last_seen_at")...)},
+
+		{"presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
+
+		{"message_queue", false, append(
+			required("id", "mesh_id", "sender_member_id", "target_spec", "nonce", "ciphertext", "created_at", "delivered_at"),
+			optional("sender_session_pubkey", "priority", "client_message_id", "request_fingerprint")...)},
+
+		{"audit_log", false, append(
+			required("id", "mesh_id", "event_type", "actor_member_id", "payload", "prev_hash", "hash", "created_at"),
+			optional("actor_display_name")...)},
+	}
+}

@@ -1,0 +1,214 @@
+-- The tables of the broker that came before, of its newest generation, as far as an import reads them, and two and a
+-- half meshes. The test adds the audit logs, whose hashes come from the vectors of package audit.
+--
+-- Everything happens around 2026-04-20 12:00 UTC.
+
+CREATE SCHEMA mesh;
+CREATE TYPE mesh.role AS ENUM ('admin', 'member');
+CREATE TYPE mesh.presence_status AS ENUM ('idle', 'working', 'dnd');
+CREATE TYPE mesh.presence_status_source AS ENUM ('hook', 'manual', 'jsonl');
+CREATE TYPE mesh.message_priority AS ENUM ('now', 'next', 'low');
+CREATE TYPE mesh.visibility AS ENUM ('private', 'public');
+CREATE TYPE mesh.transport AS ENUM ('managed', 'tailscale', 'self_hosted');
+CREATE TYPE mesh.tier AS ENUM ('free', 'pro', 'team', 'enterprise');
+
+CREATE TABLE public."user" (id text PRIMARY KEY);
+
+CREATE TABLE mesh.mesh (
+    id               text PRIMARY KEY,
+    name             text NOT NULL,
+    slug             text NOT NULL,
+    owner_user_id    text NOT NULL REFERENCES public."user" (id) ON DELETE CASCADE,
+    visibility       mesh.visibility NOT NULL DEFAULT 'private',
+    transport        mesh.transport NOT NULL DEFAULT 'managed',
+    tier             mesh.tier NOT NULL DEFAULT 'free',
+    max_peers        integer,
+    owner_pubkey     text,
+    owner_secret_key text,
+    root_key         text,
+    self_editable    jsonb DEFAULT '{"displayName":true,"roleTag":true,"groups":true,"messageMode":true}',
+    created_at       timestamp NOT NULL DEFAULT now(),
+    archived_at      timestamp
+);
+
+CREATE TABLE mesh.member (
+    id                text PRIMARY KEY,
+    mesh_id           text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    user_id           text REFERENCES public."user" (id) ON DELETE SET NULL,
+    peer_pubkey       text NOT NULL,
+    display_name      text NOT NULL,
+    role              mesh.role NOT NULL DEFAULT 'member',
+    role_tag          text,
+    default_groups    jsonb DEFAULT '[]',
+    message_mode      text DEFAULT 'push',
+    dashboard_user_id text,
+    joined_at         timestamp NOT NULL DEFAULT now(),
+    last_seen_at      timestamp,
+    revoked_at        timestamp,
+    peer_grants       jsonb NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE mesh.invite (
+    id                text PRIMARY KEY,
+    mesh_id           text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    token             text NOT NULL UNIQUE,
+    token_bytes       text,
+    code              text UNIQUE,
+    max_uses          integer NOT NULL DEFAULT 1,
+    used_count        integer NOT NULL DEFAULT 0,
+    role              mesh.role NOT NULL DEFAULT 'member',
+    preset            jsonb DEFAULT '{}',
+    expires_at        timestamp NOT NULL,
+    created_by        text NOT NULL REFERENCES public."user" (id) ON DELETE CASCADE,
+    created_at        timestamp NOT NULL DEFAULT now(),
+    revoked_at        timestamp,
+    version           integer NOT NULL DEFAULT 1,
+    capability_v2     text,
+    claimed_by_pubkey text
+);
+
+CREATE TABLE mesh.presence (
+    id                text PRIMARY KEY,
+    member_id         text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    session_id        text NOT NULL,
+    session_pubkey    text,
+    display_name      text,
+    pid               integer NOT NULL,
+    cwd               text NOT NULL,
+    status            mesh.presence_status NOT NULL DEFAULT 'idle',
+    status_source     mesh.presence_status_source NOT NULL DEFAULT 'jsonl',
+    status_updated_at timestamp NOT NULL DEFAULT now(),
+    summary           text,
+    groups            jsonb DEFAULT '[]',
+    connected_at      timestamp NOT NULL DEFAULT now(),
+    last_ping_at      timestamp NOT NULL DEFAULT now(),
+    disconnected_at   timestamp,
+    role              text NOT NULL DEFAULT 'session'
+);
+
+CREATE TABLE mesh.peer_state (
+    id                text PRIMARY KEY,
+    mesh_id           text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    member_id         text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    groups            jsonb DEFAULT '[]',
+    profile           jsonb DEFAULT '{}',
+    visible           boolean NOT NULL DEFAULT true,
+    last_summary      text,
+    last_display_name text,
+    cumulative_stats  jsonb DEFAULT '{"messagesIn":0,"messagesOut":0,"toolCalls":0,"errors":0}',
+    last_seen_at      timestamp,
+    created_at        timestamp NOT NULL DEFAULT now(),
+    updated_at        timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, member_id)
+);
+
+CREATE TABLE mesh.message_queue (
+    id                    text PRIMARY KEY,
+    mesh_id               text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    sender_member_id      text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    sender_session_pubkey text,
+    target_spec           text NOT NULL,
+    priority              mesh.message_priority NOT NULL DEFAULT 'next',
+    nonce                 text NOT NULL,
+    ciphertext            text NOT NULL,
+    created_at            timestamp NOT NULL DEFAULT now(),
+    delivered_at          timestamp,
+    expires_at            timestamp,
+    client_message_id     text,
+    request_fingerprint   text,
+    claimed_at            timestamp,
+    claim_id              text,
+    claim_expires_at      timestamp
+);
+
+CREATE TABLE mesh.audit_log (
+    id                 integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    mesh_id            text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    event_type         text NOT NULL,
+    actor_member_id    text,
+    actor_display_name text,
+    payload            jsonb NOT NULL DEFAULT '{}',
+    prev_hash          text NOT NULL,
+    hash               text NOT NULL,
+    created_at         timestamp NOT NULL DEFAULT now()
+);
+
+INSERT INTO public."user" (id) VALUES ('u-ann'), ('u-bob');
+
+-- mesh01 is the one of the vectors, with their owner; old has its slug, neither key nor use; the third has an id that is
+-- not ASCII, an owner's secret that is not the owner's, and a broken log.
+INSERT INTO mesh.mesh (id, name, slug, owner_user_id, owner_pubkey, owner_secret_key, root_key, self_editable, created_at,
+    archived_at) VALUES
+    ('mesh01', 'Dev Team', 'dev-team', 'u-ann', '28cd6f86448419d1b1cb15fe81c6110f955cf771f98e9cef1d8a3c7d06b5e478',
+        :'owner_secret', 'KuPZwpvNpR6WCc0UanYGisnJ1EJ4JOHnL_zE4vrR1_s',
+        '{"displayName":true,"roleTag":false,"groups":true,"messageMode":false}', '2026-04-01 08:00:00.123456', NULL),
+    ('old', 'Old Team', 'dev-team', 'u-bob', NULL, NULL, NULL, NULL, '2026-03-01 08:00:00', '2026-03-02 08:00:00'),
+    ('mesh-ünï', 'Größe 網', 'uni', 'u-bob', '28cd6f86448419d1b1cb15fe81c6110f955cf771f98e9cef1d8a3c7d06b5e478',
+        repeat('42', 32), 'short', '[]', '2026-04-02 08:00:00', NULL);
+
+INSERT INTO mesh.member (id, mesh_id, user_id, peer_pubkey, display_name, role, role_tag, default_groups, message_mode,
+    joined_at, revoked_at, peer_grants) VALUES
+    -- the owner's account, a plain member over there
+    ('ann', 'mesh01', 'u-ann', repeat('a1', 32), 'Ann', 'member', 'lead', '[{"name":"crew/a","role":"r"},{"name":"@no"}]', 'inbox',
+        '2026-04-01 09:00:00', NULL, format('{"%s":[],"%s":["read"],"nokey":["dm"]}', repeat('e5', 32), repeat('B2', 32))::jsonb),
+    -- joined by an invite: no account
+    ('bo', 'mesh01', NULL, repeat('b2', 32), 'Bo', 'member', NULL, NULL, NULL, '2026-04-01 10:00:00', NULL,
+        format('{"%s":"read-dm","%s":7,"%s":["dm","fly","dm"]}', repeat('a1', 32), repeat('c3', 32), repeat('d4', 32))::jsonb),
+    ('cy', 'mesh01', NULL, repeat('c3', 32), 'Cy', 'admin', NULL, '[]', 'push', '2026-04-01 11:00:00', '2026-04-10 00:00:00', '{}'),
+    -- one key four times: revoked, live, the oldest that is live, in upper case
+    ('dee1', 'mesh01', NULL, repeat('d4', 32), 'Dee', 'member', NULL, '[]', 'push', '2026-04-01 12:00:00', '2026-04-02 00:00:00', '[]'),
+    ('dee2', 'mesh01', NULL, repeat('d4', 32), 'Dee', 'member', NULL, '[]', 'push', '2026-04-03 12:00:01', NULL, '{}'),
+    ('dee3', 'mesh01', NULL, repeat('d4', 32), 'Dee', 'member', NULL, '"x"', 'push', '2026-04-03 12:00:00', NULL, '[]'),
+    ('dee4', 'mesh01', NULL, repeat('D4', 32), 'Dee', 'member', NULL, '[]', 'push', '2026-04-04 12:00:00', NULL, '{}'),
+    -- made by a claim of an invite of version 2: the key is another kind of key
+    ('eve', 'mesh01', NULL, 'q7Xk1hZ0m3uV8b5cJ9nQ2wE4rT6yU1iO3pA5sD7fG8g', 'member-q7Xk1hZ0', 'member', NULL, '[]', 'push',
+        '2026-04-05 12:00:00', NULL, '{}'),
+    ('zoe', 'mesh-ünï', NULL, repeat('a1', 32), 'Zoe', 'member', NULL, '[]', 'push', '2026-04-05 12:00:00', NULL, '{}');
+
+INSERT INTO mesh.invite (id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_by, created_at,
+    revoked_at, version, capability_v2) VALUES
+    ('v1', 'mesh01', 'token-v1', NULL, 3, 1, 'admin',
+        '{"displayName":"New","groups":[{"name":"crew"}],"messageMode":"loud"}', '2026-04-27 12:00:00', 'u-ann', '2026-04-20 11:00:00',
+        NULL, 1, NULL),
+    ('gone', 'mesh01', 'token-gone', 'GONE2345', 1, 1, 'member', NULL, 'infinity', 'u-ann', '2026-04-20 11:00:00',
+        '2026-04-20 11:30:00', 1, NULL),
+    ('inv01', 'mesh01', 'token-v2', 'ABCD2345', 1, 0, 'member', '{}', '2026-04-22 12:00:00', 'u-ann', '2026-04-20 11:00:00', NULL, 2,
+        :'capability'),
+    -- the same signature behind a row that is worth more
+    ('inv02', 'mesh01', 'token-forged', 'FFFF2345', 1, 0, 'admin', '{}', '2026-04-22 12:00:00', 'u-ann', '2026-04-20 11:00:00', NULL, 2,
+        :'capability');
+
+INSERT INTO mesh.presence (id, member_id, session_id, session_pubkey, pid, cwd, connected_at, last_ping_at, disconnected_at) VALUES
+    ('p1', 'bo', 's1', repeat('51', 32), 1, '/', '2026-04-18 09:00:00', '2026-04-18 10:00:00', '2026-04-18 10:00:00'),
+    -- another member presents it later
+    ('p2', 'ann', 's2', repeat('51', 32), 1, '/', '2026-04-19 09:00:00', '2026-04-19 10:00:00', NULL),
+    ('p3', 'dee2', 's3', repeat('52', 32), 1, '/', '2026-04-19 09:00:00', '2026-04-19 10:00:00', NULL),
+    ('p4', 'bo', 's4', '', 1, '/', '2026-04-19 09:00:00', '2026-04-19 10:00:00', NULL),
+    ('p5', 'bo', 's5', repeat('53', 32), 1, '/', '2026-04-01 09:00:00', '2026-04-01 10:00:00', '2026-04-01 10:00:00'),
+    -- somebody else's member key
+    ('p6', 'bo', 's6', repeat('a1', 32), 1, '/', '2026-04-19 09:00:00', '2026-04-19 10:00:00', NULL);
+
+INSERT INTO mesh.peer_state (id, mesh_id, member_id, groups, profile, visible, last_summary, cumulative_stats, last_seen_at) VALUES
+    ('st1', 'mesh01', 'bo', '[{"name":"ops"},{"name":"ops","role":"twice"}]', '{"avatar":"🦉","bio":null}', false, 'at work',
+        '{"messagesIn":3,"messagesOut":4.5,"toolCalls":0,"errors":1}', '2026-04-19 10:00:00.5'),
+    ('st2', 'mesh01', 'ann', '[]', '"x"', true, NULL, '[]', NULL),
+    ('st3', 'mesh01', 'eve', '[]', '{}', true, NULL, NULL, NULL);
+
+INSERT INTO mesh.message_queue (id, mesh_id, sender_member_id, sender_session_pubkey, target_spec, priority, nonce, ciphertext,
+    created_at, delivered_at, client_message_id, request_fingerprint, claimed_at) VALUES
+    ('m-direct', 'mesh01', 'ann', repeat('51', 32), repeat('b2', 32), 'low', 'n1', 'c1', '2026-04-20 10:00:00.000001', NULL, 'cm-1', 'ff', NULL),
+    ('m-again', 'mesh01', 'ann', repeat('51', 32), repeat('b2', 32), 'low', 'n2', 'c2', '2026-04-20 10:00:05', NULL, 'cm-1', 'ff', NULL),
+    -- at the same moment, claimed and never confirmed, to a session
+    ('m-session', 'mesh01', 'dee2', '', repeat('51', 32), 'now', '', '', '2026-04-20 10:00:00.000001', NULL, NULL, NULL, '2026-04-20 10:00:01'),
+    ('m-revoked', 'mesh01', 'ann', NULL, repeat('C3', 32), 'next', 'n', 'c', '2026-04-20 10:01:00', NULL, NULL, NULL, NULL),
+    ('m-done', 'mesh01', 'ann', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-20 10:01:00', '2026-04-20 10:01:01', NULL, NULL, NULL),
+    ('m-all', 'mesh01', 'bo', NULL, '*', 'next', 'n', 'c', '2026-04-20 10:02:00', NULL, NULL, NULL, NULL),
+    ('m-group', 'mesh01', 'dee1', NULL, '@crew', 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-nogroup', 'mesh01', 'ann', NULL, '@nobody', 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-topic', 'mesh01', 'ann', NULL, '#abcdefghijklmnopqrstuvwx', 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-at', 'mesh01', 'ann', NULL, '@', 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-stranger', 'mesh01', 'ann', NULL, repeat('77', 32), 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-blocked', 'mesh01', 'cy', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-eve', 'mesh01', 'eve', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
+    ('m-old', 'mesh01', 'ann', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-13 12:00:00', NULL, NULL, NULL, NULL),
+    ('m-week', 'mesh01', 'ann', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-13 12:00:00.001', NULL, NULL, NULL, NULL);
