@@ -21,6 +21,12 @@ var ErrConflict = errors.New("conflict")
 // ErrExhausted is returned by RedeemInvite when no use is left.
 var ErrExhausted = errors.New("no use left")
 
+// ErrText is wrapped by the error of a write that has a NUL byte in a text, or
+// bytes that are not UTF-8, where the engine cannot store those (postgres). It
+// fails for everybody in the same batch: whoever reads texts from strangers
+// refuses them before.
+var ErrText = errors.New("a text holds a NUL byte or is not UTF-8")
+
 // ErrClosed is returned for work that came after the store was closed.
 var ErrClosed = errors.New("the store is closed")
 

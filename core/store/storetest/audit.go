@@ -190,11 +190,12 @@ func (s *suite) exec(query string) {
 
 func auditEdited(s *suite) {
 	for column, value := range map[string]string{
-		"payload": `{"n":7}`, "event_type": "nothing", "actor_member_id": "eve", "created_at": "1", "hash": "00",
+		"payload": `'{"n":7}'`, "event_type": "'nothing'", "actor_member_id": "'eve'", "hash": "'00'",
+		"created_at": "(SELECT max(created_at) FROM audit_log)",
 	} {
 		list := entries(column, 0, 9)
 		s.commit(store.Batch{Audit: list})
-		s.exec(fmt.Sprintf(`UPDATE audit_log SET %s = '%s' WHERE mesh_id = '%s' AND id = %d`,
+		s.exec(fmt.Sprintf(`UPDATE audit_log SET %s = %s WHERE mesh_id = '%s' AND id = %d`,
 			column, value, column, list[4].ID))
 		s.wantVerdict(column, audit.Result{Entries: 9, BrokenAt: list[4].ID, Why: audit.WhyHash})
 	}

@@ -1,0 +1,52 @@
+package postgres
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Schema is where all of the broker's tables are.
+const Schema = "broker"
+
+// idleInTransaction ends a connection that stopped in the middle of a
+// transaction, with the locks that it holds. None of ours stops there.
+const idleInTransaction = 30 * time.Second
+
+// config reads the URL. What the operator says there goes before what we say,
+// but for the search path: the tables are in our schema and nowhere else.
+func (o Options) config() (*pgxpool.Config, error) {
+	c, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database's URL cannot be read: %w", err) // pgx leaves the password out
+	}
+	if !strings.Contains(o.URL, "pool_max_conns") {
+		c.MaxConns = o.MaxConns
+	}
+	if !strings.Contains(o.URL, "connect_timeout") {
+		c.ConnConfig.ConnectTimeout = o.ConnectTimeout
+	}
+	// A server that was away has left dead connections in the pool. Who finds
+	// one of those waits no longer than for a new one.
+	c.PingTimeout = o.ConnectTimeout
+
+	params := c.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"application_name":                    "claudemesh-broker",
+		"statement_timeout":                   millis(o.StatementTimeout),
+		"lock_timeout":                        millis(o.LockTimeout),
+		"idle_in_transaction_session_timeout": millis(idleInTransaction),
+	} {
+		if _, given := params[name]; !given {
+			params[name] = value
+		}
+	}
+	params["search_path"] = Schema
+	return c, nil
+}
+
+// millis is how the server reads a duration.
+func millis(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }

@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/claudemesh/broker/sdk"
+)
+
+// The types below read a column into a field: Scan((*text)(&m.Trace)). The
+// functions beside them give the argument that writes it.
+
+// text is a string whose empty value is NULL.
+type text string
+
+// ScanText implements [pgtype.TextScanner].
+func (t *text) ScanText(v pgtype.Text) error {
+	*t = text(v.String)
+	return nil
+}
+
+func textArg(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// opaque is a string of any bytes, whose empty value may be NULL.
+type opaque string
+
+// ScanBytes implements [pgtype.BytesScanner].
+func (o *opaque) ScanBytes(v []byte) error {
+	*o = opaque(v)
+	return nil
+}
+
+// key is an [sdk.Key], whose zero value is NULL or no bytes.
+type key sdk.Key
+
+// ScanBytes implements [pgtype.BytesScanner].
+func (k *key) ScanBytes(v []byte) error {
+	*k = key{}
+	if len(v) != 0 && len(v) != len(k) {
+		return fmt.Errorf("a key is stored in %d bytes", len(v))
+	}
+	copy(k[:], v)
+	return nil
+}
+
+func keyArg(k sdk.Key) any {
+	if k.IsZero() {
+		return nil
+	}
+	return k[:]
+}
+
+func keyArgs(keys []sdk.Key) [][]byte {
+	list := make([][]byte, len(keys))
+	for i := range keys {
+		list[i] = keys[i][:]
+	}
+	return list
+}
+
+// stamp is a time in UTC, whose zero value is NULL.
+type stamp time.Time
+
+// ScanTimestamptz implements [pgtype.TimestamptzScanner].
+func (s *stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*s = stamp{}
+	if v.Valid {
+		*s = stamp(v.Time.UTC())
+	}
+	return nil
+}
+
+// whole cuts a time to the milliseconds that are stored.
+func whole(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()) }
+
+func timeArg(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return whole(t)
+}
+
+// inJSON is the pointer to a field that is stored as JSON; it reads and writes
+// the column. Empty lists and maps come back nil.
+type inJSON struct{ field any }
+
+// ScanText implements [pgtype.TextScanner].
+func (j inJSON) ScanText(v pgtype.Text) error {
+	if v.String == "[]" || v.String == "{}" {
+		return nil
+	}
+	return json.Unmarshal([]byte(v.String), j.field)
+}
+
+// TextValue implements [pgtype.TextValuer].
+func (j inJSON) TextValue() (pgtype.Text, error) {
+	b, err := json.Marshal(j.field)
+	return pgtype.Text{String: string(b), Valid: true}, err
+}
+
+// opaqueText is a column of text as bytes.
+type opaqueText []byte
+
+// ScanText implements [pgtype.TextScanner].
+func (o *opaqueText) ScanText(v pgtype.Text) error {
+	*o = []byte(v.String)
+	return nil
+}

@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const inviteColumns = `id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_at, revoked_at`
+
+const (
+	insertInvite = `INSERT INTO invite (` + inviteColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
+	// Tokens are indexed by a hash, because they may be longer than an index allows.
+	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE md5(token) = md5($1) AND token = $1`
+
+	inviteExists = `SELECT 1 FROM invite WHERE id = $1 AND mesh_id = $2`
+	spendInvite  = `UPDATE invite SET used_count = used_count + 1
+		WHERE id = $1 AND used_count < max_uses AND revoked_at IS NULL`
+)
+
+// CreateInvite implements [store.Invites].
+func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error) {
+	defer wrap(&err, "create invite")
+	_, err = s.exec(ctx, insertInvite, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
+		inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt),
+		timeArg(inv.RevokedAt))
+	return err
+}
+
+// InviteByToken implements [store.Invites].
+func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
+	defer wrap(&err, "read invite")
+	return one(ctx, s, scanInvite, inviteByToken, token)
+}
+
+// RedeemInvite implements [store.Invites]. The member goes first, so that a key
+// which is enrolled already learns that, whatever became of the invite.
+func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Member) (err error) {
+	defer wrap(&err, "redeem invite")
+	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := value[int](tx.QueryRow(ctx, inviteExists, inviteID, m.MeshID)); err != nil {
+			return err
+		}
+		if err := addMember(ctx, tx, m); err != nil {
+			return err
+		}
+		spent, err := tx.Exec(ctx, spendInvite, inviteID)
+		if err == nil && spent.RowsAffected() == 0 {
+			return store.ErrExhausted
+		}
+		return err
+	})
+}
+
+func scanInvite(row scanner) (*store.Invite, error) {
+	inv := new(store.Invite)
+	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.MaxUses, &inv.UsedCount, &inv.Role,
+		inJSON{&inv.Preset}, (*stamp)(&inv.ExpiresAt), (*stamp)(&inv.CreatedAt), (*stamp)(&inv.RevokedAt))
+	if err != nil {
+		return nil, err
+	}
+	return inv, nil
+}

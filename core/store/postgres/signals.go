@@ -1,0 +1,56 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const signalColumns = `id, node, kind, payload, at`
+
+const (
+	// The lock is held until the row is visible, so the next one gets its id
+	// later than that. Ids are the sequence's: they rise also when the table
+	// was emptied.
+	insertSignal = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock($1))
+		INSERT INTO signal (id, node, kind, payload, at)
+		SELECT nextval('broker.signal_id_seq'), $2, $3, $4, date_trunc('milliseconds', clock_timestamp()) FROM turn
+		RETURNING id, at`
+	signalsAfter = `SELECT ` + signalColumns + ` FROM signal WHERE id > $1 ORDER BY id LIMIT $2`
+	lastSignal   = `SELECT coalesce(max(id), 0) FROM signal`
+	pruneSignals = `DELETE FROM signal WHERE at < $1`
+)
+
+// signalLock is the name of the lock under which signals are appended.
+const signalLock = "signal"
+
+// Signal implements [store.Signals]. The time is the database's.
+func (s *Store) Signal(ctx context.Context, sig *store.Signal) (err error) {
+	defer wrap(&err, "signal")
+	_, err = one(ctx, s, func(row scanner) (none struct{}, err error) {
+		return none, row.Scan(&sig.ID, (*stamp)(&sig.At))
+	}, insertSignal, lockKey(signalLock), sig.Node, sig.Kind, string(sig.Payload))
+	return err
+}
+
+// SignalsAfter implements [store.Signals].
+func (s *Store) SignalsAfter(ctx context.Context, id int64, limit int) (list []*store.Signal, err error) {
+	defer wrap(&err, "read signals")
+	return all(ctx, s, func(row scanner) (*store.Signal, error) {
+		sig := new(store.Signal)
+		return sig, row.Scan(&sig.ID, &sig.Node, &sig.Kind, (*opaqueText)(&sig.Payload), (*stamp)(&sig.At))
+	}, signalsAfter, id, max(limit, 0))
+}
+
+// LastSignal implements [store.Signals].
+func (s *Store) LastSignal(ctx context.Context) (id int64, err error) {
+	defer wrap(&err, "last signal")
+	return one(ctx, s, value[int64], lastSignal)
+}
+
+// PruneSignals implements [store.Signals].
+func (s *Store) PruneSignals(ctx context.Context, t time.Time) (n int64, err error) {
+	defer wrap(&err, "prune signals")
+	return s.exec(ctx, pruneSignals, whole(t))
+}
