@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/chain"
@@ -28,11 +29,8 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 		return err
 	}
 	c := loaded.Config
-	if err := embedded(c); err != nil {
-		return err
-	}
 	return onSession(ctx, c, f, func(ctx context.Context) (admin.Ops, func() error, error) {
-		st, err := openStore(ctx, c, why == toMake)
+		st, err := openStore(ctx, c, why == toMake, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -44,6 +42,7 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 		}
 		h := hooks(st, func() string { return publicURL(c, c.Listen) })
 		h.Record = recordIn(c, st)
+		h.Revoked = tellNodes(ctx, st)
 		return admin.New(st, keys, h), st.Close, nil
 	})
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
-	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
@@ -54,7 +53,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	st, err := openStore(ctx, loaded.Config, true)
+	st, err := openStore(ctx, loaded.Config, true, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 }
 
 // demoOn runs the broker, the story in it, and stops the broker.
-func (p *program) demoOn(ctx context.Context, c config.Config, st *sqlite.Store) error {
+func (p *program) demoOn(ctx context.Context, c config.Config, st database) error {
 	walks := newWalks()
 	ready := make(chan string, 1)
 	broker, err := newApp(ctx, c, st, slog.New(slog.DiscardHandler), app.Options{
@@ -97,7 +96,7 @@ type demonstration struct {
 func (d *demonstration) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
 // play has ada and bo meet, talk, and leave.
-func (d *demonstration) play(ctx context.Context, c config.Config, st *sqlite.Store) error {
+func (d *demonstration) play(ctx context.Context, c config.Config, st database) error {
 	keys, err := loadKeys(ctx, c, st)
 	if err != nil {
 		return err

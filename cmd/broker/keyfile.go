@@ -17,6 +17,9 @@ import (
 // keyName is the file of the generated key in the data directory.
 const keyName = "encryption.key"
 
+// errKeyMissing is the cause when secrets were sealed and the key is not here.
+var errKeyMissing = errors.New("no key")
+
 // keyFile reads the generated key, and makes it when it is missing and nothing
 // was sealed yet. Of several processes that make one at the same time, all use
 // the first one's.
@@ -25,8 +28,10 @@ func keyFile(dir string, create bool) (*identity.AtRest, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !create {
-			return nil, core.Refuse("encryption_key", path+" is missing, and secrets in the store are sealed with it: restore the file, "+
-				"or set BROKER_ENCRYPTION_KEY to what it held")
+			return nil, &core.Error{
+				Code: "encryption_key", Err: errKeyMissing, Message: path + " is missing, and secrets in the store are sealed with it: " +
+					"restore the file, or set BROKER_ENCRYPTION_KEY to what it held",
+			}
 		}
 		key := make([]byte, identity.AtRestKeySize)
 		rand.Read(key) // never fails: it ends the process instead

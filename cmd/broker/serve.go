@@ -17,7 +17,6 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
-	"github.com/claudemesh/broker/core/store/sqlite"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -64,7 +63,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	for _, w := range loaded.Warnings {
 		log.Warn(w)
 	}
-	st, unlock, err := takeStore(ctx, c)
+	st, unlock, err := takeStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -78,10 +77,16 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return err
 	}
 
+	node, closeBus, err := joinCluster(ctx, c, st, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeBus()) }()
+
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	b := &broker{program: p, config: c, store: st, log: log, fail: fail}
-	b.app, err = newApp(ctx, c, st, log, app.Options{Ready: func(addr string) {
+	b.app, err = newApp(ctx, c, st, log, app.Options{Cluster: node, Ready: func(addr string) {
 		if err := b.ready(ctx, addr); err != nil {
 			fail(err)
 		}
@@ -96,17 +101,14 @@ func (p *program) serve(ctx context.Context) (err error) {
 
 // takeStore locks the data directory, which it makes when there is none, and
 // opens its store.
-func takeStore(ctx context.Context, c config.Config) (_ *sqlite.Store, unlock func(), err error) {
-	if err := embedded(c); err != nil {
-		return nil, nil, err
-	}
+func takeStore(ctx context.Context, c config.Config, log *slog.Logger) (_ database, unlock func(), err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
 	if unlock, err = control.Lock(ctx, c.DataDir); err != nil {
 		return nil, nil, err
 	}
-	st, err := openStore(ctx, c, true)
+	st, err := openStore(ctx, c, true, log)
 	if err != nil {
 		unlock()
 		return nil, nil, err
@@ -120,7 +122,7 @@ type broker struct {
 
 	// Set by serve.
 	config  config.Config
-	store   *sqlite.Store
+	store   database
 	log     *slog.Logger
 	app     *app.App
 	ops     *admin.Local

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
 	coreaudit "github.com/claudemesh/broker/core/audit"
@@ -19,7 +15,6 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
 	"github.com/claudemesh/broker/stages/audit"
@@ -27,45 +22,12 @@ import (
 	"github.com/claudemesh/broker/stages/grants"
 )
 
-// storeName is the store's file in the data directory.
-const storeName = "broker.db"
-
-// embedded refuses a config that selects another store than the embedded one.
-func embedded(c config.Config) error {
-	if c.Store.Engine() == "sqlite" {
-		return nil
-	}
-	return core.Refuse("unsupported", "DATABASE_URL (store.url) selects PostgreSQL, and its store comes with a later release: "+
-		"unset it to use the embedded store in data_dir")
-}
-
-// openStore opens the store that a config selects, and makes it, with its
-// directory, when there is none and create is set.
-func openStore(ctx context.Context, c config.Config, create bool) (*sqlite.Store, error) {
-	if err := embedded(c); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(c.DataDir, storeName)
-	if create {
-		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("data_dir: %w", err)
-		}
-	} else if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, core.Refuse(sdk.ReasonNotFound, "there is no store in "+c.DataDir+
-				": broker serve and broker mesh create make one, and --data-dir chooses another")
-		}
-		return nil, err
-	}
-	return sqlite.Open(ctx, sqlite.Options{Path: path, Durability: sqlite.Durability(c.Store.Durability)})
-}
-
 // newApp puts the broker together.
-func newApp(ctx context.Context, c config.Config, st *sqlite.Store, log *slog.Logger, o app.Options) (*app.App, error) {
+func newApp(ctx context.Context, c config.Config, st database, log *slog.Logger, o app.Options) (*app.App, error) {
 	drops := new(grants.Drops)
 	o.Config, o.Store, o.Log, o.Version = c, st, log, programVersion()
 	o.Factories = func(p app.Parts) chain.Factories { return builtins(p, drops) }
-	o.Migration = func(ctx context.Context, expected string) (bool, error) { return migrated(ctx, st, expected) }
+	o.Migrations = st
 	o.Dropped = func() map[string]int64 {
 		return map[string]int64{string(store.CapDM): int64(drops.DM()), string(store.CapBroadcast): int64(drops.Broadcast())}
 	}
@@ -92,38 +54,40 @@ func describe(c config.Config) (chain.Description, error) {
 	return built.Describe(false), built.Stop(context.Background())
 }
 
-// migrated reports whether the store has a migration, by version, file name or
-// SHA-256.
-func migrated(ctx context.Context, st *sqlite.Store, expected string) (bool, error) {
-	list, err := st.Migrations(ctx)
-	for _, m := range list {
-		if expected == m.Name || expected == m.SHA256 || expected == fmt.Sprint(m.Version) {
-			return true, nil
-		}
+// migrations lists the store's migrations, the pending ones last.
+func migrations(ctx context.Context, st database) ([]admin.Migration, error) {
+	applied, err := st.Migrations(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return false, err
-}
-
-// migrations lists the store's migrations. Opening the store has applied
-// whatever was pending, so none ever is.
-func migrations(ctx context.Context, st *sqlite.Store) ([]admin.Migration, error) {
-	rows, err := st.Migrations(ctx)
-	list := make([]admin.Migration, len(rows))
-	for i, m := range rows {
-		list[i] = admin.Migration(m)
+	pending, err := st.PendingMigrations(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	list := make([]admin.Migration, 0, len(applied)+len(pending))
+	for _, m := range append(applied, pending...) {
+		list = append(list, admin.Migration(m))
+	}
+	return list, nil
 }
 
 // hooks are what operations on a store need, with or without a broker.
-func hooks(st *sqlite.Store, url func() string) admin.Hooks {
-	list := func(ctx context.Context) ([]admin.Migration, error) { return migrations(ctx, st) }
-	return admin.Hooks{URL: url, Migrations: list, Migrate: list}
+func hooks(st database, url func() string) admin.Hooks {
+	return admin.Hooks{
+		URL:        url,
+		Migrations: func(ctx context.Context) ([]admin.Migration, error) { return migrations(ctx, st) },
+		Migrate: func(ctx context.Context) ([]admin.Migration, error) {
+			if err := st.Up(ctx); err != nil {
+				return nil, err
+			}
+			return migrations(ctx, st)
+		},
+	}
 }
 
 // recordIn returns what writes to the audit log of a store on which no broker
-// runs; a broker writes its log itself.
-func recordIn(c config.Config, st *sqlite.Store) func(context.Context, *coreaudit.Entry) error {
+// of this data directory runs; a broker writes its log itself.
+func recordIn(c config.Config, st database) func(context.Context, *coreaudit.Entry) error {
 	return func(ctx context.Context, e *coreaudit.Entry) error {
 		if !c.Audit.Records(e.EventType) {
 			return nil
@@ -134,7 +98,7 @@ func recordIn(c config.Config, st *sqlite.Store) func(context.Context, *coreaudi
 
 // loadKeys returns the key that seals secrets: the config's, else the one in the
 // data directory, which is made with the first mesh.
-func loadKeys(ctx context.Context, c config.Config, st *sqlite.Store) (*identity.AtRest, error) {
+func loadKeys(ctx context.Context, c config.Config, st database) (*identity.AtRest, error) {
 	if text := c.EncryptionKey.Reveal(); text != "" {
 		return identity.ParseAtRest(text)
 	}
@@ -145,7 +109,12 @@ func loadKeys(ctx context.Context, c config.Config, st *sqlite.Store) (*identity
 	if err != nil {
 		return nil, err
 	}
-	return keyFile(c.DataDir, len(meshes) == 0)
+	keys, err := keyFile(c.DataDir, len(meshes) == 0)
+	if errors.Is(err, errKeyMissing) && c.Store.Engine() == "postgres" {
+		// Another replica has made the key. This one can do all but sign.
+		return nil, nil
+	}
+	return keys, err
 }
 
 // publicURL is the URL that invites carry: the config's, else that of the

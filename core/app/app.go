@@ -50,9 +50,8 @@ type Options struct {
 	// a broker on its own. Run runs it, and leaves it at the end.
 	Cluster *cluster.Node
 
-	// Migration reports whether a migration is applied; nil when the store
-	// cannot tell.
-	Migration func(ctx context.Context, expected string) (bool, error)
+	// Migrations are the store's; nil when it cannot tell.
+	Migrations server.Migrations
 
 	// Dropped returns how many recipients grants kept out, by capability; nil
 	// when nobody counts.
@@ -114,7 +113,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 			return nil, fmt.Errorf("close presences of an earlier run: %w", err)
 		}
 	}
-	a.committer = commit.New(o.Store, o.Log)
+	a.committer = commit.New(o.Store, commitWait(c), o.Log)
 	journal := commit.NewJournal(a.committer)
 	a.journal = journal
 	var err error

@@ -10,11 +10,14 @@ import (
 	"github.com/claudemesh/broker/core/roster"
 )
 
-// Kinds of signals between nodes.
+// SignalRevoked has every node end the sessions of a member, whose id is its
+// payload.
+const SignalRevoked = "revoked"
+
+// Kinds of signals that nodes send each other.
 const (
 	signalEnd        = "end"        // closing: end a session
 	signalDisconnect = "disconnect" // closing: close a session's connection
-	signalRevoked    = "revoked"    // a member's id: end its sessions
 	signalForget     = "forget"     // a member's id: its row has changed
 )
 
@@ -69,6 +72,15 @@ func (a *App) expelled() <-chan struct{} {
 	return nil
 }
 
+// held returns what tells whether the node's lease holds; nil for a broker on
+// its own.
+func (a *App) held() func() bool {
+	if n := a.options.Cluster; n != nil {
+		return n.Held
+	}
+	return nil
+}
+
 func (a *App) leaveCluster(ctx context.Context) error {
 	if n := a.options.Cluster; n != nil {
 		return n.Leave(ctx)
@@ -110,7 +122,7 @@ func (a *App) handlers() map[string]func([]byte) error {
 	return map[string]func([]byte) error{
 		signalEnd:        handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.End(s, c.Code, c.Reason) }) }),
 		signalDisconnect: handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) }) }),
-		signalRevoked:    handler(a.revokedHere),
+		SignalRevoked:    handler(a.revokedHere),
 		signalForget:     handler(a.roster.Forget),
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/migrate"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -59,19 +60,22 @@ func (r *rig) metric(sample string) string {
 func TestHealth(t *testing.T) {
 	down := errors.New("down")
 	tests := []struct {
-		name      string
-		ping      error
-		expected  string
-		migration func() (bool, error)
-		db        string
-		status    int
-		ready     map[string]any
+		name       string
+		ping       error
+		expected   string
+		migrations *migrations
+		db         string
+		status     int
+		ready      map[string]any
 	}{
 		{"a broker that is well", nil, "", nil, "up", 200, map[string]any{"status": "ready", "version": "test", "gitSha": "abc"}},
 		{"a store that does not answer", down, "", nil, "down", 503, map[string]any{"status": "not_ready", "reason": "db_down"}},
-		{"a migration that is there", nil, "0001", func() (bool, error) { return true, nil }, "up", 200, map[string]any{"status": "ready"}},
-		{"a migration that is missing", nil, "0099", func() (bool, error) { return false, nil }, "up", 503, map[string]any{"status": "not_ready", "reason": "migration_missing", "expected": "0099"}},
-		{"a migration that cannot be looked up", nil, "0001", func() (bool, error) { return false, down }, "up", 503, map[string]any{"status": "not_ready", "reason": "readiness_check_error"}},
+		{"a migration that is there", nil, "1", &migrations{}, "up", 200, map[string]any{"status": "ready"}},
+		{"a migration that is missing", nil, "0099", &migrations{}, "up", 503, map[string]any{"status": "not_ready", "reason": "migration_missing", "expected": "0099"}},
+		{"a migration by its file", nil, "0001_init.sql", &migrations{}, "up", 200, map[string]any{"status": "ready"}},
+		{"a migration by its hash", nil, strings.Repeat("ab", 32), &migrations{}, "up", 200, map[string]any{"status": "ready"}},
+		{"a migration that is pending", nil, "", &migrations{pending: []migrate.Migration{{Name: "0002_more.sql"}}}, "up", 503, map[string]any{"status": "not_ready", "reason": "migration_missing", "expected": "0002_more.sql"}},
+		{"a migration that cannot be looked up", nil, "0001", &migrations{err: down}, "up", 503, map[string]any{"status": "not_ready", "reason": "readiness_check_error"}},
 	}
 	for _, tt := range tests {
 		t.Run("it tells of "+tt.name, func(t *testing.T) {
@@ -79,7 +83,9 @@ func TestHealth(t *testing.T) {
 				c.ExpectedMigration, c.GitSHA = tt.expected, "abc"
 			}, func(o *app.Options) {
 				o.Store = &hooked{Store: o.Store, PingFn: func() error { return tt.ping }}
-				o.Migration = func(context.Context, string) (bool, error) { return tt.migration() }
+				if tt.migrations != nil {
+					o.Migrations = tt.migrations
+				}
 			})
 			status, text, header := r.request(http.MethodGet, "/health", "")
 			wantJSON(t, status, text, 200, map[string]any{"status": "ok", "db": tt.db, "version": "test", "gitSha": "abc"})
@@ -93,6 +99,20 @@ func TestHealth(t *testing.T) {
 			}
 		})
 	}
+}
+
+// migrations are those of a store that has applied one.
+type migrations struct {
+	pending []migrate.Migration
+	err     error
+}
+
+func (m *migrations) Migrations(context.Context) ([]migrate.Migration, error) {
+	return []migrate.Migration{{Version: 1, Name: "0001_init.sql", SHA256: strings.Repeat("ab", 32)}}, m.err
+}
+
+func (m *migrations) PendingMigrations(context.Context) ([]migrate.Migration, error) {
+	return m.pending, m.err
 }
 
 // wantJSON checks the status and, of the body, the given keys.

@@ -51,7 +51,7 @@ func (a *App) serverOptions(c config.Config) server.Options {
 		Health: server.Health{
 			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
 			Ping: a.options.Store.Ping, Draining: a.draining.Load,
-			Expected: c.ExpectedMigration, Migration: a.options.Migration,
+			Expected: c.ExpectedMigration, Migrations: a.options.Migrations, Held: a.held(),
 		},
 	}
 }
@@ -76,4 +76,13 @@ func encodePush(dst []byte, m *store.Message) []byte {
 		SenderMemberPubkey: m.SenderMember, SenderMemberID: m.SenderMemberID, SenderName: m.SenderName,
 		ReplyToID: m.ReplyTo, Traceparent: m.Trace,
 	})
+}
+
+// commitWait is how long a database that does not answer is waited for. The
+// embedded one is in this process.
+func commitWait(c config.Config) time.Duration {
+	if c.Store.Engine() == "sqlite" {
+		return 0
+	}
+	return c.Store.Wait
 }

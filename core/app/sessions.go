@@ -47,7 +47,7 @@ func (a *App) Disconnect(s *presence.Session, code int, reason string) {
 // Revoked ends every session of a member that was revoked, on every node.
 func (a *App) Revoked(memberID string) {
 	a.revokedHere(memberID)
-	a.signal(signalRevoked, memberID)
+	a.signal(SignalRevoked, memberID)
 }
 
 // revokedHere ends the sessions of a member on this node.

@@ -8,6 +8,7 @@ package commit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -22,6 +23,10 @@ const (
 	// saves little fsync time, and who waits for the next one may find its
 	// envelope confirmed by then, and needs no queue row.
 	maxWorks = 256
+
+	// askAgain is the pause between attempts to write to a database that does
+	// not answer.
+	askAgain = 100 * time.Millisecond
 
 	// retryAfter is the pause after a transaction that failed, before marks
 	// that must not be lost are tried again.
@@ -49,6 +54,8 @@ const lazyDelay = 25 * time.Millisecond
 type Committer struct {
 	store store.Committer
 	log   *slog.Logger
+	wait  time.Duration // how long a database that does not answer is waited for
+	down  time.Time     // since when it does not answer; zero while it does. Owned by run
 
 	mu      sync.Mutex
 	works   []Work
@@ -73,10 +80,13 @@ type Counters struct {
 	Nanos    atomic.Int64 // time spent in the store
 }
 
-// New starts a committer that writes to st. Call [Committer.Close] to end it.
-func New(st store.Committer, log *slog.Logger) *Committer {
+// New starts a committer that writes to st. While the database does not answer
+// ([store.ErrUnavailable]), transactions are tried again until it has not
+// answered for the time of wait; from then on each is tried once, until one
+// succeeds. Call [Committer.Close] to end it.
+func New(st store.Committer, wait time.Duration, log *slog.Logger) *Committer {
 	c := &Committer{
-		store: st, log: log,
+		store: st, wait: wait, log: log,
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
@@ -250,7 +260,7 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 	var err error
 	if !b.Empty() {
 		start := time.Now()
-		if err = c.store.Commit(context.Background(), b); err != nil {
+		if err = c.commit(b); err != nil {
 			c.failed(b.Settled[:marks], err)
 		}
 		c.Counters.Commits.Add(1)
@@ -261,6 +271,32 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 		w.Done(err)
 		works[i] = nil
 	}
+}
+
+// commit writes one batch, waiting for a database that does not answer.
+func (c *Committer) commit(b *store.Batch) error {
+	for {
+		err := c.store.Commit(context.Background(), b)
+		if !errors.Is(err, store.ErrUnavailable) {
+			c.down = time.Time{}
+			return err
+		}
+		if c.down.IsZero() {
+			c.down = time.Now()
+			c.log.Warn("the database does not answer", slog.Any("err", err))
+		}
+		if time.Since(c.down) >= c.wait || c.ending() {
+			return err
+		}
+		time.Sleep(askAgain)
+	}
+}
+
+// ending reports whether the committer was closed: nothing waits any more.
+func (c *Committer) ending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // failed brings the marks of a failed transaction back after a pause.

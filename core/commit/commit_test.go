@@ -55,7 +55,7 @@ func (d *disk) written() (messages, settled int) {
 
 func start(t *testing.T, d *disk) *commit.Committer {
 	t.Helper()
-	c := commit.New(d, slog.New(slog.DiscardHandler))
+	c := commit.New(d, 0, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -152,7 +152,7 @@ func TestBarrierWaitsForWhatCameBefore(t *testing.T) {
 
 func TestCloseWritesWhatWaitsAndRefusesTheRest(t *testing.T) {
 	d := &disk{}
-	c := commit.New(d, slog.New(slog.DiscardHandler))
+	c := commit.New(d, 0, slog.New(slog.DiscardHandler))
 	done := make(chan string, 2)
 	c.Submit(note{"a", done})
 	if err := c.Close(t.Context()); err != nil {

@@ -3,6 +3,7 @@ package feature
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core"
@@ -101,6 +102,9 @@ func (j *joins) checkBody(m *JoinRequest) (sdk.Key, error) {
 	}
 	if len(m.DisplayName) > 256 {
 		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name may have 256 bytes at most")
+	}
+	if strings.ContainsRune(m.DisplayName, 0) {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name must not hold a NUL character")
 	}
 	key, err := sdk.ParseKey(m.Pubkey)
 	if err != nil {

@@ -3,7 +3,11 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/claudemesh/broker/core/store/migrate"
 )
 
 // pingTimeout bounds the question to the store behind the health routes.
@@ -17,10 +21,46 @@ type Health struct {
 	Ping     func(context.Context) error // asks the store
 	Draining func() bool                 // the broker is about to stop
 
-	// Migration reports whether the migration that readiness waits for is
-	// applied. An empty Expected means that it waits for none.
-	Expected  string
-	Migration func(ctx context.Context, expected string) (bool, error)
+	// Held reports whether this broker may push to its peers; nil for a broker
+	// that shares its store with nobody.
+	Held func() bool
+
+	// Expected is the migration that readiness waits for, by version, file name
+	// or SHA-256, beside those that are pending; empty for none. Migrations is
+	// nil when the store cannot tell.
+	Expected   string
+	Migrations Migrations
+}
+
+// Migrations tells what is applied to the store, asking it each time.
+type Migrations interface {
+	Migrations(ctx context.Context) ([]migrate.Migration, error)
+	PendingMigrations(ctx context.Context) ([]migrate.Migration, error)
+}
+
+// missing returns the migration that readiness has to wait for, empty for none.
+func (h *Health) missing(ctx context.Context) (string, error) {
+	if h.Migrations == nil {
+		return h.Expected, nil
+	}
+	pending, err := h.Migrations.PendingMigrations(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case h.Expected == "" && len(pending) > 0:
+		return pending[0].Name, nil
+	case h.Expected == "":
+		return "", nil
+	}
+	applied, err := h.Migrations.Migrations(ctx)
+	if err != nil || !slices.ContainsFunc(applied, h.isExpected) {
+		return h.Expected, err
+	}
+	return "", nil
+}
+
+func (h *Health) isExpected(m migrate.Migration) bool {
+	return h.Expected == m.Name || h.Expected == m.SHA256 || h.Expected == strconv.FormatInt(m.Version, 10)
 }
 
 func (h *Health) up(r *http.Request) bool {
@@ -63,17 +103,17 @@ func (s *routes) notReady(r *http.Request) map[string]any {
 	if !h.up(r) {
 		return map[string]any{"reason": "db_down"}
 	}
-	if h.Expected == "" {
-		return nil
+	if h.Held != nil && !h.Held() {
+		return map[string]any{"reason": "lease_lost"}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 	defer cancel()
-	applied, err := h.Migration(ctx, h.Expected)
+	expected, err := h.missing(ctx)
 	switch {
 	case err != nil:
 		return map[string]any{"reason": "readiness_check_error", "error": "the store did not answer"}
-	case !applied:
-		return map[string]any{"reason": "migration_missing", "expected": h.Expected}
+	case expected != "":
+		return map[string]any{"reason": "migration_missing", "expected": expected}
 	}
 	return nil
 }

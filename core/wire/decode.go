@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"reflect"
 
 	"github.com/go-json-experiment/json"
@@ -48,6 +49,22 @@ func decodeFast(frame []byte, v any) bool {
 	return false
 }
 
+// holdsNUL reports whether a valid frame holds the character NUL, which JSON can
+// only write as \u0000 and which PostgreSQL cannot store.
+func holdsNUL(frame []byte) bool {
+	for rest := frame; ; {
+		i := bytes.Index(rest, []byte(`\u0000`))
+		if i < 0 {
+			return false
+		}
+		before := len(rest[:i]) - len(bytes.TrimRight(rest[:i], `\`))
+		if before%2 == 0 {
+			return true // else the backslash itself is escaped
+		}
+		rest = rest[i+1:]
+	}
+}
+
 // decodeStrict reads any frame into any struct.
 func decodeStrict(frame []byte, v any) *DecodeError {
 	target := reflect.ValueOf(v).Elem()
@@ -62,6 +79,9 @@ func decodeStrict(frame []byte, v any) *DecodeError {
 	}
 	if err := json.Unmarshal(frame, v, readOptions); err != nil {
 		return explain(err, frame, target.Type())
+	}
+	if holdsNUL(frame) {
+		return malformed(`a text holds \u0000, which the broker does not store: leave it out`)
 	}
 	if missing != nil {
 		return invalid(missing.name, "is required: "+missing.want())

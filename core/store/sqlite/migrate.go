@@ -37,6 +37,12 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	return applied(ctx, s.read)
 }
 
+// PendingMigrations returns nothing: Open has applied everything.
+func (*Store) PendingMigrations(context.Context) ([]Migration, error) { return nil, nil }
+
+// Up does nothing: Open has applied everything.
+func (*Store) Up(context.Context) error { return nil }
+
 // lock waits until this process alone may open the store at path, and returns
 // the function that lets the next one in. What it locks is an empty database
 // beside the store's, because each migration needs a transaction of its own on

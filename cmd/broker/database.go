@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/migrate"
+	"github.com/claudemesh/broker/core/store/postgres"
+	"github.com/claudemesh/broker/core/store/sqlite"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// storeName is the embedded store's file in the data directory.
+const storeName = "broker.db"
+
+// database is a store with its migrations.
+type database interface {
+	store.Store
+	Migrations(ctx context.Context) ([]migrate.Migration, error)
+	PendingMigrations(ctx context.Context) ([]migrate.Migration, error)
+	Up(ctx context.Context) error
+}
+
+// openStore opens the store that a config selects. The embedded one is made,
+// with its directory, when there is none and create is set.
+func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logger) (database, error) {
+	if create {
+		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+			return nil, fmt.Errorf("data_dir: %w", err)
+		}
+	}
+	if c.Store.Engine() == "postgres" {
+		return openPostgres(ctx, c, log)
+	}
+	path := filepath.Join(c.DataDir, storeName)
+	if _, err := os.Stat(path); err != nil && !create {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, core.Refuse(sdk.ReasonNotFound, "there is no store in "+c.DataDir+
+				": broker serve and broker mesh create make one, and --data-dir chooses another")
+		}
+		return nil, err
+	}
+	return sqlite.Open(ctx, sqlite.Options{Path: path, Durability: sqlite.Durability(c.Store.Durability)})
+}
+
+func openPostgres(ctx context.Context, c config.Config, log *slog.Logger) (database, error) {
+	s := c.Store
+	st, err := postgres.Open(ctx, postgres.Options{
+		URL: s.URL.Reveal(), MaxConns: int32(s.Pool), //nolint:gosec // at most 1000
+		ConnectTimeout: s.ConnectTimeout, StatementTimeout: s.StatementTimeout, LockTimeout: s.LockTimeout,
+		Durability: postgres.Durability(s.Durability), Migrate: s.Migrate, MigrateTimeout: s.MigrateTimeout, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL (DATABASE_URL, store.url): %w", err)
+	}
+	return st, nil
+}
+
+// tellNodes returns what has running brokers end the sessions of a revoked
+// member, when the command works on a store that brokers elsewhere share.
+func tellNodes(ctx context.Context, st database) func(memberID string) {
+	shared, ok := st.(store.Shared)
+	if !ok {
+		return nil
+	}
+	return func(memberID string) {
+		payload, err := json.Marshal(memberID)
+		if err == nil {
+			err = shared.Signal(ctx, &store.Signal{Kind: app.SignalRevoked, Payload: payload})
+		}
+		if err != nil {
+			slog.Error("running brokers were not told: revoke the member again", slog.Any("err", err))
+		}
+	}
+}
