@@ -63,7 +63,13 @@ type Committer interface {
 	// durable as the config asks: after an fsync by default. An error means
 	// that nothing of it was written.
 	//
-	// One goroutine calls Commit at a time; it is the only writer of the queue
-	// and of audit chains.
+	// One goroutine of a process calls Commit at a time. Other processes may
+	// commit to the same store meanwhile, where the engine lets several open
+	// it: each chain is continued by one of them at a time.
+	//
+	// ErrUnavailable: the database does not answer. Should the connection break
+	// at the very end, Commit finds out whether the batch was written; only
+	// where the database stays away for longer than Commit asks is that not
+	// known, and the error says so.
 	Commit(ctx context.Context, b *Batch) error
 }

@@ -69,7 +69,9 @@ type States interface {
 	State(ctx context.Context, mesh, memberID string, session sdk.Key) (*State, error)
 
 	// CloseOpenPresences marks every open presence of an earlier process as
-	// ended, at the given time, and returns how many there were.
+	// ended, at the given time, and returns how many there were. In a store
+	// that nodes share, the presences of registered nodes whose lease holds are
+	// theirs and stay; the version of those that it ends rises by one.
 	CloseOpenPresences(ctx context.Context, at time.Time) (int64, error)
 
 	// PrunePresences deletes presences that ended before t.

@@ -68,3 +68,8 @@ func fresh(t testing.TB, o Options) *Store {
 	})
 	return s
 }
+
+func TestShared(t *testing.T) {
+	open := opener()
+	storetest.RunShared(t, func(t *testing.T) storetest.SharedStore { t.Helper(); return open(t) })
+}

@@ -1,0 +1,13 @@
+package postgres
+
+import (
+	"testing"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/storetest"
+)
+
+func TestImport(t *testing.T) {
+	open := opener()
+	storetest.RunImport(t, func(t *testing.T) store.Store { t.Helper(); return open(t) })
+}

@@ -1,0 +1,249 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// SharedStore is a store that several processes can open at once.
+type SharedStore interface {
+	store.Store
+	store.Shared
+}
+
+// RunShared runs the suite of what a store offers to brokers that share it.
+// Open is as in [Run]; called again by the same test it opens the same database
+// once more, as another process would.
+func RunShared(t *testing.T, open func(t *testing.T) SharedStore) {
+	t.Helper()
+	for _, group := range []struct {
+		name  string
+		tests []sharedTest
+	}{
+		{"nodes", nodes},
+		{"roll", roll},
+		{"signals", signals},
+		{"turns", turns},
+		{"sends", sharedSends},
+		{"chains", sharedChains},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, tt := range group.tests {
+				t.Run(tt.name, func(t *testing.T) {
+					t.Parallel()
+					tt.run(newShared(t, open))
+				})
+			}
+		})
+	}
+}
+
+// sharedTest finishes the sentence "it …".
+type sharedTest struct {
+	name string
+	run  func(*shared)
+}
+
+// shared is one test with the stores of three brokers; the suite's store is the
+// first one's.
+type shared struct {
+	suite
+	brokers [3]SharedStore
+}
+
+func newShared(t *testing.T, open func(t *testing.T) SharedStore) *shared {
+	t.Helper()
+	s := new(shared)
+	for i := range s.brokers {
+		b := open(t)
+		t.Cleanup(func() {
+			if err := b.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		s.brokers[i] = b
+	}
+	s.suite = suite{T: t, Store: s.brokers[0], ctx: t.Context()}
+	return s
+}
+
+// eventually waits until done, which is asked again and again.
+func (s *shared) eventually(what string, done func() bool) {
+	s.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.Fatalf("%s: waited for too long", what)
+		}
+	}
+}
+
+var sharedSends = []sharedTest{
+	{"the second use of a client's id brings no message, and learns what was first", sendTwice},
+	{"one of many brokers that use a client's id at once has the message", sendRace},
+	{"a message whose id nobody asked to remember is written in any case", sendUnremembered},
+	{"keys with something waiting are told apart", waitingKeys},
+	{"a session key is the first claimer's, in any broker", claimShared},
+}
+
+// sendOnce is a batch that brings message n, which is remembered under a
+// client's id, for one key.
+func sendOnce(n int, clientID, fingerprint string) store.Batch {
+	m := sending(n, clientID, fingerprint)
+	b := queued([]*store.Message{m}, key(1))
+	b.Sent = []*store.Message{m}
+	return b
+}
+
+func sendTwice(s *shared) {
+	first, second := sendOnce(1, "c", "f1"), sendOnce(2, "c", "f2")
+	other, rowless := sendOnce(3, "d", ""), sending(4, "c", "f4")
+	second.Messages = append(second.Messages, other.Messages...)
+	second.Deliveries = append(second.Deliveries, other.Deliveries...)
+	second.Sent = append(second.Sent, other.Messages[0], rowless)
+	second.Audit = entries("mesh", 1, 1)
+
+	s.must(s.brokers[0].Commit(s.ctx, &first))
+	if len(first.Repeats) != 0 {
+		s.Errorf("the first has repeats: %v", first.Repeats)
+	}
+	s.must(s.brokers[1].Commit(s.ctx, &second))
+	was := store.Sent{MessageID: message(1).ID, Fingerprint: "f1"}
+	same(&s.suite, second.Repeats, map[*store.Message]store.Sent{second.Messages[0]: was, rowless: was})
+	s.wantPending(drain(key(1)), first.Messages[0], other.Messages[0])
+	s.wantGone(message(2))
+	s.wantSent("mesh", "ada", "c", was)
+	s.wantSent("mesh", "ada", "d", store.Sent{MessageID: message(3).ID})
+	s.wantVerdict("mesh", audit.Result{Valid: true, Entries: 1})
+}
+
+func sendRace(s *shared) {
+	const rounds = 20
+	for round := range rounds {
+		var (
+			batches [len(s.brokers)]store.Batch
+			wg      sync.WaitGroup
+		)
+		for i, b := range s.brokers {
+			for j := range 5 { // in another order each
+				n := round*100 + i*10 + j
+				one := sendOnce(n, fmt.Sprintf("%d/%d", round, (i+j)%5), fmt.Sprint(n))
+				batches[i].Messages = append(batches[i].Messages, one.Messages...)
+				batches[i].Deliveries = append(batches[i].Deliveries, one.Deliveries...)
+				batches[i].Sent = append(batches[i].Sent, one.Sent...)
+			}
+			wg.Go(func() {
+				if err := b.Commit(s.ctx, &batches[i]); err != nil {
+					s.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		kept := 0
+		for i := range batches {
+			for _, m := range batches[i].Messages {
+				first, repeat := batches[i].Repeats[m]
+				if !repeat {
+					kept++
+					first = store.Sent{MessageID: m.ID, Fingerprint: m.Fingerprint}
+				}
+				s.wantSent("mesh", "ada", m.ClientMessageID, first)
+			}
+		}
+		if kept != 5 {
+			s.Fatalf("%d messages were kept, want 5", kept)
+		}
+	}
+	if n, err := s.depthNow(); err != nil || n != 5*rounds {
+		s.Errorf("%d wait, error %v; want %d", n, err, 5*rounds)
+	}
+}
+
+func sendUnremembered(s *shared) {
+	first := sendOnce(1, "c", "")
+	s.must(s.brokers[0].Commit(s.ctx, &first))
+	again := sendOnce(2, "c", "")
+	again.Sent = nil
+	s.must(s.brokers[1].Commit(s.ctx, &again))
+	s.wantPending(drain(key(1)), first.Messages[0], again.Messages[0])
+}
+
+func waitingKeys(s *shared) {
+	s.commit(queued([]*store.Message{message(1), message(2)}, key(1), key(2)))
+	s.commit(store.Batch{Settled: []store.Settlement{settled(1, key(2), 0), settled(2, key(2), 0)}})
+	for mesh, want := range map[string][]sdk.Key{"mesh": {key(1)}, "other": nil} {
+		got, err := s.brokers[1].Waiting(s.ctx, mesh, []sdk.Key{key(3), key(2), key(1)})
+		s.must(err)
+		same(&s.suite, got, want)
+	}
+	none, err := s.brokers[1].Waiting(s.ctx, "mesh", nil)
+	s.must(err)
+	same(&s.suite, none, nil)
+}
+
+func claimShared(s *shared) {
+	owners := make([]string, 8)
+	s.atOnce(nil, func(n int) (err error) {
+		k := claim("mesh", key(1), fmt.Sprint("member ", n))
+		owners[n], err = s.brokers[n%len(s.brokers)].ClaimSessionKey(s.ctx, k)
+		return err
+	})
+	s.wantOwner("mesh", key(1), owners[0])
+	if slices.ContainsFunc(owners, func(o string) bool { return o != owners[0] }) {
+		s.Errorf("got owners %q", owners)
+	}
+}
+
+var sharedChains = []sharedTest{
+	{"a thousand writers on three brokers continue one chain", chainTogether},
+	{"batches of many meshes never wait in a circle", chainsTogether},
+}
+
+func chainTogether(s *shared) {
+	const writers = 1000
+	var wg sync.WaitGroup
+	for n := range writers {
+		wg.Go(func() {
+			b := store.Batch{Audit: entries("mesh", n, 1)}
+			if err := s.brokers[n%len(s.brokers)].Commit(s.ctx, &b); err != nil {
+				s.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s.wantVerdict("mesh", audit.Result{Valid: true, Entries: writers})
+	head, err := s.AuditHead(s.ctx, "mesh")
+	s.must(err)
+	if head.LastID != writers {
+		s.Errorf("the last id is %d", head.LastID)
+	}
+}
+
+func chainsTogether(s *shared) {
+	const rounds, meshes = 30, 7
+	var wg sync.WaitGroup
+	for i, b := range s.brokers {
+		wg.Go(func() {
+			for round := range rounds {
+				var batch store.Batch
+				for m := range meshes { // in another order each
+					mesh := fmt.Sprint("mesh ", (m*(i+1)+round)%meshes)
+					batch.Audit = append(batch.Audit, entries(mesh, round, 2)...)
+				}
+				if err := b.Commit(s.ctx, &batch); err != nil {
+					s.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for m := range meshes {
+		s.wantVerdict(fmt.Sprint("mesh ", m), audit.Result{Valid: true, Entries: int64(2 * rounds * len(s.brokers))})
+	}
+}
