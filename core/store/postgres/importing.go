@@ -86,7 +86,7 @@ func (s *Store) ImportMesh(ctx context.Context, c *store.MeshCopy) (r *store.Imp
 	if errors.Is(err, errRehearsed) {
 		err = nil
 	}
-	return r, closed(err)
+	return r, err
 }
 
 // importTx is a transaction that imports a mesh.
