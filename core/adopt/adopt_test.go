@@ -12,6 +12,7 @@ import (
 
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/postgres"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -425,4 +426,21 @@ func TestUnreadableValues(t *testing.T) {
 	if slices.ContainsFunc(m.Notes, func(n Note) bool { return n.Rows < int64(len(n.IDs)) }) {
 		t.Errorf("a note counts fewer rows than it names: %+v", m.Notes)
 	}
+}
+
+// The original's database can be the new store's too: each has its own schema.
+func TestIntoTheSameDatabase(t *testing.T) {
+	r := newRig(t)
+	st, err := postgres.Open(t.Context(), postgres.Options{URL: r.url, Migrate: true})
+	r.must(err)
+	defer st.Close()
+	src, err := Open(t.Context(), r.url)
+	r.must(err)
+	defer src.Close()
+	report, err := Run(t.Context(), src, st, Options{ExpireAfter: week, Keys: r.keys, Now: now})
+	r.must(err)
+	same(t, report.Meshes, r.run(now).Meshes)
+	result, err := st.VerifyAudit(t.Context(), "mesh-ünï")
+	r.must(err)
+	same(t, result, audit.Result{Valid: true, Entries: 6})
 }
