@@ -20,7 +20,8 @@ func (p *program) migrateCommand() *cobra.Command {
 			toRead, admin.Ops.Migrations),
 		p.migrationsCommand("up", "Apply what is pending, and list all",
 			"Applies pending migrations and lists all of them. A broker that starts does the same.",
-			toMake, admin.Ops.Migrate))
+			toMake, admin.Ops.Migrate),
+		p.migrateImportCommand())
 }
 
 // migrationsCommand is a command that ends with a list of migrations.

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/adopt"
+	"github.com/claudemesh/broker/core/store/pgtest"
+)
+
+// original is a small database of the original broker: one mesh, two members, a
+// message from now, and a log of one entry that is hashed right or not.
+const original = `
+	CREATE SCHEMA mesh;
+	CREATE TABLE mesh.mesh (id text, slug text, name text, owner_pubkey text, owner_secret_key text, root_key text);
+	CREATE TABLE mesh.member (id text, mesh_id text, peer_pubkey text, display_name text, revoked_at timestamp);
+	CREATE TABLE mesh.message_queue (id text, mesh_id text, sender_member_id text, target_spec text, nonce text, ciphertext text,
+		created_at timestamp, delivered_at timestamp);
+	CREATE TABLE mesh.audit_log (id integer, mesh_id text, event_type text, actor_member_id text, payload jsonb, prev_hash text,
+		hash text, created_at timestamp);
+	INSERT INTO mesh.mesh VALUES ('m1', 'team', E'Te\u001bam', NULL, NULL, 'KuPZwpvNpR6WCc0UanYGisnJ1EJ4JOHnL_zE4vrR1_s');
+	INSERT INTO mesh.member VALUES ('ada', 'm1', repeat('a1', 32), 'Ada', NULL), ('bo', 'm1', repeat('b2', 32), 'Bo', NULL),
+		('eve', 'm1', 'x', 'Eve', NULL);
+	INSERT INTO mesh.message_queue VALUES ('msg', 'm1', 'ada', repeat('b2', 32), 'n', 'c', now() AT TIME ZONE 'UTC', NULL);`
+
+const brokenLog = `INSERT INTO mesh.audit_log VALUES (7, 'm1', 'peer_left', NULL, '{}', 'genesis', 'wrong', '2026-04-20 12:00:00')`
+
+func newOriginal(t *testing.T, queries ...string) string {
+	t.Helper()
+	url := pgtest.URL(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, q := range append([]string{original}, queries...) {
+		if _, err := conn.Exec(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return url
+}
+
+func TestMigrateImport(t *testing.T) {
+	url := newOriginal(t)
+	x := newTerminal(t)
+	command := x.on("migrate", "import", "--from", url)
+
+	dry := x.ok(append(command, "--dry-run")...)
+	for _, want := range []string{"dry run: nothing was written", "2 new, 1 skipped", "1 new", "intact", "member skipped", "(eve)", "peer_state"} {
+		if !strings.Contains(dry, want) {
+			t.Errorf("a dry run does not say %q:\n%s", want, dry)
+		}
+	}
+	if _, err := os.Stat(x.data); !os.IsNotExist(err) {
+		t.Errorf("a dry run made the data directory: %v", err)
+	}
+
+	first := parse[adopt.Report](t, x.ok(append(command, "--json")...))
+	if m := first.Meshes[0]; m.Slug != "team" || !m.New || m.Members.Added != 2 || m.Messages.Added != 1 || !m.Chain.Valid {
+		t.Errorf("got %+v", m)
+	}
+	again := x.ok(command...)
+	if !strings.Contains(again, "2 here, 1 skipped") || strings.Contains(again, "new") {
+		t.Errorf("a second import says\n%s", again)
+	}
+	list := *parse[[]admin.Mesh](t, x.ok(x.on("mesh", "list", "--json")...))
+	if len(list) != 1 || list[0].ID != "m1" || list[0].Members != 2 {
+		t.Errorf("got meshes %+v", list)
+	}
+	dry = x.ok(append(command, "--dry-run", "--mesh", "m1")...)
+	if !strings.Contains(dry, "2 here, 1 skipped") {
+		t.Errorf("a dry run on a store says\n%s", dry)
+	}
+}
+
+func TestMigrateImportBroken(t *testing.T) {
+	url := newOriginal(t, brokenLog)
+	x := newTerminal(t)
+	command := x.on("migrate", "import", "--from", url)
+	x.fails(exitFailed, "the audit chain of team does not hold", command...)
+	if r := x.try(command...); !strings.Contains(r.out, "BROKEN at entry 7") || !strings.Contains(r.out, "2 here") {
+		t.Errorf("got\n%s", r.out)
+	}
+	x.fails(exitFailed, "would take it", append(command, "--dry-run", "--json")...)
+}
+
+func TestMigrateImportRefuses(t *testing.T) {
+	url := newOriginal(t)
+	x := newTerminal(t)
+	x.fails(exitUsage, "needs --from", x.on("migrate", "import")...)
+	x.fails(exitFailed, "--from", x.on("migrate", "import", "--from", "postgres://127.0.0.1:1/nowhere?connect_timeout=2")...)
+	x.fails(exitFailed, "it has team", x.on("migrate", "import", "--from", url, "--mesh", "other")...)
+
+	x.newMesh("home", "1")
+	key := filepath.Join(x.data, keyName)
+	if err := os.WriteFile(key, []byte(strings.Repeat("0a", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.fails(exitFailed, "another encryption_key", x.on("migrate", "import", "--from", url)...)
+
+	y := newTerminal(t)
+	y.serve()
+	y.fails(exitFailed, "another broker runs", y.on("migrate", "import", "--from", url)...)
+}
+
+func TestMigrateImportIntoPostgres(t *testing.T) {
+	url := newOriginal(t)
+	x := newTerminal(t)
+	x.environ = append(x.environ, "DATABASE_URL="+url) // the same database
+	command := x.on("migrate", "import", "--from", url)
+	if dry := x.ok(append(command, "--dry-run")...); !strings.Contains(dry, "2 new, 1 skipped") {
+		t.Errorf("got\n%s", dry)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var made bool
+	if err := conn.QueryRow(t.Context(), `SELECT to_regnamespace('broker') IS NOT NULL`).Scan(&made); err != nil || made {
+		t.Errorf("a dry run made the tables: %v, error %v", made, err)
+	}
+	x.ok(command...)
+	for _, args := range [][]string{command, append(command, "--dry-run")} {
+		if again := x.ok(args...); !strings.Contains(again, "2 here, 1 skipped") {
+			t.Errorf("got\n%s", again)
+		}
+	}
+	x.serve()
+	y := newTerminal(t) // another machine's data directory
+	y.environ = x.environ
+	y.fails(exitFailed, "serves this store", y.on("migrate", "import", "--from", url)...)
+}
