@@ -16,6 +16,12 @@ const Schema = "broker"
 // transaction, with the locks that it holds. None of ours stops there.
 const idleInTransaction = 30 * time.Second
 
+// unwanted are the planner's ways that no query of ours should be answered in.
+// Each finds its rows by an index, and a connection keeps the plans that it
+// once made: one that was made while the queue was empty must not read the
+// whole of a table that has grown since.
+var unwanted = []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"}
+
 // config reads the URL. What the operator says there goes before what we say,
 // but for the search path: the tables are in our schema and nowhere else.
 func (o Options) config() (*pgxpool.Config, error) {
@@ -42,6 +48,11 @@ func (o Options) config() (*pgxpool.Config, error) {
 	} {
 		if _, given := params[name]; !given {
 			params[name] = value
+		}
+	}
+	for _, name := range unwanted {
+		if _, given := params[name]; !given {
+			params[name] = "off"
 		}
 	}
 	params["search_path"] = Schema

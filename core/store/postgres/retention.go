@@ -21,8 +21,8 @@ const (
 			SELECT m.seq FROM message m WHERE m.seq < $1
 			AND NOT EXISTS (SELECT FROM delivery d WHERE d.seq = m.seq AND ` + waits + `)
 			ORDER BY m.seq LIMIT $2),
-		claims AS (DELETE FROM delivery USING old WHERE delivery.seq = old.seq)
-		DELETE FROM message USING old WHERE message.seq = old.seq`
+		claims AS (DELETE FROM delivery WHERE seq = ANY (ARRAY (SELECT seq FROM old)))
+		DELETE FROM message WHERE seq = ANY (ARRAY (SELECT seq FROM old))`
 
 	pruneSent = `DELETE FROM sent WHERE seq = ANY (ARRAY (SELECT seq FROM sent WHERE seq < $1 ORDER BY seq LIMIT $2))`
 )

@@ -37,8 +37,9 @@ var repeated = statement{
 }
 
 // A message whose send has to be remembered is kept when that was done, in
-// insertSent.
-const kept = ` WHERE NOT u.remembered OR EXISTS (SELECT FROM sent s WHERE s.seq = u.seq)`
+// insertSent. The test is not EXISTS, which PostgreSQL may answer by reading the
+// whole table into a hash.
+const kept = ` WHERE NOT u.remembered OR (SELECT s.seq FROM sent s WHERE s.seq = u.seq) IS NOT NULL`
 
 var insertMessages = statement{
 	name: "batch_messages",

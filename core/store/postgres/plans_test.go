@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// grown are tables as a busy broker has them: 100,000 rows each, of which one
+// in a hundred deliveries waits and one in a hundred presences is open.
+const grown = `
+INSERT INTO mesh SELECT 'mesh' || i, 'slug' || i, 'name', sha256(i::text::bytea), '', '', '{}', now()
+	FROM generate_series(1, 20) i;
+INSERT INTO member SELECT 'member' || i, 'mesh' || i % 20 + 1, sha256(i::text::bytea), 'name', 'member', '', '[]', 'push', '{}', now()
+	FROM generate_series(1, 2000) i;
+INSERT INTO invite SELECT 'invite' || i, 'mesh' || i % 20 + 1, 'token' || i, NULL, 1, 0, 'member', '{}', now(), now()
+	FROM generate_series(1, 2000) i;
+INSERT INTO session_key SELECT 'mesh' || i % 20 + 1, sha256(i::text::bytea), 'member', now() FROM generate_series(1, 100000) i;
+INSERT INTO peer_state SELECT 'mesh' || i % 20 + 1, 'member' || i / 5, sha256(i::text::bytea), '[]', '{}', true, '', '', '', now(), '{}', now()
+	FROM generate_series(1, 100000) i;
+INSERT INTO presence SELECT 'presence' || i, 'mesh' || i % 20 + 1, 'member', sha256(i::text::bytea), '', '', '', 1, '', now(),
+	CASE WHEN i % 100 > 0 THEN now() - i * interval '1 minute' END, 'node' || i % 3, 1 FROM generate_series(1, 100000) i;
+INSERT INTO message SELECT i, 'id' || md5(i::text), 'mesh' || i % 20 + 1, 'member', sha256(i::text::bytea), NULL, '', '*', i % 3,
+	'n', 'c', NULL, NULL, NULL, NULL, now(), now() + i * interval '1 second' FROM generate_series(1, 100000) i;
+INSERT INTO delivery SELECT i, sha256((i % 500)::text::bytea), 'mesh' || i % 20 + 1, 'member', i % 3, now() + i * interval '1 second',
+	CASE WHEN i % 100 > 0 THEN now() END FROM generate_series(1, 100000) i;
+INSERT INTO sent SELECT i, 'mesh' || i % 20 + 1, 'member' || i % 100, 'client' || i, 'id', NULL FROM generate_series(1, 100000) i;
+INSERT INTO audit_log SELECT 'mesh' || i % 20 + 1, i, 'message_sent', 'member' || i % 100, '', '{}', now(), md5(i::text), md5(i::text)
+	FROM generate_series(1, 100000) i;
+INSERT INTO audit_head SELECT 'mesh' || i, md5(i::text), 5000, 100000 FROM generate_series(1, 20) i;
+INSERT INTO node SELECT 'node' || i, i, 'host', 'v', now(), now() FROM generate_series(1, 3) i;
+INSERT INTO signal (node, kind, payload, at) SELECT '', 'k', '{}', now() - i * interval '1 second' FROM generate_series(1, 10000) i;
+INSERT INTO used_token SELECT sha256(i::text::bytea), now() + i * interval '1 second' FROM generate_series(1, 10000) i;
+`
+
+// plans are the queries that run while peers wait, or on tables that grow, with
+// arguments as they come.
+func plans() map[string]planned {
+	key, keys := make([]byte, 32), [][]byte{make([]byte, 32), []byte("another")}
+	now := time.Now()
+	list := map[string]planned{
+		"Pending":           {pending, []any{"mesh1", keys, []int64{0, 0}, int16(0), int16(2), now, 128}},
+		"Waiting":           {waiting, []any{"mesh1", keys}},
+		"FindSent":          {findSent, []any{"mesh1", "member1", "client1"}},
+		"MessageStatus":     {messagesByPrefix, []any{"mesh1", "id1234", "id1234\x7f"}},
+		"its deliveries":    {deliveriesOf, []any{int64(1)}},
+		"LastSeq":           {lastSeq, nil},
+		"QueueDepth":        {queueDepth, nil},
+		"Expire":            {expire, []any{now, 1000}},
+		"pruning messages":  {pruneMessages, []any{int64(50000), 1000}},
+		"pruning sends":     {pruneSent, []any{int64(50000), 1000}},
+		"Member":            {memberByKey, []any{"mesh1", key}},
+		"MemberByID":        {memberByID, []any{"member1"}},
+		"SessionKeyOwner":   {sessionKeyOwner, []any{"mesh1", key}},
+		"State":             {readState, []any{"mesh1", "member1", key}},
+		"InviteByToken":     {inviteByToken, []any{"token1"}},
+		"AuditPage":         {auditPage, []any{"mesh1", "", "", 50, 0}},
+		"its count":         {countAudit, []any{"mesh1", "", ""}},
+		"AuditChain":        {auditChain, []any{"mesh1"}},
+		"AuditHead":         {auditHead, []any{"mesh1"}},
+		"OpenPresences":     {openPresences, nil},
+		"PresencesByID":     {presencesByID, []any{[]string{"presence1", "presence2"}}},
+		"closing presences": {closePresences, []any{now}},
+		"pruning presences": {prunePresences, []any{now.Add(-1000 * time.Hour)}},
+		"SignalsAfter":      {signalsAfter, []any{int64(9000), 100}},
+		"LastSignal":        {lastSignal, nil},
+		"pruning signals":   {pruneSignals, []any{now.Add(-2 * time.Hour)}},
+		"forgetting tokens": {forgetTokens, nil},
+		"message witness":   {messageWitness, []any{int64(1), "id"}},
+		"audit witness":     {auditWitness, []any{"mesh1", int64(1), "hash"}},
+	}
+	for _, st := range batchStatements {
+		if len(st.columns) > 0 {
+			list[st.name] = planned{st.query, arrays(st.columns)}
+		}
+	}
+	return list
+}
+
+type planned struct {
+	query string
+	args  []any
+}
+
+// arrays are 256 elements for each column.
+func arrays(columns []column) (args []any) {
+	const n = 256
+	for i, c := range columns {
+		switch c {
+		case int2Column:
+			args = append(args, make([]int16, n))
+		case int8Column:
+			args = append(args, make([]int64, n))
+		case boolColumn:
+			args = append(args, make([]bool, n))
+		case bytesColumn:
+			args = append(args, make([][]byte, n))
+		case timeColumn:
+			args = append(args, make([]time.Time, n))
+		case textColumn:
+			list := make([]string, n)
+			for j := range list {
+				list[j] = fmt.Sprint("text ", i, j)
+			}
+			args = append(args, list)
+		}
+	}
+	return args
+}
+
+// Every hot query finds its rows by an index, whether it is planned for the
+// arguments at hand or once for all, and also when the planner is left alone.
+func TestQueriesUseIndexes(t *testing.T) {
+	s := fresh(t, Options{Durability: Process})
+	ctx := t.Context()
+	for _, query := range append(strings.SplitAfter(grown, ";"), "VACUUM ANALYZE") {
+		if _, err := s.pool.Exec(ctx, query); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, settings := range []string{
+		"SET plan_cache_mode = force_custom_plan",
+		"SET plan_cache_mode = force_generic_plan",
+		"SET enable_seqscan = on; SET enable_hashjoin = on; SET enable_mergejoin = on; SET plan_cache_mode = force_custom_plan",
+		"SET plan_cache_mode = force_generic_plan",
+	} {
+		if _, err := conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+		for name, q := range plans() {
+			t.Run(name, func(t *testing.T) {
+				steps, err := explain(ctx, conn.Conn(), q, strings.Contains(settings, "generic"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, step := range steps {
+					if strings.Contains(step, "Seq Scan") && !harmless(step) {
+						t.Errorf("after %q:\n%s", settings, strings.Join(steps, "\n"))
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// explain returns the plan of a query, for its arguments or for any.
+func explain(ctx context.Context, conn *pgx.Conn, q planned, generic bool) ([]string, error) {
+	if _, err := conn.Exec(ctx, "DEALLOCATE ALL", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, err
+	}
+	if !generic {
+		rows, err := conn.Query(ctx, "EXPLAIN "+q.query, append([]any{pgx.QueryExecModeDescribeExec}, q.args...)...)
+		return collect(rows, err, value[string])
+	}
+	if _, err := conn.Exec(ctx, "PREPARE planned AS "+q.query, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, err
+	}
+	execute := "EXPLAIN EXECUTE planned"
+	if len(q.args) > 0 {
+		execute += "(NULL" + strings.Repeat(", NULL", len(q.args)-1) + ")"
+	}
+	rows, err := conn.Query(ctx, execute, pgx.QueryExecModeSimpleProtocol)
+	return collect(rows, err, value[string])
+}
+
+// harmless reports whether a scan is of a table that stays small.
+func harmless(step string) bool {
+	for _, table := range []string{"queue_mark", "node", "audit_head"} {
+		if strings.Contains(step, "Seq Scan on "+table) {
+			return true
+		}
+	}
+	return false
+}
