@@ -26,7 +26,7 @@ import (
 type rig struct {
 	t     testing.TB
 	app   *app.App
-	store *sqlite.Store
+	store store.Store
 	url   string
 	file  string // of the store
 	mesh  *store.Mesh
@@ -51,6 +51,14 @@ func startWith(tb testing.TB, path string, change func(*config.Config), edit fun
 	if err != nil {
 		tb.Fatalf("open store: %v", err)
 	}
+	r := startOn(tb, cfg, st, edit)
+	r.file = path
+	return r
+}
+
+// startOn runs a broker on a store, which it closes, until the test ends.
+func startOn(tb testing.TB, cfg config.Config, st store.Store, edit func(*app.Options)) *rig {
+	tb.Helper()
 	ready := make(chan string, 1)
 	options := app.Options{
 		Config: cfg, Store: st, Factories: factories, Log: slog.New(slog.DiscardHandler), Version: "test",
@@ -66,7 +74,7 @@ func startWith(tb testing.TB, path string, change func(*config.Config), edit fun
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	r := &rig{t: tb, app: a, store: st, file: path, url: "ws://" + <-ready + "/ws"}
+	r := &rig{t: tb, app: a, store: st, url: "ws://" + <-ready + "/ws"}
 	stopped := false
 	r.stop = func() {
 		if stopped {

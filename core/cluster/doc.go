@@ -12,7 +12,7 @@
 //
 //	what                        told by               made good by
 //	a message waits for a key   wake                  Node.poll, every few seconds
-//	a session came, changed     presence              Node.reconcile, every ten seconds
+//	a session came, changed     presence              Node.reconcile, every five seconds
 //	an event of the mesh        event                 nothing: lists tell the truth
 //	end a session, forget a     a row of the signal   Node.follow reads the rows, in order;
 //	cached row                  log, and a hint       the hint only makes it read at once

@@ -13,7 +13,7 @@ import (
 
 // reconcileEvery is how often a node compares the sessions that it knows of
 // with the store.
-const reconcileEvery = 10 * time.Second
+const reconcileEvery = 5 * time.Second
 
 // Subjects of the bus.
 const (

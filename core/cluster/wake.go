@@ -12,7 +12,7 @@ import (
 const (
 	// pollEvery is how often a node asks the store whether something waits for
 	// its sessions, which is how long a message waits whose wake was lost.
-	pollEvery = 3 * time.Second
+	pollEvery = 2 * time.Second
 
 	// pollKeys bounds one question.
 	pollKeys = 500
