@@ -94,6 +94,9 @@ func (p *program) migrateImport(ctx context.Context, f importFlags) (err error) 
 	report, err := adopt.Run(ctx, src, target, adopt.Options{
 		Meshes: f.meshes, DryRun: f.dryRun, ExpireAfter: c.Queue.ExpireAfter, Keys: keys, Now: time.Now().UTC(),
 	})
+	if err != nil && len(report.Meshes) == 0 {
+		return err
+	}
 	return errors.Join(p.printImport(report, f.asJSON), err, broken(report))
 }
 

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/adopt"
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store/pgtest"
 )
 
@@ -136,4 +139,58 @@ func TestMigrateImportIntoPostgres(t *testing.T) {
 	y := newTerminal(t) // another machine's data directory
 	y.environ = x.environ
 	y.fails(exitFailed, "serves this store", y.on("migrate", "import", "--from", url)...)
+}
+
+// TestMigrateImportIsUsed moves a mesh, and then its members go on: one gets
+// what waited for it, somebody joins with an invite of the original, and the
+// broker signs a new one with the owner's key.
+func TestMigrateImportIsUsed(t *testing.T) {
+	ada, adaSecret := identity.NewKeypair()
+	bo, boSecret := identity.NewKeypair()
+	owner, ownerSecret := identity.NewKeypair()
+	root := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
+	expires := time.Now().Add(time.Hour)
+	invite := identity.InviteV1{
+		Version: 1, MeshID: "m1", MeshSlug: "team", BrokerURL: "wss://old.example/ws", ExpiresAt: expires.Unix(), MeshRootKey: root,
+		Role: "member", OwnerPubkey: owner.String(),
+	}
+	if err := invite.Sign(ownerSecret); err != nil {
+		t.Fatal(err)
+	}
+	token, err := invite.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce, ciphertext, err := identity.SealTo(adaSecret, bo, []byte("waited over there"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sql := strings.NewReplacer("$ada", ada.String(), "$bo", bo.String(), "$owner", owner.String(), "$secret", identity.SecretHex(ownerSecret),
+		"$root", root, "$token", token, "$expires", expires.UTC().Format(time.DateTime), "$nonce", nonce, "$text", ciphertext)
+	url := newOriginal(t, sql.Replace(`
+		CREATE TABLE mesh.invite (id text, mesh_id text, token text, max_uses integer, used_count integer, expires_at timestamp,
+			revoked_at timestamp);
+		INSERT INTO mesh.invite VALUES ('inv', 'm1', '$token', 2, 1, '$expires', NULL);
+		UPDATE mesh.mesh SET owner_pubkey = '$owner', owner_secret_key = '$secret', root_key = '$root';
+		UPDATE mesh.member SET peer_pubkey = '$ada' WHERE id = 'ada';
+		UPDATE mesh.member SET peer_pubkey = upper('$bo') WHERE id = 'bo';
+		UPDATE mesh.message_queue SET target_spec = '$bo', nonce = '$nonce', ciphertext = '$text'`))
+
+	x := newTerminal(t)
+	x.ok(x.on("migrate", "import", "--from", url)...)
+	_, here := x.serve()
+	file := filepath.Join(x.home, "bo.json")
+	member := memberFile{URL: here, MeshID: "m1", MemberID: "bo", SecretKey: identity.SeedHex(boSecret), DisplayName: "Bo"}
+	if err := member.save(file); err != nil {
+		t.Fatal(err)
+	}
+	listener := x.start("peer", "listen", "--member", file)
+	listener.out.wait(listener, "Ada: waited over there")
+	x.ok("peer", "send", "--name", "cy", "--invite", token, "--url", here, "Bo", "joined with the old invite")
+	listener.out.wait(listener, "cy: joined with the old invite")
+	x.fails(exitFailed, "invite_exhausted", "peer", "send", "--name", "dee", "--invite", token, "--url", here, "Bo", "one too many")
+	fresh := parse[admin.Invite](t, x.ok(x.on("invite", "create", "team", "--json")...))
+	x.ok("peer", "send", "--name", "dee", "--invite", fresh.Token, "Bo", "joined with a new one")
+	listener.out.wait(listener, "dee: joined with a new one")
+	x.ok(x.on("audit", "verify", "team")...)
 }
