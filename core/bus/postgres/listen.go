@@ -12,7 +12,7 @@ import (
 // calls ready when it listens for the first time.
 func (b *Bus) listen(ctx context.Context, ready func()) {
 	defer ready()
-	for first := true; ; first = false {
+	for {
 		conn, err := b.connect(ctx, "listening", b.startListening)
 		if err != nil {
 			return // ctx is over
@@ -20,7 +20,7 @@ func (b *Bus) listen(ctx context.Context, ready func()) {
 		b.listening.Store(true)
 		b.opts.Log.Info("bus listens", "channel", b.opts.Channel)
 		ready()
-		if !first {
+		if b.made.Load() { // else nobody has subscribed yet
 			b.table.Lost()
 		}
 		err = b.hear(ctx, conn)

@@ -48,6 +48,7 @@ type Bus struct {
 
 	table     table.Table
 	g         sync.WaitGroup
+	made      atomic.Bool // New has returned
 	listening atomic.Bool
 	sending   atomic.Bool
 
@@ -89,6 +90,11 @@ func New(ctx context.Context, opts Options) (*Bus, error) {
 	b.g.Go(func() { b.send(life, sync.OnceFunc(ready.Done)) })
 	b.g.Go(func() { b.listen(life, sync.OnceFunc(ready.Done)) })
 	b.await(ctx, &ready)
+	b.made.Store(true)
+	if err := ctx.Err(); err != nil {
+		_ = b.Close(ctx) // nothing was published that could be lost
+		return nil, fmt.Errorf("postgres bus: %w", err)
+	}
 	return b, nil
 }
 

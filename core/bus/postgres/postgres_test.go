@@ -196,3 +196,19 @@ func TestOptionsThatCannotBeRight(t *testing.T) {
 		t.Error("a URL that cannot be read is taken")
 	}
 }
+
+func TestDatabaseComesLater(t *testing.T) {
+	c := pgtest.NewCluster(t)
+	u := c.URL()
+	c.Stop(t)
+	a, b := join(t, postgres.Options{URL: u}), join(t, postgres.Options{URL: u})
+	if a.Up() || b.Up() {
+		t.Fatal("a bus is up without a database")
+	}
+	var lost, got atomic.Uint64
+	b.OnLost(func() { lost.Add(1) })
+	b.Subscribe("early", func([]byte) { got.Add(1) })
+	c.Start(t)
+	eventually(t, "b is told to look", func() bool { return lost.Load() > 0 })
+	eventually(t, "a message arrives", func() bool { a.Publish("early", nil); return got.Load() > 0 })
+}
