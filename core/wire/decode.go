@@ -5,6 +5,8 @@ import (
 	"reflect"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/claudemesh/broker/sdk"
 )
 
 // Decode reads a frame into a new T. The result shares no memory with frame,
@@ -81,7 +83,7 @@ func decodeStrict(frame []byte, v any) *DecodeError {
 		return explain(err, frame, target.Type())
 	}
 	if holdsNUL(frame) {
-		return malformed(`a text holds \u0000, which the broker does not store: leave it out`)
+		return &DecodeError{Code: sdk.ReasonInvalid, Message: `a text holds \u0000, which the broker does not store: leave it out`}
 	}
 	if missing != nil {
 		return invalid(missing.name, "is required: "+missing.want())
