@@ -41,7 +41,7 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) (err error) {
 }
 
 // commit tries once. An error that is errLost means that the connection broke
-// before there was anything to decide.
+// and that nothing was written.
 func (s *Store) commit(ctx context.Context, c *committer, b *store.Batch) error {
 	wait, cancel := s.within(ctx)
 	defer cancel()

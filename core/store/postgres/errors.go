@@ -51,6 +51,8 @@ func kindOf(err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return nil
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, errLost):
+		return store.ErrUnavailable
 	case errors.Is(err, pgx.ErrNoRows):
 		return store.ErrNotFound
 	}
@@ -94,7 +96,7 @@ func away(err error) bool {
 	case errors.As(err, &connect), errors.As(err, &network), errors.As(err, &op):
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-	case errors.Is(err, errLost), pgconn.Timeout(err), pgconn.SafeToRetry(err):
+	case pgconn.Timeout(err), pgconn.SafeToRetry(err):
 	default:
 		return false
 	}

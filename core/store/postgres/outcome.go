@@ -21,7 +21,8 @@ const (
 )
 
 // outcome finds out what became of a transaction whose connection broke with
-// cause while the commit was on its way: nil when it was committed.
+// cause while the commit was on its way: nil when it was committed, errLost when
+// it was not and may be tried again.
 func (s *Store) outcome(ctx context.Context, id string, b *store.Batch, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.OutcomeTimeout)
 	defer cancel()
@@ -29,14 +30,14 @@ func (s *Store) outcome(ctx context.Context, id string, b *store.Batch, cause er
 		status, err := s.status(ctx, id)
 		switch {
 		case err == nil && status == "aborted":
-			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+			return fmt.Errorf("%w: %w", errLost, cause)
 		case err == nil && status != "in progress":
 			var there bool
 			if there, err = s.written(ctx, b); err == nil {
 				if there {
 					return nil
 				}
-				return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+				return fmt.Errorf("%w: %w", errLost, cause)
 			}
 		}
 		select {
