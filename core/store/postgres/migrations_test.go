@@ -77,7 +77,7 @@ func TestMigrationsAreAppliedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		lists[i] = list
-		for _, table := range strings.FieldsSeq(tables(t, s)) {
+		for table := range strings.FieldsSeq(tables(t, s)) {
 			if !strings.HasPrefix(table, "broker.") {
 				t.Errorf("table %s is elsewhere", table)
 			}
