@@ -285,7 +285,7 @@ func (c *Committer) commit(b *store.Batch) error {
 			c.down = time.Now()
 			c.log.Warn("the database does not answer", slog.Any("err", err))
 		}
-		if time.Since(c.down) >= c.wait || c.ending() {
+		if errors.Is(err, store.ErrOutcome) || time.Since(c.down) >= c.wait || c.ending() {
 			return err
 		}
 		time.Sleep(askAgain)

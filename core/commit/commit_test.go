@@ -3,7 +3,9 @@ package commit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -164,5 +166,44 @@ func TestCloseWritesWhatWaitsAndRefusesTheRest(t *testing.T) {
 	c.Submit(note{"b", done})
 	if got, want := <-done, "b: "+store.ErrClosed.Error(); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A database that does not answer is waited for, from when it stopped.
+func TestCommitWaitsForADatabaseThatDoesNotAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		wait   time.Duration
+		broken error
+		heals  bool
+		want   string
+	}{
+		{"it comes back in time", time.Minute, store.ErrUnavailable, true, "a"},
+		{"nobody wants to wait", 0, store.ErrUnavailable, false, "a: " + store.ErrUnavailable.Error()},
+		{"nobody knows what became of it", time.Minute, fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrOutcome), false, "a: "},
+		{"the batch itself is refused", time.Minute, store.ErrConflict, false, "a: " + store.ErrConflict.Error()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &disk{broken: tt.broken}
+			c := commit.New(d, tt.wait, slog.New(slog.DiscardHandler))
+			done := make(chan string, 1)
+			c.Submit(note{"a", done})
+			if tt.heals {
+				select {
+				case got := <-done:
+					t.Fatalf("it gave up: %s", got)
+				case <-time.After(50 * time.Millisecond):
+				}
+				d.mu.Lock()
+				d.broken = nil
+				d.mu.Unlock()
+			}
+			if got := <-done; !strings.HasPrefix(got, tt.want) || (tt.want == "a" && got != "a") {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if err := c.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

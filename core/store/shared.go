@@ -13,6 +13,10 @@ import (
 // wrong with what was asked, and the same call may succeed later.
 var ErrUnavailable = errors.New("the database does not answer")
 
+// ErrOutcome is wrapped, beside ErrUnavailable, by the error of a Commit of which
+// nobody knows whether it was written: it must not be tried again as it is.
+var ErrOutcome = errors.New("whether it was written is not known")
+
 // ErrLeaseLost is returned by RenewNode for a node that is not registered any
 // more: others have taken over what it held.
 var ErrLeaseLost = errors.New("the node's lease is over")

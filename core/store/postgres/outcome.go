@@ -43,8 +43,8 @@ func (s *Store) outcome(ctx context.Context, id string, b *store.Batch, cause er
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("%w: whether transaction %s was committed is not known after %v: %w",
-				store.ErrUnavailable, id, s.o.OutcomeTimeout, cause)
+			return fmt.Errorf("%w: %w: transaction %s, after %v: %w",
+				store.ErrUnavailable, store.ErrOutcome, id, s.o.OutcomeTimeout, cause)
 		}
 	}
 }
