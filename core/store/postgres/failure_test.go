@@ -213,7 +213,7 @@ func TestOutcome(t *testing.T) {
 		"marks alone have no witness":  {ids["committed"], &store.Batch{}, ""},
 		"rolled back":                  {ids["aborted"], b, "the connection to the database broke: the cause"},
 		"an id that the server forgot": {"99999999", b, "the connection to the database broke: the cause"},
-		"still running":                {ids["running"], b, "the database does not answer: whether transaction " + ids["running"] + " was committed is not known after 300ms"},
+		"still running":                {ids["running"], b, "the database does not answer: whether it was written is not known: transaction " + ids["running"] + ", after 300ms"},
 	} {
 		got := ""
 		err := s.outcome(ctx, tt.id, tt.batch, cause)
