@@ -8,6 +8,6 @@ import (
 )
 
 func TestImport(t *testing.T) {
-	open := opener()
-	storetest.RunImport(t, func(t *testing.T) store.Store { t.Helper(); return open(t) })
+	d := newDatabases(t)
+	storetest.RunImport(t, func(t *testing.T) store.Store { t.Helper(); return d.open(t) })
 }
