@@ -199,9 +199,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	ctx, done := context.WithTimeout(context.Background(), a.config.Load().ShutdownTimeout)
 	defer done()
 	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
-	if err := a.committer.Barrier(ctx); err != nil {
-		a.log.Warn("stopping with acks outstanding", slog.Any("err", err))
-	}
+	a.settle(ctx)
 	a.hub.Close(ctx, wire.CloseShuttingDown)
 	listening := a.http.Shutdown(ctx)
 	gone := make(chan struct{})
@@ -219,6 +217,19 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	left := a.leaveCluster(ctx)
 	a.log.Info("stopped")
 	return errors.Join(listening, chains, committed, left)
+}
+
+// settle waits until acks that wait for the disk are written, for a third of the
+// time that is left: the peers have to be sent away too.
+func (a *App) settle(ctx context.Context) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/3)
+		defer cancel()
+	}
+	if err := a.committer.Barrier(ctx); err != nil {
+		a.log.Warn("stopping with acks outstanding", slog.Any("err", err))
+	}
 }
 
 // Addr returns the address that the broker listens on; empty before Run does.

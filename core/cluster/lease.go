@@ -73,6 +73,7 @@ func (n *Node) regain(ctx context.Context, asked time.Time) {
 		n.failed(ctx, "lease renewed, but others' sessions could not be read", err)
 		return
 	}
+	n.backAt(time.Now())
 	n.hold(asked)
 	n.parts.Directory.Republish()
 	n.parts.Engine.NudgeAll()

@@ -24,10 +24,28 @@ const (
 )
 
 // mirror is what reconciling remembers. The loop that renews the lease and the
-// one that reconciles take turns.
+// one that reconciles take turns. What is told and what is written do not come
+// at the same moment, so that only what looks wrong twice is put right.
 type mirror struct {
-	turn   chan struct{}       // holds one value while somebody reconciles
-	absent map[string]struct{} // sessions of others that had no row the last time
+	turn      chan struct{} // holds one value while somebody reconciles
+	absent    suspects      // sessions of others that have no row
+	unwritten suspects      // sessions of this node whose row is old, or missing
+	ghosts    suspects      // open rows of this node that are no session
+}
+
+// suspects are presences with the version at which they looked wrong.
+type suspects map[string]int64
+
+// again returns those that looked wrong the last time too, at the same version,
+// and remembers now for the next time.
+func (s *suspects) again(now suspects) (confirmed []string) {
+	for id, version := range now {
+		if was, ok := (*s)[id]; ok && was == version {
+			confirmed = append(confirmed, id)
+		}
+	}
+	*s = now
+	return confirmed
 }
 
 // row is a presence on the bus. Nodes of different releases read each other's:
@@ -147,8 +165,8 @@ func (n *Node) reconcile(ctx context.Context) {
 	})
 }
 
-// reconcileOnce takes in every row that is newer than what is known, and forgets
-// sessions of others that have no row any more.
+// reconcileOnce takes in every row that is newer than what is known, and puts
+// right what looks wrong for the second time.
 func (n *Node) reconcileOnce(ctx context.Context) error {
 	select {
 	case n.mirror.turn <- struct{}{}:
@@ -165,12 +183,14 @@ func (n *Node) reconcileOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found := make(map[string]struct{}, len(rows))
+	found := make(map[string]*store.Presence, len(rows))
 	for _, p := range rows {
-		found[p.ID] = struct{}{}
+		found[p.ID] = p
 		n.take(p)
 	}
 	n.forgetAbsent(known, open, found)
+	n.rewriteOwn(known, open)
+	n.buryGhosts(known, found)
 	return nil
 }
 
@@ -191,21 +211,42 @@ func unsure(known map[string]presence.Known, open map[string]int64) []string {
 	return ids
 }
 
-// forgetAbsent forgets sessions of other nodes that had no row twice: the row of
-// a session that was just told of may be on its way.
-func (n *Node) forgetAbsent(known map[string]presence.Known, open map[string]int64, found map[string]struct{}) {
-	absent := map[string]struct{}{}
+// forgetAbsent forgets sessions of other nodes that have no row.
+func (n *Node) forgetAbsent(known map[string]presence.Known, open map[string]int64, found map[string]*store.Presence) {
+	now := suspects{}
 	for id, k := range known {
-		_, is := open[id]
-		_, has := found[id]
-		if is || has || k.Own {
-			continue
+		if _, is := open[id]; !is && found[id] == nil && !k.Own {
+			now[id] = k.Version
 		}
-		if _, twice := n.mirror.absent[id]; twice {
-			n.parts.Directory.Unmirror(k.Mesh, id, k.Version)
-			continue
-		}
-		absent[id] = struct{}{}
 	}
-	n.mirror.absent = absent
+	for _, id := range n.mirror.absent.again(now) {
+		n.parts.Directory.Unmirror(known[id].Mesh, id, known[id].Version)
+	}
+}
+
+// rewriteOwn writes the rows of this node's sessions that did not reach the
+// store.
+func (n *Node) rewriteOwn(known map[string]presence.Known, open map[string]int64) {
+	now := suspects{}
+	for id, k := range known {
+		if k.Own && open[id] < k.Version {
+			now[id] = k.Version
+		}
+	}
+	for _, id := range n.mirror.unwritten.again(now) {
+		n.parts.Directory.Rewrite(known[id].Mesh, id)
+	}
+}
+
+// buryGhosts ends open rows of this node whose session is over.
+func (n *Node) buryGhosts(known map[string]presence.Known, found map[string]*store.Presence) {
+	now := suspects{}
+	for id, p := range found {
+		if _, lives := known[id]; !lives && p.Node == n.self.ID && p.DisconnectedAt.IsZero() {
+			now[id] = p.Version
+		}
+	}
+	for _, id := range n.mirror.ghosts.again(now) {
+		n.parts.Directory.Bury(found[id])
+	}
 }

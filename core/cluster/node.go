@@ -96,6 +96,7 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 		return nil, fmt.Errorf("register with the store: %w", err)
 	}
 	n.hold(asked)
+	n.backAt(asked)
 	last, err := o.Store.LastSignal(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find the end of the signals: %w", err)

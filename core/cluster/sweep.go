@@ -15,6 +15,8 @@ const lockSweep = "end the sessions of dead nodes"
 // roll is which nodes live, as far as this one knows.
 type roll struct {
 	mu      sync.Mutex
+	back    time.Time            // when this node's own lease began to hold
+	pruned  time.Time            // when old signals were deleted
 	expires map[string]time.Time // of every registration, by this process's clock
 	missing map[string]time.Time // when a node without a registration was first missed
 }
@@ -49,19 +51,45 @@ func (n *Node) sweepOnce(ctx context.Context) error {
 			n.Counters.Orphans.Add(1)
 			n.parts.Left(last)
 		}
-		_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
-		return err
+		return n.pruneSignals(ctx, now)
 	})
 	return err
 }
 
-// dead reports whether a node is dead, and since when at least.
+// pruneSignals deletes what every node has read, once a minute.
+func (n *Node) pruneSignals(ctx context.Context, now time.Time) error {
+	n.nodes.mu.Lock()
+	due := now.Sub(n.nodes.pruned) > time.Minute
+	if due {
+		n.nodes.pruned = now
+	}
+	n.nodes.mu.Unlock()
+	if !due {
+		return nil
+	}
+	_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
+	return err
+}
+
+// backAt notes that this node's own lease holds from now on.
+func (n *Node) backAt(t time.Time) {
+	n.nodes.mu.Lock()
+	defer n.nodes.mu.Unlock()
+	n.nodes.back = t
+}
+
+// dead reports whether a node is dead, and since when. While this node's own
+// lease was over, the others had no way to show that they live: then they are
+// dead since its own came back at the earliest.
 func (n *Node) dead(node string) (since time.Time, is bool) {
 	n.nodes.mu.Lock()
 	defer n.nodes.mu.Unlock()
 	now := time.Now()
 	if at, registered := n.nodes.expires[node]; registered {
 		delete(n.nodes.missing, node)
+		if at.Before(n.nodes.back) {
+			return n.nodes.back, true
+		}
 		return at, now.After(at)
 	}
 	since, known := n.nodes.missing[node]

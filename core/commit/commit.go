@@ -278,6 +278,9 @@ func (c *Committer) commit(b *store.Batch) error {
 	for {
 		err := c.store.Commit(context.Background(), b)
 		if !errors.Is(err, store.ErrUnavailable) {
+			if !c.down.IsZero() {
+				c.log.Info("the database answers again", slog.Duration("after", time.Since(c.down)))
+			}
 			c.down = time.Time{}
 			return err
 		}
@@ -302,7 +305,9 @@ func (c *Committer) ending() bool {
 // failed brings the marks of a failed transaction back after a pause.
 func (c *Committer) failed(marks []store.Settlement, err error) {
 	c.Counters.Failures.Add(1)
-	c.log.Error("transaction failed", slog.Any("err", err))
+	if !errors.Is(err, store.ErrUnavailable) { // else commit has said so, once
+		c.log.Error("transaction failed", slog.Any("err", err))
+	}
 	if len(marks) == 0 {
 		return
 	}

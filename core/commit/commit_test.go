@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
@@ -26,6 +27,8 @@ type disk struct {
 
 	mu      sync.Mutex
 	batches []store.Batch
+	events  []string // of audit entries
+	version int64    // of the last presence
 	broken  error
 }
 
@@ -37,6 +40,12 @@ func (d *disk) Commit(_ context.Context, b *store.Batch) error {
 	defer d.mu.Unlock()
 	if d.broken != nil {
 		return d.broken
+	}
+	for _, e := range b.Audit {
+		d.events = append(d.events, e.EventType)
+	}
+	for _, p := range b.Presences {
+		d.version = p.Version
 	}
 	d.batches = append(d.batches, store.Batch{
 		Messages: append([]*store.Message(nil), b.Messages...),
@@ -205,5 +214,35 @@ func TestCommitWaitsForADatabaseThatDoesNotAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// Rows that nobody waits for outlive a database that does not answer.
+func TestJournalTriesAgain(t *testing.T) {
+	d := &disk{broken: store.ErrUnavailable}
+	c := start(t, d)
+	j := commit.NewJournal(c)
+	j.SavePresence(&store.Presence{ID: "p", Version: 1})
+	j.Append(&audit.Entry{EventType: "first"})
+	if err := c.Flush(t.Context()); err == nil {
+		t.Fatal("the database did not answer, and it was written")
+	}
+	j.SavePresence(&store.Presence{ID: "p", Version: 2})
+	j.Append(&audit.Entry{EventType: "second"})
+	d.mu.Lock()
+	d.broken = nil
+	d.mu.Unlock()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		d.mu.Lock()
+		events, version := d.events, d.version
+		d.mu.Unlock()
+		if fmt.Sprint(events) == "[first second]" && version == 2 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got the events %v and version %d, want first, second and 2", events, version)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

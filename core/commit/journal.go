@@ -1,8 +1,10 @@
 package commit
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/store"
@@ -19,10 +21,22 @@ type Journal struct {
 	queued    bool // the rows below are in a work that waits
 	presences map[string]*store.Presence
 	states    map[stateKey]*store.State
-	flying    map[stateKey]*store.State // states in the transaction that runs
+	keys      []*store.SessionKey
+	entries   []*audit.Entry
+	flying    rows // in the transaction that runs
+}
+
+// rows are what a journal writes with one transaction.
+type rows struct {
+	presences map[string]*store.Presence
+	states    map[stateKey]*store.State
 	keys      []*store.SessionKey
 	entries   []*audit.Entry
 }
+
+// keepEntries is how many audit entries are kept while the database does not
+// answer. A hundred thousand take some 50 MB.
+const keepEntries = 100_000
 
 type stateKey struct {
 	mesh, member string
@@ -91,8 +105,8 @@ func (j *Journal) Fill(b *store.Batch) {
 	}
 	b.SessionKeys = append(b.SessionKeys, j.keys...)
 	b.Audit = append(b.Audit, j.entries...)
-	clear(j.presences)
-	j.flying, j.states = j.states, map[stateKey]*store.State{}
+	j.flying = rows{j.presences, j.states, j.keys, j.entries}
+	j.presences, j.states = map[string]*store.Presence{}, map[stateKey]*store.State{}
 	j.keys, j.entries = nil, nil
 }
 
@@ -105,15 +119,47 @@ func (j *Journal) State(mesh, member string, session sdk.Key) *store.State {
 	if s := j.states[k]; s != nil {
 		return s
 	}
-	return j.flying[k]
+	return j.flying.states[k]
 }
 
-// Done implements [Work]. There is nobody to tell but the log.
+// Done implements [Work]. What a database that does not answer did not take is
+// tried again; of anything else there is nobody to tell but the log.
 func (j *Journal) Done(err error) {
 	j.mu.Lock()
-	j.flying = nil
+	flown := j.flying
+	j.flying = rows{}
+	again := errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcome) && len(j.entries)+len(flown.entries) < keepEntries
+	if again {
+		j.takeBackLocked(flown)
+	}
 	j.mu.Unlock()
-	if err != nil {
+	switch {
+	case again:
+		time.AfterFunc(retryAfter, j.retry)
+	case err != nil:
 		j.committer.log.Error("presence, state and audit rows were not written", slog.Any("err", err))
 	}
+}
+
+// takeBackLocked puts rows in front of those that came meanwhile, which are
+// newer.
+func (j *Journal) takeBackLocked(flown rows) {
+	for id, p := range flown.presences {
+		if j.presences[id] == nil {
+			j.presences[id] = p
+		}
+	}
+	for k, s := range flown.states {
+		if j.states[k] == nil {
+			j.states[k] = s
+		}
+	}
+	j.keys = append(flown.keys, j.keys...)
+	j.entries = append(flown.entries, j.entries...)
+}
+
+// retry queues what was taken back.
+func (j *Journal) retry() {
+	j.mu.Lock()
+	j.queueUnlock()
 }

@@ -56,7 +56,7 @@ func (d *Directory) Mirror(p *store.Presence) error {
 	}
 	m := d.obtain(p.MeshID)
 	if mine := m.displacedBy(p); mine != nil {
-		d.yield(m, mine)
+		d.yield(m, mine, p)
 	}
 	if p.Node == d.options.Node {
 		return nil
@@ -112,9 +112,9 @@ func (m *mesh) twinLocked(p *store.Presence) *Session {
 
 func (m *mesh) heldLocked(p *store.Presence) bool { return m.twinLocked(p) != nil }
 
-// yield gives a session up: it lives elsewhere now. Nobody is told, since for
-// its mesh it goes on.
-func (d *Directory) yield(m *mesh, s *Session) {
+// yield gives a session up: it lives elsewhere now, as row p says. Nobody is
+// told, since for its mesh it goes on.
+func (d *Directory) yield(m *mesh, s *Session, p *store.Presence) {
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	m.mu.Lock()
@@ -125,11 +125,16 @@ func (d *Directory) yield(m *mesh, s *Session) {
 	conn := s.conn
 	s.conn = nil
 	d.endLocked(m, s)
+	var row *store.Presence
+	if s.ID != p.ID && s.version != 0 {
+		row = d.rowLocked(s, d.now()) // it lives on in another row
+	}
 	m.mu.Unlock()
 	s.Box.Disconnect(nil)
 	if conn != nil {
 		conn.CloseWith(codeNormal, reasonReplaced)
 	}
+	d.tell(row)
 }
 
 // mirrored returns the session that a row of another node describes.
@@ -194,6 +199,26 @@ func (d *Directory) Unmirror(meshID, id string, version int64) {
 		s.ended = true
 		m.removeLocked(s)
 	}
+}
+
+// Rewrite writes the row of a session of this node again, with a new version:
+// it did not reach the store.
+func (d *Directory) Rewrite(meshID, id string) {
+	m := d.obtain(meshID)
+	m.mu.Lock()
+	var row *store.Presence
+	if s := m.byID[id]; s != nil && !s.Elsewhere() {
+		row = d.changedLocked(s)
+	}
+	m.mu.Unlock()
+	d.tell(row)
+}
+
+// Bury ends an open row of this node whose session is over.
+func (d *Directory) Bury(p *store.Presence) {
+	over := *p
+	over.DisconnectedAt, over.Version = d.now(), p.Version+1
+	d.tell(&over)
 }
 
 // Republish tells the other nodes of every session of this node again, with a
