@@ -22,9 +22,7 @@ func (t *transaction) writeRows() error {
 		return fmt.Errorf("deliveries: %w", err)
 	}
 	t.writeSettled(b.Settled)
-	if err := t.writePresences(b.Presences); err != nil {
-		return fmt.Errorf("presences: %w", err)
-	}
+	t.writePresences(b.Presences)
 	if err := t.writeStates(b.States); err != nil {
 		return fmt.Errorf("states: %w", err)
 	}
@@ -156,9 +154,9 @@ func (t *transaction) writeSettled(list []store.Settlement) {
 
 // writePresences keeps, of two rows with one id, the one with the higher
 // version, or else the later one.
-func (t *transaction) writePresences(list []*store.Presence) error {
+func (t *transaction) writePresences(list []*store.Presence) {
 	if len(list) == 0 {
-		return nil
+		return
 	}
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b *store.Presence) int {
@@ -186,7 +184,6 @@ func (t *transaction) writePresences(list []*store.Presence) error {
 		r.optional(string(p.Details))
 	}
 	t.send(&putPresences, nil)
-	return nil
 }
 
 func compareStates(a, b *store.State) int {

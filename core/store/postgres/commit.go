@@ -32,9 +32,14 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) (err error) {
 		return ctx.Err()
 	}
 	defer func() { s.committers <- c }()
-	for range tries {
-		if err = s.commit(ctx, c, b); !collided(err) && !errors.Is(err, errLost) {
+	for try := range tries {
+		err = s.commit(ctx, c, b)
+		lost := errors.Is(err, errLost)
+		if !lost && !collided(err) {
 			break
+		}
+		if lost && try > 0 {
+			s.pool.Reset() // the server was away: the other connections are as dead
 		}
 	}
 	return err
@@ -51,6 +56,7 @@ func (s *Store) commit(ctx context.Context, c *committer, b *store.Batch) error 
 	}
 	run, cancel := s.within(context.WithoutCancel(ctx))
 	defer cancel()
+	b.Repeats = nil
 	t := transaction{committer: c, conn: conn.Conn(), batch: b, async: s.o.Durability == Process}
 	err = t.run(run)
 	broken := t.conn.IsClosed()
@@ -151,7 +157,13 @@ func (t *transaction) run(ctx context.Context) (err error) {
 	if err := t.pipe.sync(); err != nil {
 		return err
 	}
-	return t.read(len(t.unread))
+	if err := t.read(len(t.unread)); err != nil {
+		return err
+	}
+	if tag := t.pipe.tag.String(); tag != "COMMIT" {
+		return fmt.Errorf("the server answered %s to the commit", tag)
+	}
+	return nil
 }
 
 // bare queues a statement without parameters.

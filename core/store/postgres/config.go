@@ -45,6 +45,12 @@ func (o Options) config() (*pgxpool.Config, error) {
 		"statement_timeout":                   millis(o.StatementTimeout),
 		"lock_timeout":                        millis(o.LockTimeout),
 		"idle_in_transaction_session_timeout": millis(idleInTransaction),
+
+		// Seconds and tries until the server knows that a machine vanished, and
+		// ends the locks that it held. By default it takes hours.
+		"tcp_keepalives_idle":     "10",
+		"tcp_keepalives_interval": "5",
+		"tcp_keepalives_count":    "3",
 	} {
 		if _, given := params[name]; !given {
 			params[name] = value

@@ -23,6 +23,7 @@ func TestOptionsAndURL(t *testing.T) {
 		"what is set by default": {Options{URL: url}, map[string]string{
 			"statement_timeout": "15s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s",
 			"application_name": "claudemesh-broker", "search_path": "broker", "jit": "off",
+			"tcp_keepalives_idle": "10", "enable_seqscan": "off",
 		}},
 		"what the options say": {Options{URL: url, StatementTimeout: 3 * time.Second, LockTimeout: 1500 * time.Millisecond},
 			map[string]string{"statement_timeout": "3s", "lock_timeout": "1500ms"}},

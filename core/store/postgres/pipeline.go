@@ -15,6 +15,8 @@ type pipeline struct {
 	conn     *pgx.Conn
 	wire     *pgconn.Pipeline
 	prepared map[string]*pgconn.StatementDescription // nil where nothing may be prepared
+	synced   bool                                    // all that will be sent was
+	tag      pgconn.CommandTag                       // of the last answer that was read
 }
 
 // binaryForm says that all parameters and results are.
@@ -86,7 +88,10 @@ func (p *pipeline) answerSoon() { p.wire.SendFlushRequest() }
 func (p *pipeline) flush() error { return p.wire.Flush() }
 
 // sync is flush at the end of the pipeline.
-func (p *pipeline) sync() error { return p.wire.Sync() }
+func (p *pipeline) sync() error {
+	p.synced = true
+	return p.wire.Sync()
+}
 
 // result reads the answer to the next statement; each, which may be nil, is
 // called for its rows.
@@ -107,15 +112,19 @@ func (p *pipeline) result(each reading) error {
 			err = errors.Join(err, e)
 		}
 	}
-	_, closed := reader.Close()
+	var closed error
+	p.tag, closed = reader.Close()
 	return errors.Join(closed, err)
 }
 
 // end finishes the pipeline, whatever is left in it, and leaves the connection
 // without a transaction, or broken.
 func (p *pipeline) end(ctx context.Context) error {
-	err := p.wire.Sync()
-	err = errors.Join(err, p.wire.Close()) // the first error of what was not read
+	var err error
+	if !p.synced {
+		err = p.sync()
+	}
+	err = errors.Join(err, p.wire.Close()) // reads what is left
 	if c := p.conn.PgConn(); !c.IsClosed() && c.TxStatus() != 'I' {
 		if _, e := p.conn.Exec(ctx, "ROLLBACK"); e != nil {
 			c.Close(ctx) //nolint:errcheck // it is given up

@@ -57,10 +57,8 @@ func (r *rows) begin(columns []column) {
 	}
 }
 
-// values completes the columns and returns them. They are good until begin.
-func (r *rows) values() [][]byte {
-	return r.columns
-}
+// values returns the arrays. They are good until begin.
+func (r *rows) values() [][]byte { return r.columns }
 
 // field begins a field of n bytes and returns where they are put.
 func (r *rows) field(n int) *[]byte {
@@ -94,7 +92,7 @@ func (r *rows) bool(v bool) {
 	*c = append(*c, b)
 }
 
-// text is for bytea too.
+// text writes a string, also where the column has bytes.
 func (r *rows) text(v string) {
 	c := r.field(len(v))
 	*c = append(*c, v...)
