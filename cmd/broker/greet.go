@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"time"
 
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/store"
 )
 
 // firstMesh is the name of the mesh that a fresh store begins with.
@@ -16,7 +19,12 @@ const firstMesh = "home"
 // In production nothing is made and no invite is printed: standard error is then
 // a log that others read, and an invite lets its reader in.
 func (b *broker) greet(ctx context.Context, addr string) error {
-	fmt.Fprintf(b.err, "broker %s on %s, store in %s\n", programVersion(), localURL(addr), b.config.DataDir)
+	fmt.Fprintf(b.err, "broker %s on %s, %s\n", programVersion(), localURL(addr), where(b.config))
+	release, err := b.firstComer(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	meshes, err := b.ops.ListMeshes(ctx)
 	switch {
 	case err != nil:
@@ -45,4 +53,36 @@ Type next, in two other terminals:
 
 `, m.Slug, m.Invite)
 	return nil
+}
+
+// where says where the store is, without a password.
+func where(c config.Config) string {
+	if c.Store.Engine() == "sqlite" {
+		return "store in " + c.DataDir
+	}
+	u, err := url.Parse(c.Store.URL.Reveal())
+	if err != nil {
+		return "store in PostgreSQL"
+	}
+	return "store in PostgreSQL " + u.Host + u.Path + ", control socket in " + c.DataDir
+}
+
+// firstComer waits for its turn among the brokers that start on one store at the
+// same time: one of them makes the first mesh.
+func (b *broker) firstComer(ctx context.Context) (release func(), err error) {
+	shared, ok := b.store.(store.Shared)
+	if !ok {
+		return func() {}, nil
+	}
+	for {
+		release, ok, err = shared.TryLock(ctx, "first mesh")
+		if ok || err != nil {
+			return release, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

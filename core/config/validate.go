@@ -78,7 +78,7 @@ func (l *loader) bus(c *Config) {
 			l.invalid([]string{index("bus.nats.urls", i), "bus.nats.urls"}, "must be a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222")
 		}
 	}
-	for _, part := range strings.Split(c.Bus.Prefix, ".") {
+	for part := range strings.SplitSeq(c.Bus.Prefix, ".") {
 		if !plainName(part) {
 			l.invalid([]string{"bus.prefix"}, "must be words of letters, digits, - and _, with dots between them; got %s", show(c.Bus.Prefix))
 			break

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/claudemesh/broker/sdk"
@@ -16,8 +17,8 @@ func TestFramesWithNULAreRefused(t *testing.T) {
 		`{"type":"set_summary","summary":"\u0001"}`:           false,
 	} {
 		_, err := Decode[SetSummary]([]byte(frame))
-		d, _ := err.(*DecodeError)
-		if refused != (d != nil && d.Code == sdk.ReasonInvalid) {
+		d, is := errors.AsType[*DecodeError](err)
+		if refused != (is && d.Code == sdk.ReasonInvalid) {
 			t.Errorf("%s: got %v, want refused: %v", frame, err, refused)
 		}
 	}
