@@ -66,6 +66,7 @@ func (e *Engine) offer(d *delivery, from *Mailbox, buf []*Mailbox) (pushed int) 
 			pushed++
 		} else {
 			d.missed.Store(true)
+			d.kept = append(d.kept, m)
 		}
 	}
 	if pushed == 0 {
@@ -103,13 +104,16 @@ func (a *Acceptance) Done(err error) {
 	}
 	a.batch = nil
 	a.engine.sends.done(a, err)
-	if err != nil || a.before != nil {
-		return
-	}
+	there := err == nil && a.before == nil
 	for i := range a.deliveries {
-		if d := &a.deliveries[i]; d.missed.Load() {
+		d := &a.deliveries[i]
+		if there && d.missed.Load() {
 			a.engine.nudge(d.msg.MeshID, d.to, d.msg.Priority)
 		}
+		for _, m := range d.kept {
+			m.written()
+		}
+		d.kept = nil
 	}
 }
 

@@ -77,7 +77,7 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 	}
 	blocked := m.pushRowsLocked(rows, place)
 	if !blocked && len(rows) < m.engine.options.DrainBatch && !m.again {
-		m.behind, m.draining, m.done = false, false, nil
+		m.behind, m.draining, m.done = m.kept > 0, false, nil
 		m.mu.Unlock()
 		return false
 	}

@@ -49,6 +49,7 @@ type Mailbox struct {
 	demoted bool               // no client_ack ever came: pongs count
 
 	behind   bool               // the store may hold more: nothing is pushed around the drain
+	kept     int                // deliveries that were not taken and whose transaction is not over
 	draining bool               // a drain runs
 	done     map[claim]struct{} // confirmed since the drain began to read
 	again    bool               // look again before the drain ends
@@ -245,10 +246,19 @@ func isDirect(msg *store.Message) bool {
 
 // offer pushes a delivery that was accepted now. It reports false when the
 // session is away, busy, or still taking older messages, and when this node may
-// not push.
+// not push. Then [Mailbox.written] has to be called when the delivery's
+// transaction is over: until then, nothing is pushed past it.
 func (m *Mailbox) offer(d *delivery) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	taken := m.offerLocked(d)
+	if !taken {
+		m.kept++
+	}
+	return taken
+}
+
+func (m *Mailbox) offerLocked(d *delivery) bool {
 	if m.link == nil || m.behind || d.msg.Priority > m.max {
 		return false
 	}
@@ -261,6 +271,18 @@ func (m *Mailbox) offer(d *delivery) bool {
 		return false
 	}
 	return m.pushLocked(d)
+}
+
+// written says that the transaction of a delivery that was not taken is over,
+// and that the mailbox was told to look for it if it is in the store.
+func (m *Mailbox) written() {
+	m.mu.Lock()
+	m.kept--
+	stuck := m.kept == 0 && m.behind && !m.draining // a drain ended before, and left it so
+	m.mu.Unlock()
+	if stuck {
+		m.nudge(sdk.PriorityNow)
+	}
 }
 
 func (m *Mailbox) roomLocked(n int) bool {

@@ -34,6 +34,11 @@ type delivery struct {
 	// missed is set when some mailbox could not take the push, or gave it back:
 	// after the transaction the recipient's mailboxes are told to look.
 	missed atomic.Bool
+
+	// kept are the mailboxes that could not take the push when it was accepted.
+	// Nothing is pushed past it until they can find it in the store. Set by
+	// Accept, read when the transaction is over.
+	kept []*Mailbox
 }
 
 // confirm ends the delivery and reports whether its row has to be marked.
