@@ -33,6 +33,19 @@ var update = flag.Bool("update", false, "rewrite answers in testdata/transcripts
 // and "!" a key that must not be there. Events are left out, but for peers that
 // ask for them. At the end nobody may have got anything more.
 func TestTranscripts(t *testing.T) {
+	playAll(t, func(t *testing.T) *rig { return newRig(t, nil) })
+}
+
+// The same on the other engine, by a broker that is one of possibly many.
+func TestTranscriptsOnPostgres(t *testing.T) {
+	if *update {
+		t.Skip("the embedded store's answers are written down")
+	}
+	playAll(t, func(t *testing.T) *rig { return newNodes(t, 1, nil).list[0] })
+}
+
+func playAll(t *testing.T, begin func(*testing.T) *rig) {
+	t.Helper()
 	files, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
@@ -43,7 +56,7 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &play{t: t, r: newRig(t, nil), file: file, peers: map[string]*actor{}, bound: map[string]string{}}
+			p := &play{t: t, r: begin(t), file: file, peers: map[string]*actor{}, bound: map[string]string{}}
 			p.lines = strings.Split(string(text), "\n")
 			t.Cleanup(func() {
 				if t.Failed() {
