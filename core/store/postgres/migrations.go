@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -132,7 +133,11 @@ func up(ctx context.Context, s *Store, db *sql.DB, list []Migration) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return err
 	}
-	return s.record(ctx, list)
+	if err := s.record(ctx, list); err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "migrations applied", slog.Int("count", len(list)), slog.String("newest", list[len(list)-1].Name))
+	return nil
 }
 
 // record remembers files after goose has applied them. A process that ends in

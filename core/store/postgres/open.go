@@ -1,4 +1,4 @@
-// Package postgres keeps everything in one PostgreSQL database, version 14 or
+// Package postgres keeps everything in one PostgreSQL database, version 13 or
 // newer, in a schema of its own named "broker". Several brokers may share the
 // database; see [store.Shared].
 //
