@@ -69,8 +69,9 @@ type Node struct {
 // whether a lease holds.
 type Nodes interface {
 	// RegisterNode takes a lease for ttl and gives the node a slot that no
-	// registered node has. It deletes registrations that ended more than an
-	// hour ago.
+	// registered node has: it sets n.Slot and n.Expires. It deletes
+	// registrations that ended more than an hour ago. ErrConflict: the id is
+	// registered. ErrExhausted: every slot is taken.
 	RegisterNode(ctx context.Context, n *Node, ttl time.Duration) error
 
 	// RenewNode prolongs a lease to ttl from now, also when it had ended and

@@ -106,25 +106,6 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// All that matters works without prepared statements, as behind PgBouncer.
-func TestWithoutPreparedStatements(t *testing.T) {
-	t.Parallel()
-	s := fresh(t, Options{URL: pgtest.URL(t) + "&default_query_exec_mode=exec"})
-	want := map[int]bool{}
-	for n := range 5 {
-		if err := s.Commit(t.Context(), numbered(n)); err != nil {
-			t.Fatal(err)
-		}
-		want[n] = true
-	}
-	wantNumbered(t, s, want)
-	again := numbered(9)
-	again.Messages[0].ClientMessageID = "client 3"
-	if err := s.Commit(t.Context(), again); err != nil || len(again.Repeats) != 1 {
-		t.Errorf("got repeats %v, error %v", again.Repeats, err)
-	}
-}
-
 func TestClosedStore(t *testing.T) {
 	t.Parallel()
 	s := mustOpen(t, Options{URL: pgtest.URL(t)})

@@ -23,7 +23,8 @@ func (s tampered) Exec(query string) error {
 // databases are for the tests of one suite. A database that a test has left is
 // emptied for the next one, which takes a fraction of the time of a new one.
 type databases struct {
-	suite *testing.T
+	suite  *testing.T
+	params string // for every URL
 
 	mu   sync.Mutex
 	of   map[string]string // tests that run → URL
@@ -38,7 +39,7 @@ func newDatabases(t *testing.T) *databases {
 // open opens the database of a test, the same one each time.
 func (d *databases) open(t *testing.T) tampered {
 	t.Helper()
-	return tampered{mustOpen(t, Options{URL: d.url(t), Durability: Process, Migrate: true})}
+	return tampered{mustOpen(t, Options{URL: d.url(t) + d.params, Durability: Process, Migrate: true})}
 }
 
 func (d *databases) url(t *testing.T) string {
@@ -90,6 +91,17 @@ func TestStore(t *testing.T) {
 
 func TestShared(t *testing.T) {
 	d := newDatabases(t)
+	storetest.RunShared(t, func(t *testing.T) storetest.SharedStore { t.Helper(); return d.open(t) })
+}
+
+// All of it works without prepared statements, as behind PgBouncer.
+func TestWithoutPreparedStatements(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite once more")
+	}
+	d := newDatabases(t)
+	d.params = "&default_query_exec_mode=exec"
+	storetest.Run(t, func(t *testing.T) store.Store { t.Helper(); return d.open(t) })
 	storetest.RunShared(t, func(t *testing.T) storetest.SharedStore { t.Helper(); return d.open(t) })
 }
 
