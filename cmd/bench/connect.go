@@ -104,7 +104,7 @@ func (f *fleet) fill(ctx context.Context, t *task) (*result, error) {
 	if err := f.wait(ctx, time.Duration(t.Seconds*float64(time.Second))); err != nil {
 		return nil, err
 	}
-	full, err := residentOf(t.PID)
+	full, err := t.Processes.resident()
 	if err != nil {
 		return nil, err
 	}
@@ -127,5 +127,5 @@ func (f *fleet) resident(ctx context.Context, t *task) (float64, error) {
 			return 0, err
 		}
 	}
-	return residentOf(t.PID)
+	return t.Processes.resident()
 }

@@ -23,13 +23,14 @@ const (
 
 // fleet is all peers of one task.
 type fleet struct {
-	addr         string
+	addrs        []string // of the servers; peer n is connected to that of n modulo their number
+	pairs        string   // samePairs, crossPairs, or empty
 	dialect      dialect
 	sessionHello bool
 	bodies       *bodies
 	began        time.Time
 	peers        []*peer
-	pid          int // of the server
+	processes    processes
 
 	readers sync.WaitGroup
 	broken  chan error // holds the first error of a reader
@@ -46,6 +47,18 @@ type fleet struct {
 
 // now is the clock of stamps.
 func (f *fleet) now() int64 { return int64(time.Since(f.began)) }
+
+// addr returns the address of the server of peer n.
+func (f *fleet) addr(n int) string { return f.addrs[n%len(f.addrs)] }
+
+// paired reports whether one peer sends to another.
+func (f *fleet) paired(from, to int) bool {
+	if f.pairs == "" {
+		return true
+	}
+	same := from%len(f.addrs) == to%len(f.addrs)
+	return same == (f.pairs == samePairs)
+}
 
 // refused notes a refusal.
 func (f *fleet) refused(frame []byte) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -19,6 +20,23 @@ func pin(cpu int, argv []string) error {
 		return fmt.Errorf("core %d: %w", cpu, err)
 	}
 	return fmt.Errorf("%s: %w", argv[0], syscall.Exec(argv[0], argv, os.Environ()))
+}
+
+// confine moves a running process, and its children, to one core. Children that
+// come later inherit it.
+func confine(pid, cpu int) error {
+	children, err := childrenOf(pid)
+	if err != nil {
+		return err
+	}
+	var set unix.CPUSet
+	set.Set(cpu)
+	for _, p := range append([]int{pid}, children...) {
+		if err := unix.SchedSetaffinity(p, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("core %d for process %d: %w", cpu, p, err)
+		}
+	}
+	return nil
 }
 
 // nap sleeps without the runtime's timers, which may be a millisecond late. It

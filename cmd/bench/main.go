@@ -7,6 +7,7 @@
 //	bench run     starts servers, puts load on them, reports
 //	bench relay   the yardstick: hands frames on, and nothing else
 //	bench serve   the broker in a process that can be profiled
+//	bench nats    a NATS server, for brokers that use it as their bus
 //
 // Server and generator are child processes, each on a core of its own. The
 // generator (bench load) gets a task on its standard input and answers with
@@ -49,6 +50,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRunCommand(), newRelayCommand(), newServeCommand(), newLoadCommand(), newPinCommand())
+	root.AddCommand(newRunCommand(), newRelayCommand(), newServeCommand(), newNATSCommand(), newLoadCommand(), newPinCommand())
 	return root
 }

@@ -12,7 +12,7 @@ type result struct {
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"per_second"`
 
-	ServerCPU  float64 `json:"server_cpu_us"`    // of one message or connection
+	ServerCPU  float64 `json:"server_cpu_us"`    // of one message or connection, all replicas together
 	LoadCPU    float64 `json:"generator_cpu_us"` // the same of the generator
 	ServerBusy float64 `json:"server_busy"`      // part of the time that the server had its core
 	LoadBusy   float64 `json:"generator_busy"`   // near 1 the generator was the bottleneck
@@ -21,6 +21,16 @@ type result struct {
 	P95        float64 `json:"p95_us,omitempty"`
 	P99        float64 `json:"p99_us,omitempty"`
 	Worst      float64 `json:"worst_us,omitempty"`
+
+	DatabaseCPU  float64 `json:"database_cpu_us,omitempty"` // of PostgreSQL, all its processes
+	DatabaseBusy float64 `json:"database_busy,omitempty"`
+	BusCPU       float64 `json:"bus_cpu_us,omitempty"` // of NATS
+
+	Commits float64 `json:"commits,omitempty"`      // transactions of the group commit for a message
+	Rowless float64 `json:"rowless,omitempty"`      // part of the messages that needed no queue row
+	Drained float64 `json:"drained,omitempty"`      // part of the messages that were read from the queue
+	Audited int64   `json:"audited,omitempty"`      // entries of the audit chains, which were verified
+	Acked   int64   `json:"acknowledged,omitempty"` // messages acknowledged, before and after the measured time too
 
 	Resident  float64 `json:"resident_kib,omitempty"`           // of one connection
 	Collected float64 `json:"resident_collected_kib,omitempty"` // after a garbage collection
@@ -35,42 +45,55 @@ const warmth = 0.2
 // meter measures rates and CPU times over a while.
 type meter struct {
 	fleet     *fleet
-	pid       int
 	at        time.Time
 	count     int64
-	server    time.Duration
+	used      usage
+	counters  counters
 	generator time.Duration
 	machine   time.Duration
 }
 
 // newMeter begins to measure.
 func (f *fleet) newMeter(count int64) (*meter, error) {
-	cpu, err := cpuOf(f.pid)
+	c, err := f.readCounters()
+	if err != nil {
+		return nil, err
+	}
+	used, err := f.processes.usage()
 	if err != nil {
 		return nil, err
 	}
 	f.latencies.Store(new(latencies))
-	return &meter{fleet: f, pid: f.pid, at: time.Now(), count: count, server: cpu, generator: ownCPU(), machine: machineCPU()}, nil
+	return &meter{fleet: f, at: time.Now(), count: count, used: used, counters: c, generator: ownCPU(), machine: machineCPU()}, nil
 }
 
 // read returns what was measured since the meter was made. count is the counter
 // that newMeter got, now.
 func (m *meter) read(count int64) (*result, error) {
 	took := time.Since(m.at)
-	cpu, err := cpuOf(m.pid)
+	now, err := m.fleet.processes.usage()
 	if err != nil {
 		return nil, err
 	}
-	server, own := cpu-m.server, ownCPU()-m.generator
-	others := max(0, machineCPU()-m.machine-server-own)
+	used, own := now.sub(m.used), ownCPU()-m.generator
+	others := max(0, machineCPU()-m.machine-used.sum()-own)
 	l := m.fleet.latencies.Swap(new(latencies)) // what comes later does not count
+	counted, err := m.fleet.readCounters()
+	if err != nil {
+		return nil, err
+	}
 	n := count - m.count
 	each, wall := max(float64(n), 1), float64(took)
 	return &result{
 		Count: n, Seconds: took.Seconds(), Rate: float64(n) / took.Seconds(),
-		ServerCPU: micros(server) / each, LoadCPU: micros(own) / each,
-		ServerBusy: float64(server) / wall, LoadBusy: float64(own) / wall, OthersBusy: float64(others) / wall,
-		P50: micros(l.quantile(0.50)), P95: micros(l.quantile(0.95)), P99: micros(l.quantile(0.99)),
+		ServerCPU: micros(used.servers) / each, LoadCPU: micros(own) / each,
+		DatabaseCPU: micros(used.database) / each, BusCPU: micros(used.bus) / each,
+		ServerBusy: float64(used.servers) / wall, LoadBusy: float64(own) / wall, OthersBusy: float64(others) / wall,
+		DatabaseBusy: float64(used.database) / wall,
+		Commits:      float64(counted.commits-m.counters.commits) / each,
+		Rowless:      float64(counted.direct-m.counters.direct) / each,
+		Drained:      float64(counted.drained-m.counters.drained) / each,
+		P50:          micros(l.quantile(0.50)), P95: micros(l.quantile(0.95)), P99: micros(l.quantile(0.99)),
 		Worst: micros(time.Duration(l.worst.Load())),
 	}, nil
 }
@@ -116,7 +139,7 @@ func (f *fleet) finish(results []*result, err error) ([]*result, error) {
 		return nil, err
 	}
 	last := results[len(results)-1]
-	last.Faults = f.faults()
+	last.Faults, last.Acked = f.faults(), f.accepted.Load()
 	if text := f.denial.Load(); text != nil {
 		last.Denial = *text
 	}

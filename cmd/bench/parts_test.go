@@ -6,6 +6,9 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +203,39 @@ func TestReport(t *testing.T) {
 	var b strings.Builder
 	if err := r.markdown(&b); err != nil || !strings.Contains(b.String(), "3 lost") {
 		t.Errorf("%v, want the faults in\n%s", err, b.String())
+	}
+}
+
+func TestPairs(t *testing.T) {
+	f := &fleet{addrs: []string{"a", "b", "c"}}
+	for pairs, want := range map[string][]int{"": {1, 2, 3, 6}, samePairs: {3, 6}, crossPairs: {1, 2}} {
+		f.pairs = pairs
+		var got []int
+		for _, to := range []int{1, 2, 3, 6} {
+			if f.paired(0, to) {
+				got = append(got, to)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("pairs %q: %s", pairs, diff)
+		}
+	}
+}
+
+func TestFamilyCPU(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU times are read from /proc")
+	}
+	before, err := familyCPU(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const loop = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+	if err := exec.CommandContext(t.Context(), "sh", "-c", loop).Run(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := familyCPU(os.Getpid())
+	if err != nil || after <= before {
+		t.Errorf("got %v and %v, want more: a child that has ended counts", after, err)
 	}
 }

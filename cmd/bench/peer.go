@@ -45,7 +45,7 @@ func (p *peer) arm(senders int) {
 
 // login connects and, where the server wants it, says hello.
 func (p *peer) login(ctx context.Context, buffer int) error {
-	if err := p.connect(ctx, p.fleet.addr, p.fleet.dialect.path(p.key), buffer); err != nil {
+	if err := p.connect(ctx, p.fleet.addr(p.n), p.fleet.dialect.path(p.key), buffer); err != nil {
 		return err
 	}
 	err := p.hello()
@@ -183,12 +183,23 @@ func (p *peer) refill() {
 	}
 }
 
-// sendLocked appends a message to some other peer, each as likely as any.
-func (p *peer) sendLocked() {
-	to := int(random(&p.dice) % uint64(len(p.sent)-1))
-	if to >= p.n {
-		to++
+// recipientLocked returns some other peer that this one sends to, each as likely
+// as any.
+func (p *peer) recipientLocked() int {
+	for {
+		to := int(random(&p.dice) % uint64(len(p.sent)-1))
+		if to >= p.n {
+			to++
+		}
+		if p.fleet.paired(p.n, to) {
+			return to
+		}
 	}
+}
+
+// sendLocked appends a message.
+func (p *peer) sendLocked() {
+	to := p.recipientLocked()
 	t, f := &p.message, p.fleet
 	t.number(p.total)
 	copy(t.frame[t.target:], f.peers[to].key)

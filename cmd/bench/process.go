@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -13,31 +12,6 @@ import (
 
 // clockTick is the unit of CPU times in /proc: USER_HZ, 100 on every Linux.
 const clockTick = time.Second / 100
-
-// cpuOf returns the CPU time that a process has used, in user and system mode,
-// rounded to 10 ms.
-func cpuOf(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("cpu time: %w", err)
-	}
-	// The name, in parentheses, may contain anything; fields are counted from
-	// behind it. The first there is the third of all.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	const user, system = 14 - 3, 15 - 3
-	if len(fields) <= system {
-		return 0, errors.New("cpu time: /proc/PID/stat is too short")
-	}
-	var sum time.Duration
-	for _, field := range []string{fields[user], fields[system]} {
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("cpu time: %w", err)
-		}
-		sum += time.Duration(ticks) * clockTick
-	}
-	return sum, nil
-}
 
 // machineCPU returns the time that the machine's cores were busy, or were kept
 // from it by others on the same hardware; 0 where the system does not tell.

@@ -45,6 +45,8 @@ type row struct {
 	Median   result  `json:"median"`
 	ToRelay  ratios  `json:"to_relay"` // zero where there was no relay
 	ToFirst  ratios  `json:"to_first"` // of growth: to the smallest mesh
+
+	ToSimpler ratios `json:"to_simpler"` // of several replicas: across nodes to the same node, same node to a single broker
 }
 
 // ratios are medians of the ratios within one run.
@@ -52,6 +54,7 @@ type ratios struct {
 	Rate      float64 `json:"per_second,omitempty"`
 	CPU       float64 `json:"server_cpu,omitempty"`
 	P50       float64 `json:"p50,omitempty"`
+	P95       float64 `json:"p95,omitempty"`
 	P99       float64 `json:"p99,omitempty"`
 	Resident  float64 `json:"resident,omitempty"`
 	Collected float64 `json:"resident_collected,omitempty"`
@@ -92,6 +95,9 @@ func (r *report) row(first measured) row {
 	out := row{Scenario: first.Scenario, Subject: first.Subject, Load: first.Load, Median: medians(same)}
 	out.Median.Idle = first.Result.Idle
 	out.ToRelay = compare(same, r.like(first.Scenario, subject{Server: bareRelay}, first.Result.Idle))
+	if simpler, ok := first.Subject.simpler(); ok {
+		out.ToSimpler = compare(same, r.like(first.Scenario, simpler, first.Result.Idle))
+	}
 	if sizes := first.Load.Sizes; len(sizes) > 0 {
 		out.ToFirst = compare(same, r.like(first.Scenario, first.Subject, sizes[0]))
 	}
@@ -115,6 +121,7 @@ func medians(list []*result) (out result) {
 		return []*float64{
 			&r.Seconds, &r.Rate, &r.ServerCPU, &r.LoadCPU, &r.ServerBusy, &r.LoadBusy, &r.OthersBusy,
 			&r.P50, &r.P95, &r.P99, &r.Worst, &r.Resident, &r.Collected,
+			&r.DatabaseCPU, &r.DatabaseBusy, &r.BusCPU, &r.Commits, &r.Rowless, &r.Drained,
 		}
 	}
 	for i, to := range fields(&out) {
@@ -126,6 +133,8 @@ func medians(list []*result) (out result) {
 	}
 	for _, r := range list {
 		out.Count += r.Count
+		out.Audited += r.Audited
+		out.Acked += r.Acked
 		out.Faults.add(r.Faults)
 		if out.Denial == "" {
 			out.Denial = r.Denial
@@ -150,6 +159,7 @@ func compare(list, others []*result) ratios {
 		Rate:      ratio(func(r *result) float64 { return r.Rate }),
 		CPU:       ratio(func(r *result) float64 { return r.ServerCPU }),
 		P50:       ratio(func(r *result) float64 { return r.P50 }),
+		P95:       ratio(func(r *result) float64 { return r.P95 }),
 		P99:       ratio(func(r *result) float64 { return r.P99 }),
 		Resident:  ratio(func(r *result) float64 { return r.Resident }),
 		Collected: ratio(func(r *result) float64 { return r.Collected }),

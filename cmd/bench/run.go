@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,10 @@ type plan struct {
 	server       string
 	durabilities []string
 	generations  []string
+	stores       []string
+	buses        []string
+	replicas     []int
+	pairs        []string
 	runs         int
 	load         load    // zero fields take the scenario's own
 	others       float64 // cores that others may have during a trial; 0 takes what comes
@@ -29,7 +34,9 @@ type plan struct {
 const runExample = `  bench run                                                  # 100 peers, window 16, relay and broker
   bench run --peers 1000 --window 4 --durability power,process
   bench run --scenario open,connect,idle,growth --runs 1
-  bench run --server broker --runs 1 --cpuprofile cpu.out`
+  bench run --server broker --runs 1 --cpuprofile cpu.out
+  bench run --store sqlite,postgres --database-url postgres://postgres@127.0.0.1:5499/postgres
+  bench run --store postgres --replicas 1,2 --bus postgres,nats --pairs same,cross --scenario open --database-url …`
 
 func newRunCommand() *cobra.Command {
 	var p plan
@@ -65,6 +72,11 @@ func (p *plan) flags(c *cobra.Command) {
 	f.StringVar(&p.server, "server", "both", "relay, broker or both; without the relay there are no ratios")
 	f.StringSliceVar(&p.durabilities, "durability", []string{"power"}, "of the broker: power, process")
 	f.StringSliceVar(&p.generations, "clients", nil, "peers of the broker: old (hello with session key, pongs), new (session_hello, client_ack, ids), member (hello alone); default old, for connections member")
+	f.StringSliceVar(&p.stores, "store", []string{sqliteStore}, "of the broker: sqlite, postgres")
+	f.StringVar(&p.databaseURL, "database-url", "", "URL of a role that may create databases on a PostgreSQL on this machine, for --store postgres; each trial has a database of its own")
+	f.IntSliceVar(&p.replicas, "replicas", []int{1}, "brokers that share a PostgreSQL; peers take turns with them")
+	f.StringSliceVar(&p.buses, "bus", []string{postgresBus}, "between several replicas: postgres, nats")
+	f.StringSliceVar(&p.pairs, "pairs", []string{samePairs}, "sender and recipient on the same replica, or across two: same, cross")
 	f.IntVar(&p.runs, "runs", 3, "how often to measure; the report has medians")
 	f.Float64Var(&p.load.Seconds, "seconds", 0, "how long to measure, after a fifth more to warm up")
 	f.IntVar(&p.load.Count, "peers", 0, "peers; dialers for connections, connections for idle, active peers for growth")
@@ -77,8 +89,9 @@ func (p *plan) flags(c *cobra.Command) {
 	f.StringVar(&p.dir, "dir", "", "directory for stores; its disk counts. Default: the system's for temporary files")
 	f.IntVar(&p.cpu, "server-cpu", 0, "core of the server, -1 for any")
 	f.IntVar(&p.loadCPU, "load-cpu", 1, "core of the generator, -1 for any")
-	f.StringVar(&p.cpuProfile, "cpuprofile", "", "file for a CPU profile of the broker, of the last run")
-	f.StringVar(&p.memProfile, "memprofile", "", "file for a profile of what the broker allocated, of the last run")
+	f.IntVar(&p.databaseCPU, "database-cpu", anyCPU, "core of PostgreSQL, which is moved there and stays; -1 leaves it where it is")
+	f.StringVar(&p.cpuProfile, "cpuprofile", "", "file for a CPU profile of the broker, of several the first, of the last run")
+	f.StringVar(&p.memProfile, "memprofile", "", "file for a profile of what the broker allocated, of several the first, of the last run")
 	f.Float64Var(&p.others, "max-others", 0, "repeat what was measured while others had more cores than this, such as 0.2; 0 takes what comes")
 	f.BoolVar(&p.json, "json", false, "print JSON instead of a Markdown table")
 }
@@ -158,6 +171,9 @@ func (p *plan) trials() ([][]trial, error) {
 		if err != nil {
 			return nil, err
 		}
+		if most := slices.Max(append([]int{1}, p.replicas...)); load.Count < 2*most {
+			return nil, fmt.Errorf("--peers must be %d at least, two for each replica", 2*most)
+		}
 		var trials []trial
 		for _, subject := range subjects {
 			trials = append(trials, trial{subject: subject, scenario: s, load: load})
@@ -182,18 +198,74 @@ func (p *plan) subjects(s scenario) (list []subject, err error) {
 	if len(generations) == 0 {
 		generations = []string{s.peers}
 	}
-	for _, d := range p.durabilities {
-		if d != "power" && d != "process" {
-			return nil, fmt.Errorf("--durability %s: want power or process", d)
-		}
-		for _, g := range generations {
-			if !slices.Contains([]string{memberPeers, oldPeers, newPeers}, g) {
-				return nil, fmt.Errorf("--clients %s: want old, new or member", g)
+	if err := p.check(generations); err != nil {
+		return nil, err
+	}
+	for _, stored := range p.stored() {
+		for _, d := range p.durabilities {
+			for _, g := range generations {
+				stored.Server, stored.Durability, stored.Peers = fullBroker, d, g
+				list = append(list, stored)
 			}
-			list = append(list, subject{Server: fullBroker, Durability: d, Peers: g})
 		}
 	}
 	return list, nil
+}
+
+// stored returns the combinations of stores, replicas, buses and pairs. A single
+// broker has no bus and no pairs.
+func (p *plan) stored() (list []subject) {
+	for _, st := range p.stores {
+		for _, n := range p.replicas {
+			if n == 1 {
+				list = append(list, subject{Store: st, Replicas: 1})
+				continue
+			}
+			if st == sqliteStore {
+				continue
+			}
+			for _, b := range p.buses {
+				for _, pairs := range p.pairs {
+					list = append(list, subject{Store: st, Replicas: n, Bus: b, Pairs: pairs})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// check refuses settings that there are not.
+func (p *plan) check(generations []string) error {
+	for _, list := range []struct {
+		flag          string
+		given, allows []string
+	}{
+		{"durability", p.durabilities, []string{"power", "process"}},
+		{"clients", generations, []string{oldPeers, newPeers, memberPeers}},
+		{"store", p.stores, []string{sqliteStore, postgresStore}},
+		{"bus", p.buses, []string{postgresBus, natsBus}},
+		{"pairs", p.pairs, []string{samePairs, crossPairs}},
+	} {
+		for _, given := range list.given {
+			if !slices.Contains(list.allows, given) {
+				last := len(list.allows) - 1
+				return fmt.Errorf("--%s %s: want %s or %s", list.flag, given, strings.Join(list.allows[:last], ", "), list.allows[last])
+			}
+		}
+	}
+	shared := slices.Contains(p.stores, postgresStore)
+	most := slices.Max(append([]int{1}, p.replicas...))
+	switch {
+	case slices.Min(append([]int{1}, p.replicas...)) < 1:
+		return errors.New("--replicas must be 1 at least")
+	case shared && p.databaseURL == "":
+		return errors.New("--store postgres needs --database-url, the URL of a role that may create databases")
+	case shared && p.broker != "":
+		return errors.New("--broker is for --store sqlite")
+	case !shared && most > 1:
+		return errors.New("several --replicas need --store postgres")
+	}
+	return nil
 }
 
 // over returns the load with what it leaves open taken from the defaults.

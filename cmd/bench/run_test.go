@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/claudemesh/broker/core/store/pgtest"
 )
 
 // bench runs one command of the program, with this test binary as the program
@@ -85,6 +87,24 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+func TestReplicas(t *testing.T) {
+	r := measure(t, "--scenario", "direct,audit", "--peers", "6", "--window", "2", "--store", "sqlite,postgres", "--database-url", pgtest.URL(t),
+		"--replicas", "1,2", "--bus", "postgres,nats", "--pairs", "same,cross")
+	wantClean(t, r, 2*7)
+	for _, row := range r.Summary {
+		m := row.Median
+		if simple := row.Subject.Replicas < 2; simple != (row.ToSimpler.P99 == 0) {
+			t.Errorf("%s: ratio %g to what is simpler", row.Subject, row.ToSimpler.P99)
+		}
+		if row.Subject.Store == postgresStore && (m.Audited < m.Acked || m.Acked == 0 || m.Commits == 0) {
+			t.Errorf("%s: %d entries for %d messages, %g transactions for each", row.Subject, m.Audited, m.Acked, m.Commits)
+		}
+		if cross := row.Subject.Pairs == crossPairs; cross != (m.Drained > 0.5) || cross && m.Rowless > 0 {
+			t.Errorf("%s: %g of the messages were read back, %g had no row", row.Subject, m.Drained, m.Rowless)
+		}
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	r := measure(t, "--scenario", "growth", "--peers", "3", "--sizes", "2,20")
 	wantClean(t, r, 4)
@@ -135,6 +155,13 @@ func TestMistakes(t *testing.T) {
 		{"it wants room for the stamp", "32 bytes", []string{"--body", "8"}},
 		{"it wants two peers", "2 at least", []string{"--peers", "1"}},
 		{"it passes on that no broker is there", "mesh create", []string{"--broker", "/nowhere/broker", "--server", "broker"}},
+		{"it names the stores", "sqlite or postgres", []string{"--store", "mysql"}},
+		{"it names the buses", "postgres or nats", []string{"--bus", "kafka"}},
+		{"it names the pairs", "same or cross", []string{"--pairs", "any"}},
+		{"it wants a server", "--database-url", []string{"--store", "postgres"}},
+		{"it hides what is no URL", "is no URL", []string{"--store", "postgres", "--database-url", "postgres://a:b@[", "--server", "broker"}},
+		{"it wants a store that can be shared", "--store postgres", []string{"--replicas", "2"}},
+		{"it wants two peers for each replica", "6 at least", []string{"--replicas", "3", "--store", "postgres", "--database-url", "x", "--peers", "4"}},
 		{"it names the libraries", "own or std", []string{"--relay-codec", "fast", "--server", "relay"}},
 	}
 	for _, tt := range tests {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"syscall"
 	"time"
 )
 
@@ -31,6 +30,11 @@ func scenarios() []scenario {
 			name: "open", doc: "the same at a fixed rate, whatever the server does: how long does a message take?",
 			defaults: load{Count: 200, Rate: 2000, Body: 512, Seconds: 10},
 			threads:  2, peers: oldPeers, do: open, members: oneMesh,
+		},
+		{
+			name: "audit", doc: "direct messages, one at a time for each of many peers: each is an entry of the mesh's audit chain",
+			defaults: load{Count: 1000, Window: 1, Body: 512, Seconds: 10},
+			threads:  1, peers: oldPeers, do: direct, members: oneMesh,
 		},
 		{
 			name: "connect", doc: "connections that log in and leave, so many dialers at a time, each in a mesh of its own",
@@ -166,10 +170,10 @@ func (f *fleet) grow(ctx context.Context, t *task) (results []*result, err error
 	return results, nil
 }
 
-// collectGarbage asks the server to free what it does not need, and gives it
+// collectGarbage asks the servers to free what they do not need, and gives them
 // the time to.
 func (f *fleet) collectGarbage(ctx context.Context, seconds float64) error {
-	if err := syscall.Kill(f.pid, syscall.SIGUSR1); err != nil {
+	if err := f.processes.collectGarbage(); err != nil {
 		return err
 	}
 	return f.wait(ctx, time.Duration(seconds*float64(time.Second)))

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -21,7 +20,6 @@ import (
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
-	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
 	"github.com/claudemesh/broker/stages/audit"
@@ -42,7 +40,8 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serves the broker on a fresh store, with profiles on request",
 		Long: "Serves the same broker as \"broker serve\", in a process that can be profiled and that\n" +
-			"collects its garbage on SIGUSR1. It makes meshes to measure with before it listens.",
+			"collects its garbage on SIGUSR1. It makes meshes to measure with before it listens. With\n" +
+			"store.url in its config it is one of those that share a PostgreSQL.",
 		Example: "  bench serve --config bench.yaml --data-dir /tmp/bench --members 100 --mesh-file meshes.json --cpuprofile cpu.out",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -78,9 +77,8 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 		return err
 	}
 	c := loaded.Config
-	st, err := sqlite.Open(ctx, sqlite.Options{
-		Path: filepath.Join(c.DataDir, "broker.db"), Durability: sqlite.Durability(c.Store.Durability),
-	})
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	st, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -88,10 +86,13 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 	if err := s.makeMeshes(ctx, st); err != nil {
 		return err
 	}
+	node, leave, err := joinCluster(ctx, c, st, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
 	a, err := app.New(ctx, app.Options{
-		Config: c, Store: st, Factories: builtins, Version: "bench",
-		Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Ready: ready,
+		Config: c, Store: st, Cluster: node, Factories: builtins, Version: "bench", Log: log, Ready: ready,
 	})
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func builtins(p app.Parts) chain.Factories {
 }
 
 // makeMeshes makes the meshes that the generator's peers are members of.
-func (s *service) makeMeshes(ctx context.Context, st *sqlite.Store) error {
+func (s *service) makeMeshes(ctx context.Context, st admin.Store) error {
 	if s.meshes == 0 {
 		return nil
 	}

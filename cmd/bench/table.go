@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type column struct {
 // writeTable writes the rows of one scenario.
 func writeTable(b *strings.Builder, rows []row) {
 	fmt.Fprintf(b, "\n### %s: %s\n\n", rows[0].Scenario, describeLoad(rows[0]))
-	columns := columnsOf(rows[0].Scenario)
+	columns := append(columnsOf(rows[0].Scenario), sharedColumns(rows)...)
 	var heads, lines []string
 	for i, c := range columns {
 		heads = append(heads, c.head)
@@ -47,7 +48,7 @@ func writeLine(b *strings.Builder, cells []string) {
 func describeLoad(r row) string {
 	l := r.Load
 	switch r.Scenario {
-	case "direct":
+	case "direct", "audit":
 		return fmt.Sprintf("%d peers, window %d, %d-byte bodies, %g s", l.Count, l.Window, l.Body, l.Seconds)
 	case "open":
 		return fmt.Sprintf("%d peers, %d messages/s in all, %d-byte bodies, %g s", l.Count, l.Rate, l.Body, l.Seconds)
@@ -105,6 +106,32 @@ func columnsOf(scenario string) []column {
 	default:
 		return append(append([]column{name, rate, byRate, cpu, byCPU}, latency...), health...)
 	}
+}
+
+// sharedColumns returns what is about PostgreSQL and about several replicas,
+// where there are such rows.
+func sharedColumns(rows []row) (list []column) {
+	if slices.ContainsFunc(rows, func(r row) bool { return r.Subject.Store == postgresStore }) {
+		list = append(list,
+			column{"CPU µs of PostgreSQL / NATS", func(r row) string {
+				return fmt.Sprintf("%.1f / %.1f", r.Median.DatabaseCPU, r.Median.BusCPU)
+			}},
+			column{"PostgreSQL busy", func(r row) string { return fmt.Sprintf("%.0f %%", 100*r.Median.DatabaseBusy) }},
+			column{"commits each", func(r row) string { return fmt.Sprintf("%.3f", r.Median.Commits) }},
+			column{"without a row / read back", func(r row) string {
+				return fmt.Sprintf("%.0f / %.0f %%", 100*r.Median.Rowless, 100*r.Median.Drained)
+			}},
+			column{"audit entries verified / acknowledged", func(r row) string {
+				return fmt.Sprintf("%d / %d", r.Median.Audited, r.Median.Acked)
+			}})
+	}
+	if slices.ContainsFunc(rows, func(r row) bool { return r.Subject.Replicas > 1 }) {
+		list = append(list, column{"rate, p50, p95, p99 × same node, or a single broker", func(r row) string {
+			to := r.ToSimpler
+			return strings.Join([]string{times(to.Rate), times(to.P50), times(to.P95), times(to.P99)}, ", ")
+		}})
+	}
+	return list
 }
 
 func times(ratio float64) string {

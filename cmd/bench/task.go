@@ -31,14 +31,22 @@ const (
 	newPeers    = "new"    // session_hello, client_ack, client_message_id
 )
 
+// Who sends to whom where several replicas share a mesh.
+const (
+	samePairs  = "same"  // sender and recipient are connected to one replica
+	crossPairs = "cross" // to two
+)
+
 // task is what the generator has to do.
 type task struct {
 	Scenario string           `json:"scenario"`
 	Server   string           `json:"server"`
-	URL      string           `json:"url"`
-	PID      int              `json:"pid"` // of the server
+	URLs     []string         `json:"urls"` // of the servers; peers take turns with them
 	Peers    string           `json:"peers"`
+	Pairs    string           `json:"pairs"`  // who sends to whom, where there are several servers
 	Meshes   []*admin.NewMesh `json:"meshes"` // none for a relay
+
+	Processes processes `json:"processes"`
 
 	load
 	Collects bool `json:"collects"` // the server collects garbage on SIGUSR1
@@ -84,13 +92,16 @@ func (t *task) do(ctx context.Context) ([]*result, error) {
 
 // fleet makes the peers of a task, not connected yet.
 func (t *task) fleet(count int) (*fleet, error) {
-	u, err := url.Parse(t.URL)
-	if err != nil {
-		return nil, err
-	}
 	f := &fleet{
-		addr: u.Host, pid: t.PID, dialect: relayDialect{}, bodies: newBodies(t.Body), began: time.Now(),
+		processes: t.Processes, pairs: t.Pairs, dialect: relayDialect{}, bodies: newBodies(t.Body), began: time.Now(),
 		broken: make(chan error, 1),
+	}
+	for _, text := range t.URLs {
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		f.addrs = append(f.addrs, u.Host)
 	}
 	if t.Server == fullBroker {
 		f.dialect, f.sessionHello = brokerDialect{newest: t.Peers == newPeers}, t.Peers == newPeers
