@@ -1,6 +1,6 @@
 # Every target that matters has a line of its own; `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race fuzz bench crash lint gen check tools
+.PHONY: help build run demo test race fuzz bench crash ha lint gen check tools
 
 GO       ?= go
 T        ?= 10s
@@ -41,6 +41,10 @@ bench: ## benchmarks of the hot paths; docs/performance.md says how to measure t
 
 crash: ## kill -9 the broker under load for ROUNDS (20) rounds of 5,000 messages
 	$(GO) test -count=1 -run Crash -v ./core/app -crash.rounds=$(ROUNDS) -crash.sends=5000 -timeout 30m
+
+ha: ## cut the wire between replicas for ROUNDS (20) rounds of 1,000 messages
+	$(GO) test -count=1 -run Replica -v ./cmd/broker -replica.rounds=$(ROUNDS) -replica.sends=1000 \
+	  -replica.peers=1000 -replica.freeze=40s -timeout 2h
 
 lint: tools ## golangci-lint with .golangci.yml
 	$(GOBIN)/$(LINT) run ./...
