@@ -87,7 +87,13 @@ func stream(ctx context.Context, tx pgx.Tx, mesh string, yield func(*audit.Entry
 // VerifyAudit implements [store.Audit].
 func (s *Store) VerifyAudit(ctx context.Context, mesh string) (result audit.Result, err error) {
 	defer wrap(&err, "audit verify")
-	err = s.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.again(func() error { return s.snapshot(ctx, verify(mesh, &result)) })
+	return result, err
+}
+
+// verify walks a chain in a transaction.
+func verify(mesh string, result *audit.Result) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
 		head, err := scanHead(tx.QueryRow(ctx, auditHead, mesh))
 		if errors.Is(err, pgx.ErrNoRows) {
 			head, err = &audit.Head{MeshID: mesh}, nil
@@ -100,10 +106,9 @@ func (s *Store) VerifyAudit(ctx context.Context, mesh string) (result audit.Resu
 			v.Add(e)
 			return true
 		})
-		result = v.Finish(head)
+		*result = v.Finish(head)
 		return err
-	})
-	return result, err
+	}
 }
 
 // AuditHead implements [store.Audit].

@@ -103,6 +103,22 @@ func away(err error) bool {
 	return true
 }
 
+// broken reports whether an error is that of a connection which was there, and
+// not that of a server which is away or slow.
+func broken(err error) bool {
+	var (
+		connect *pgconn.ConnectError
+		e       *pgconn.PgError
+	)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &connect):
+		return false
+	case errors.As(err, &e):
+		return e.SeverityUnlocalized == "FATAL"
+	}
+	return away(err)
+}
+
 // errLost is an error of a connection that is known to be gone.
 var errLost = errors.New("the connection to the database broke")
 

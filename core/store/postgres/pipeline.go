@@ -121,7 +121,7 @@ func (p *pipeline) result(each reading) error {
 // without a transaction, or broken.
 func (p *pipeline) end(ctx context.Context) error {
 	var err error
-	if !p.synced {
+	if !p.synced && !p.conn.IsClosed() { // pgx itself says goodbye on a broken one, at this moment
 		err = p.sync()
 	}
 	err = errors.Join(err, p.wire.Close()) // reads what is left

@@ -28,10 +28,10 @@ const signalLock = "signal"
 // Signal implements [store.Signals]. The time is the database's.
 func (s *Store) Signal(ctx context.Context, sig *store.Signal) (err error) {
 	defer wrap(&err, "signal")
-	_, err = one(ctx, s, func(row scanner) (none struct{}, err error) {
-		return none, row.Scan(&sig.ID, (*stamp)(&sig.At))
-	}, insertSignal, lockKey(signalLock), sig.Node, sig.Kind, string(sig.Payload))
-	return err
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	return s.pool.QueryRow(ctx, insertSignal, lockKey(signalLock), sig.Node, sig.Kind, string(sig.Payload)).
+		Scan(&sig.ID, (*stamp)(&sig.At))
 }
 
 // SignalsAfter implements [store.Signals].

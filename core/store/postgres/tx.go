@@ -29,7 +29,19 @@ func (s *Store) update(ctx context.Context, fn func(context.Context, pgx.Tx) err
 func (s *Store) view(ctx context.Context, fn func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	return s.snapshot(ctx, fn)
+	return s.again(func() error { return s.snapshot(ctx, fn) })
+}
+
+// again reads once more when the connection was found to be broken. The others
+// of the pool may be as dead, and are given up: a server that was away for a
+// moment is none of the caller's business.
+func (s *Store) again(read func() error) error {
+	err := read()
+	if broken(err) {
+		s.pool.Reset()
+		err = read()
+	}
+	return err
 }
 
 // snapshot is view without a bound on its time.
@@ -54,11 +66,15 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 // scanner is a row: the only one of QueryRow, or the next one of Query.
 type scanner interface{ Scan(...any) error }
 
-// one reads the row that a query returns with scan.
-func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+// one reads the row that a query returns with scan. The query may run twice.
+func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) (v T, err error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	return scan(s.pool.QueryRow(ctx, query, args...))
+	err = s.again(func() error {
+		v, err = scan(s.pool.QueryRow(ctx, query, args...))
+		return err
+	})
+	return v, err
 }
 
 // value reads the only column of the only row.
@@ -67,12 +83,16 @@ func value[T any](row scanner) (v T, err error) {
 	return v, err
 }
 
-// all reads every row that a query returns with scan.
-func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+// all reads every row that a query returns with scan. The query may run twice.
+func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) (list []T, err error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	rows, err := s.pool.Query(ctx, query, args...)
-	return collect(rows, err, scan)
+	err = s.again(func() error {
+		rows, err := s.pool.Query(ctx, query, args...)
+		list, err = collect(rows, err, scan)
+		return err
+	})
+	return list, err
 }
 
 // collect reads all rows with scan. It takes the results of Query and closes
