@@ -186,6 +186,19 @@ func (t *transaction) exchange(n int) error {
 	return t.read(n)
 }
 
+// rest is exchange for all that is queued, at a place where the transaction
+// holds locks that others wait for. The server then counts the connection as
+// idle in a transaction, and when this process stops here, ends it.
+func (t *transaction) rest() error {
+	if err := t.pipe.pause(); err != nil {
+		return err
+	}
+	if err := t.read(len(t.unread)); err != nil {
+		return err
+	}
+	return t.pipe.paused()
+}
+
 // read reads the next n answers.
 func (t *transaction) read(n int) error {
 	for _, each := range t.unread[:n] {

@@ -13,8 +13,10 @@ import (
 const Schema = "broker"
 
 // idleInTransaction ends a connection that stopped in the middle of a
-// transaction, with the locks that it holds. None of ours stops there.
-const idleInTransaction = 30 * time.Second
+// transaction, with the locks that it holds. None of ours stops there, unless
+// its process is frozen: then the other processes, which wait at most as long as
+// the lock timeout says, must not wait for it.
+const idleInTransaction = 2 * time.Second
 
 // unwanted are the planner's ways that no query of ours should be answered in.
 // Each finds its rows by an index, and a connection keeps the plans that it

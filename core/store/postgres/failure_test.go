@@ -281,3 +281,40 @@ func TestTextsThatCannotBeStored(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A process that freezes in the middle of a commit holds up the others for a
+// moment only.
+func TestFrozenCommitLetsOthersGoOn(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	frozen, other := fresh(t, Options{URL: url}), fresh(t, Options{URL: url})
+	ctx := t.Context()
+	if err := frozen.Commit(ctx, numbered(1)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := frozen.pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	half := transaction{committer: newCommitter(), conn: conn.Conn(), batch: numbered(2)}
+	if half.pipe, err = newPipeline(ctx, half.conn, batchStatements); err != nil {
+		t.Fatal(err)
+	}
+	half.bare(&beginBatch, nil)
+	half.bare(&identify, nil)
+	if err := half.writeRows(); err != nil {
+		t.Fatal(err)
+	}
+	if err := half.writeAudit(); err != nil { // holds the end of the chain now, and stops
+		t.Fatal(err)
+	}
+	if err := other.Commit(ctx, numbered(3)); err != nil {
+		t.Errorf("another process has to wait for one that is frozen: %v", err)
+	}
+	half.bare(&commitBatch, nil)
+	if err := errors.Join(half.pipe.sync(), half.read(len(half.unread))); err == nil {
+		t.Error("the frozen transaction was committed after others had passed it")
+	}
+	half.conn.PgConn().Close(ctx) //nolint:errcheck // it is broken
+}

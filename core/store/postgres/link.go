@@ -19,7 +19,7 @@ func (t *transaction) writeAudit() error {
 	t.heads = t.heads[:0]
 	t.meshes(nil)
 	t.send(&lockHeads, t.noteHead)
-	if err := t.exchange(len(t.unread)); err != nil {
+	if err := t.rest(); err != nil {
 		return err
 	}
 	if err := t.beginChains(); err != nil {
@@ -72,7 +72,7 @@ func (t *transaction) beginChains() error {
 	t.meshes(t.heads)
 	t.send(&beginHeads, nil)
 	t.send(&lockHeads, t.noteHead)
-	if err := t.exchange(len(t.unread)); err != nil {
+	if err := t.rest(); err != nil {
 		return err
 	}
 	slices.SortFunc(t.heads, func(a, b audit.Head) int { return cmp.Compare(a.MeshID, b.MeshID) })

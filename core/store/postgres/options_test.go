@@ -21,7 +21,7 @@ func TestOptionsAndURL(t *testing.T) {
 		want map[string]string
 	}{
 		"what is set by default": {Options{URL: url}, map[string]string{
-			"statement_timeout": "15s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s",
+			"statement_timeout": "15s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "2s",
 			"application_name": "claudemesh-broker", "search_path": "broker", "jit": "off",
 			"tcp_keepalives_idle": "10", "enable_seqscan": "off",
 		}},

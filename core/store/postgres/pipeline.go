@@ -87,6 +87,18 @@ func (p *pipeline) answerSoon() { p.wire.SendFlushRequest() }
 // flush puts what is queued on the wire.
 func (p *pipeline) flush() error { return p.wire.Flush() }
 
+// pause is flush, and tells the server that we may take a while.
+func (p *pipeline) pause() error { return p.wire.Sync() }
+
+// paused reads the server's word that it waits for us, behind all answers.
+func (p *pipeline) paused() error {
+	r, err := p.wire.GetResults()
+	if _, ok := r.(*pgconn.PipelineSync); err == nil && !ok {
+		err = fmt.Errorf("got %T where the end of the answers was due", r)
+	}
+	return err
+}
+
 // sync is flush at the end of the pipeline.
 func (p *pipeline) sync() error {
 	p.synced = true
