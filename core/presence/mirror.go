@@ -14,6 +14,7 @@ import (
 // other's: fields are only ever added.
 type details struct {
 	Online   bool          `json:"online"`
+	Moves    int64         `json:"moves,omitempty"`
 	Seen     time.Time     `json:"seen"`  // when it last sent anything, as of now
 	Grace    time.Time     `json:"grace"` // until when it may come back; of use when not online
 	Hostname string        `json:"hostname,omitempty"`
@@ -35,7 +36,7 @@ type details struct {
 func (s *Session) detailsLocked() []byte {
 	v := s.viewLocked()
 	b, err := json.Marshal(details{
-		Online: v.Online, Seen: v.LastSeen, Grace: s.grace,
+		Online: v.Online, Moves: s.moves, Seen: v.LastSeen, Grace: s.grace,
 		Hostname: v.Hostname, PeerType: v.PeerType, Channel: v.Channel, Model: v.Model, Member: s.Member,
 		Status: v.Status, Source: v.Source, StatusAt: v.StatusSince,
 		Groups: v.Groups, Summary: v.Summary, Visible: v.Visible, Profile: v.Profile, Stats: v.Stats, Base: s.base,
@@ -49,13 +50,19 @@ func (s *Session) detailsLocked() []byte {
 // Mirror takes in the row of a session as another node, or the store, has it.
 // Rows may come in any order and more than once: of two versions the higher one
 // counts. A session of this node that lives on elsewhere is closed here.
+//
+// What a node says before it knows that it has lost a session counts nothing
+// where the session is now, however high the version.
 func (d *Directory) Mirror(p *store.Presence) error {
 	var about details
 	if err := json.Unmarshal(p.Details, &about); err != nil {
 		return fmt.Errorf("presence %s of node %s: %w", p.ID, p.Node, err)
 	}
 	m := d.obtain(p.MeshID)
-	if mine := m.displacedBy(p); mine != nil {
+	if d.outlived(m, p, about.Moves) {
+		return nil
+	}
+	if mine := m.displacedBy(p, about.Moves); mine != nil {
 		d.yield(m, mine, p)
 	}
 	if p.Node == d.options.Node {
@@ -76,16 +83,36 @@ func (d *Directory) Mirror(p *store.Presence) error {
 	return nil
 }
 
+// outlived reports whether an open row is about a time before the session moved
+// to this node. If it looks newer than what this node has said, everybody is
+// told once more where the session is.
+func (d *Directory) outlived(m *mesh, p *store.Presence, moves int64) bool {
+	m.mu.Lock()
+	s := m.byID[p.ID]
+	if s == nil || s.Elsewhere() || s.moves <= moves || !p.DisconnectedAt.IsZero() {
+		m.mu.Unlock()
+		return false
+	}
+	var row *store.Presence
+	if s.version < p.Version {
+		s.version = p.Version
+		row = d.changedLocked(s)
+	}
+	m.mu.Unlock()
+	d.tell(row)
+	return true
+}
+
 // displacedBy returns the session of this node that a row says lives elsewhere,
 // or has ended; nil when there is none.
 //
 // Two nodes that give one session key a session at the same moment make two
 // rows. Both nodes decide alike: the one that began later stays.
-func (m *mesh) displacedBy(p *store.Presence) *Session {
+func (m *mesh) displacedBy(p *store.Presence, moves int64) *Session {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if s := m.byID[p.ID]; s != nil {
-		if s.Elsewhere() || s.version == 0 || s.version >= p.Version {
+		if s.Elsewhere() || s.version == 0 || (s.version >= p.Version && s.moves >= moves) {
 			return nil
 		}
 		return s
@@ -146,7 +173,7 @@ func mirrored(p *store.Presence, about *details) *Session {
 			Name: p.DisplayName, SessionID: p.SessionID, Pid: p.Pid, Cwd: p.Cwd,
 			Hostname: about.Hostname, PeerType: about.PeerType, Channel: about.Channel, Model: about.Model,
 		},
-		there: about.Online, node: p.Node, version: p.Version, left: about.Seen, grace: about.Grace,
+		there: about.Online, node: p.Node, version: p.Version, moves: about.Moves, left: about.Seen, grace: about.Grace,
 		state:  state{about.Status, about.Source, about.StatusAt},
 		groups: about.Groups, summary: about.Summary, visible: about.Visible, profile: about.Profile,
 		stats: about.Stats, base: about.Base,
@@ -159,7 +186,7 @@ func (d *Directory) adoptLocked(m *mesh, theirs *Session, a Arrival) *Session {
 	theirs.ended = true
 	m.removeLocked(theirs)
 	s := d.newSession(a)
-	s.ID, s.Since, s.version = theirs.ID, theirs.Since, theirs.version
+	s.ID, s.Since, s.version, s.moves = theirs.ID, theirs.Since, theirs.version, theirs.moves+1
 	s.state, s.groups, s.summary, s.visible = theirs.state, theirs.groups, theirs.summary, theirs.visible
 	s.profile, s.stats, s.base = theirs.profile, theirs.stats, theirs.base
 	s.Box.Idle(s.state.Status == Idle)

@@ -70,6 +70,7 @@ type Session struct {
 	orphan   bool      // was there, until that node died
 	node     string    // that it is, or was, connected to
 	version  int64     // rises with each change; of use among nodes only
+	moves    int64     // how often it has moved from one node to another
 	left     time.Time // when conn ended
 	grace    time.Time // when the grace time ends
 	ended    bool
