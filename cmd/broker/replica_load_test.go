@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -291,15 +292,16 @@ func (s *sender) use(p *dial.Peer, at *place) {
 	}
 	s.open.Unlock()
 	over, cancel := context.WithCancel(s.receiveCtx)
+	var left atomic.Bool
 	var staying sync.WaitGroup
 	staying.Go(func() {
 		defer cancel()
-		s.stay(over, p, at, s.client)
+		left.Store(s.stay(over, p, at, s.client))
 	})
 	for over.Err() == nil && !s.finished() {
 		if j := s.take(); j != nil {
 			place++
-			s.send(p, j, conn, place)
+			s.send(p, j, ack{sender: s.number, number: j.number, conn: conn, place: place}, &left)
 		}
 		select {
 		case <-time.After(loadPace):
@@ -337,15 +339,19 @@ func (s *sender) take() *job {
 	return j
 }
 
-func (s *sender) send(p *dial.Peer, j *job, conn, place int) {
+// send hands a message over. What it refuses on a connection that was left does
+// not count: the session lives elsewhere by then.
+func (s *sender) send(p *dial.Peer, j *job, promise ack, left *atomic.Bool) {
 	s.open.Lock()
 	j.attempts++
-	first := j.attempts == 1
+	promise.first = j.attempts == 1
 	s.open.Unlock()
 	_ = p.SendAsync(j.target, sdk.PriorityNow, "", j.text, dial.SendOptions{ClientMessageID: j.text}, func(a wire.Ack, err error) {
-		if err == nil { // else the next connection sends it again
-			s.answered(j, a, ack{id: a.MessageID, sender: s.number, number: j.number, first: first, conn: conn, place: place})
+		if err != nil || (!a.Queued && left.Load()) {
+			return // the next connection sends it again
 		}
+		promise.id = a.MessageID
+		s.answered(j, a, promise)
 	})
 }
 
