@@ -217,12 +217,12 @@ func testMessages(t *testing.T, r *rig, report *Report) {
 	list := r.pending(now, "b2")
 	accepted := time.Date(2026, 4, 20, 10, 0, 0, 0, time.UTC)
 	same(t, list[1].Message, &store.Message{
-		Seq: accepted.UnixMicro(), ID: "m-direct", MeshID: "mesh01", SenderMemberID: "ann", SenderMember: key(t, "a1"),
+		Seq: store.SeqAt(accepted), ID: "m-direct", MeshID: "mesh01", SenderMemberID: "ann", SenderMember: key(t, "a1"),
 		SenderSession: key(t, "51"), SenderName: "Ann", TargetSpec: strings.Repeat("b2", 32), Priority: sdk.PriorityLow,
 		Nonce: "n1", Ciphertext: "c1", ClientMessageID: "cm-1", Fingerprint: "ff", CreatedAt: accepted, ExpiresAt: accepted.Add(week),
 	})
 	session := r.pending(now, "51")[0].Message
-	if session.Seq != accepted.UnixMicro()+1 || session.SenderMemberID != "dee3" {
+	if session.Seq != store.SeqAt(accepted)+1 || session.SenderMemberID != "dee3" {
 		t.Errorf("got %+v, want the next Seq, and the row that was kept of the sender's", session)
 	}
 	sent, err := r.store.FindSent(t.Context(), "mesh01", "ann", "cm-1")

@@ -19,7 +19,7 @@ func deliveryOptions(c config.Config, n *cluster.Node) delivery.Options {
 		UnconfirmedBytes: c.Queue.UnconfirmedBytes, DrainBatch: c.Queue.DrainBatch,
 	}
 	if n != nil {
-		o.Slots, o.Slot, o.Others = store.MaxNodes, int64(n.Slot()), n
+		o.Slot, o.Others = int64(n.Slot()), n
 	}
 	return o
 }

@@ -20,10 +20,9 @@ type Options struct {
 	UnconfirmedBytes int           // most bytes pushed to one session and not confirmed
 	DrainBatch       int           // messages read from the store at once
 
-	// Among nodes that share a store, Slot tells their messages apart: Seq
-	// counts in steps of Slots and is Slot above one. Zero Slots for a broker
+	// Slot tells the messages of nodes that share a store apart: 0 for a broker
 	// on its own.
-	Slots, Slot int64
+	Slot int64
 
 	// Others are the other nodes; nil for a broker on its own.
 	Others Others
@@ -162,14 +161,12 @@ func (e *Engine) encodeNew(m *store.Message) []byte {
 	return e.encode(make([]byte, 0, frameOverhead+len(m.Nonce)+len(m.Ciphertext)), m)
 }
 
-// nextSeq returns a strictly increasing number close to the clock's
-// microseconds, also when the clock goes backwards. Among nodes it is that
-// number times their slots, so that no two of them return the same.
+// nextSeq returns a strictly increasing [store.Message] Seq of this node, also
+// when the clock goes backwards.
 func (e *Engine) nextSeq(now time.Time) int64 {
-	slots := max(e.options.Slots, 1)
 	for {
 		last := e.seq.Load()
-		next := max(now.UnixMicro()*slots, (last/slots+1)*slots) + e.options.Slot
+		next := max(store.SeqAt(now), (last/store.MaxNodes+1)*store.MaxNodes) + e.options.Slot
 		if e.seq.CompareAndSwap(last, next) {
 			return next
 		}

@@ -245,7 +245,7 @@ func (i *importing) messages(ctx context.Context, c *MeshCopy) error {
 			i.result.Messages.Present++
 			continue
 		}
-		if m.Seq, err = i.freeSeq(ctx, max(m.CreatedAt.UnixMicro(), last+1)); err != nil {
+		if m.Seq, err = i.freeSeq(ctx, max(SeqAt(m.CreatedAt), last+1)); err != nil {
 			return err
 		}
 		last = m.Seq

@@ -10,8 +10,7 @@ import (
 // Message is an accepted envelope with its sealed body. It is stored once,
 // whatever the number of recipients.
 type Message struct {
-	// Seq orders messages: microseconds of the broker's clock at acceptance,
-	// made strictly increasing. It is the row's key.
+	// Seq orders messages, and is the row's key; see [SeqAt].
 	Seq int64
 
 	ID              string // on the wire; 32 characters of [A-Za-z0-9]
@@ -31,6 +30,11 @@ type Message struct {
 	CreatedAt       time.Time
 	ExpiresAt       time.Time
 }
+
+// SeqAt returns the lowest Seq of a message that is accepted at t: microseconds
+// of the broker's clock, times [MaxNodes]. The node's slot is added to it, so that
+// no two nodes make the same.
+func SeqAt(t time.Time) int64 { return t.UnixMicro() * MaxNodes }
 
 // Delivery is one recipient's claim on a message: one small row.
 type Delivery struct {

@@ -112,7 +112,7 @@ CREATE TABLE broker.peer_state (
 -- An accepted envelope, stored once whatever the number of its recipients. Rows are inserted, read, deleted and never
 -- updated.
 CREATE TABLE broker.message (
-    seq               bigint           PRIMARY KEY, -- microseconds at acceptance, made strictly increasing
+    seq               bigint           PRIMARY KEY, -- microseconds at acceptance x 1024 + the slot of the node, strictly increasing
     id                text COLLATE "C" NOT NULL,    -- on the wire
     mesh_id           text COLLATE "C" NOT NULL,
     sender_member_id  text COLLATE "C" NOT NULL,

@@ -98,7 +98,7 @@ CREATE TABLE peer_state (
 
 -- An accepted envelope, stored once whatever the number of its recipients.
 CREATE TABLE message (
-    seq               INTEGER PRIMARY KEY,       -- microseconds at acceptance, made strictly increasing
+    seq               INTEGER PRIMARY KEY,       -- microseconds at acceptance x 1024 + the slot of the node, strictly increasing
     id                TEXT    NOT NULL,          -- on the wire
     mesh_id           TEXT    NOT NULL,
     sender_member_id  TEXT    NOT NULL,

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/store"
 )
 
 const (
@@ -44,7 +46,7 @@ func (s *Store) PruneQueue(ctx context.Context, t time.Time, limit int) (n int64
 			return err
 		}
 		for _, query := range []string{pruneMessages, pruneSent} {
-			deleted, err := tx.Exec(ctx, query, t.UnixMicro(), max(limit, 0))
+			deleted, err := tx.Exec(ctx, query, store.SeqAt(t), max(limit, 0))
 			if err != nil {
 				return err
 			}

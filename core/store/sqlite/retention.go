@@ -74,11 +74,11 @@ func (s *Store) PruneQueue(ctx context.Context, t time.Time, limit int) (n int64
 		if _, err := tx.ExecContext(ctx, setQueueMark); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, pruneDeliveries, t.UnixMicro(), max(limit, 0)); err != nil {
+		if _, err := tx.ExecContext(ctx, pruneDeliveries, store.SeqAt(t), max(limit, 0)); err != nil {
 			return err
 		}
 		for _, query := range []string{pruneMessages, pruneSent} {
-			r, err := tx.ExecContext(ctx, query, t.UnixMicro(), max(limit, 0))
+			r, err := tx.ExecContext(ctx, query, store.SeqAt(t), max(limit, 0))
 			if err != nil {
 				return err
 			}

@@ -162,7 +162,7 @@ func importRoundTrip(s *suite) {
 	s.wantVerdict(c.Mesh.ID, audit.Result{Valid: true, Entries: 600})
 
 	want := *waits(c, "one", 0).Message
-	want.Seq = now().UnixMicro()
+	want.Seq = store.SeqAt(now())
 	pending, err := s.Pending(s.ctx, store.Drain{Mesh: c.Mesh.ID, Keys: []sdk.Key{key(2)}, Max: sdk.PriorityLow, Now: now(), Limit: 1})
 	s.must(err)
 	same(s, pending, []store.Waiting{{Message: &want, Recipient: key(2)}})
@@ -212,7 +212,7 @@ func importPruned(s *suite) {
 	b := store.Batch{}
 	for n := range int64(2) {
 		for _, k := range []sdk.Key{key(2), key(50)} {
-			b.Settled = append(b.Settled, store.Settlement{Seq: now().UnixMicro() + n, Recipient: k, At: now()})
+			b.Settled = append(b.Settled, store.Settlement{Seq: store.SeqAt(now()) + n, Recipient: k, At: now()})
 		}
 	}
 	s.commit(b)
@@ -321,7 +321,7 @@ func importChain(s *suite) {
 
 func importOneMoment(s *suite) {
 	taken := &store.Message{
-		Seq: now().UnixMicro() + 1, ID: "taken", MeshID: "a", TargetSpec: "*", ClientMessageID: "x", CreatedAt: now(), ExpiresAt: now().Add(time.Hour),
+		Seq: store.SeqAt(now()) + 1, ID: "taken", MeshID: "a", TargetSpec: "*", ClientMessageID: "x", CreatedAt: now(), ExpiresAt: now().Add(time.Hour),
 	}
 	s.commit(store.Batch{Sent: []*store.Message{taken}})
 	c := copied()
@@ -332,5 +332,5 @@ func importOneMoment(s *suite) {
 	same(s, s.waitingIDs(c.Mesh.ID, key(2)), []string{"d", "c", "b", "a"})
 	last, err := s.LastSeq(s.ctx)
 	s.must(err)
-	same(s, last, now().UnixMicro()+4)
+	same(s, last, store.SeqAt(now().Add(time.Microsecond)))
 }

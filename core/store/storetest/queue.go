@@ -32,7 +32,7 @@ var sent = []test{
 }
 
 // seq is the Seq of a message that is accepted n milliseconds after now.
-func seq(n int) int64 { return now().Add(time.Duration(n) * time.Millisecond).UnixMicro() }
+func seq(n int) int64 { return store.SeqAt(now().Add(time.Duration(n) * time.Millisecond)) }
 
 // message is accepted n milliseconds after now and lasts an hour.
 func message(n int) *store.Message {
