@@ -63,6 +63,19 @@ func TestReplicasWithoutBus(t *testing.T) {
 	l.finish()
 }
 
+// onBothBuses runs a test over PostgreSQL's bus and over NATS, at once.
+func onBothBuses(t *testing.T, test func(t *testing.T, bus string)) {
+	t.Helper()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, "type: postgres")
+	})
+	t.Run("nats", func(t *testing.T) {
+		t.Parallel()
+		test(t, overNATS(startNATS(t, server.Options{})))
+	})
+}
+
 // overNATS is the config of a bus.
 func overNATS(servers ...*natsServer) string {
 	var urls []string

@@ -17,14 +17,20 @@ var replicaFreeze = flag.Duration("replica.freeze", 0, "how long TestReplicaFroz
 
 // TestReplicaFrozen stops a replica for longer than its lease. Its clients go
 // elsewhere meanwhile, without a word to it.
+//
+// It may stop in the middle of a transaction. The locks that the transaction
+// holds, on the end of an audit chain or on deliveries that it settles, must
+// not hold up the other replicas for long.
 func TestReplicaFrozen(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, fleetOptions{size: 2, database: pgtest.URL(t), members: 8})
-	l := startLoad(t, f)
-	for range *replicaRounds {
-		frozen(t, l, f.replicas[0], func() { f.leaseOver(f.replicas[0]) })
-	}
-	l.finish()
+	onBothBuses(t, func(t *testing.T, bus string) {
+		f := newFleet(t, fleetOptions{size: 2, database: pgtest.URL(t), bus: bus, members: 8})
+		l := startLoad(t, f)
+		for range *replicaRounds {
+			frozen(t, l, f.replicas[0], func() { f.leaseOver(f.replicas[0]) })
+		}
+		l.finish()
+	})
 }
 
 // TestReplicaFrozenLong is TestReplicaFrozen with the lease that operators

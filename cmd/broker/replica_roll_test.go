@@ -3,8 +3,6 @@ package main
 import (
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"github.com/claudemesh/broker/core/store/pgtest"
 )
 
@@ -12,25 +10,19 @@ import (
 // the other, as an upgrade does. Nobody may notice more than a reconnect.
 func TestReplicasRolled(t *testing.T) {
 	t.Parallel()
-	for name, bus := range map[string]func(*testing.T) string{
-		"postgres": func(*testing.T) string { return "type: postgres" },
-		"nats":     func(t *testing.T) string { t.Helper(); return overNATS(startNATS(t, server.Options{})) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := newFleet(t, fleetOptions{size: 3, database: pgtest.URL(t), bus: bus(t), members: 8})
-			l := startLoad(t, f)
-			for range *replicaRounds {
-				l.flows()
-				for _, r := range f.replicas {
-					r.roll()
-					l.home()
-					l.movesAt(r)
-				}
+	onBothBuses(t, func(t *testing.T, bus string) {
+		f := newFleet(t, fleetOptions{size: 3, database: pgtest.URL(t), bus: bus, members: 8})
+		l := startLoad(t, f)
+		for range *replicaRounds {
+			l.flows()
+			for _, r := range f.replicas {
+				r.roll()
+				l.home()
+				l.movesAt(r)
 			}
-			if n := l.finish(); n.refused > 0 {
-				t.Errorf("%d sends were refused because of an upgrade", n.refused)
-			}
-		})
-	}
+		}
+		if n := l.finish(); n.refused > 0 {
+			t.Errorf("%d sends were refused because of an upgrade", n.refused)
+		}
+	})
 }
