@@ -8,6 +8,7 @@ import (
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/roster"
+	"github.com/claudemesh/broker/core/store"
 )
 
 // SignalRevoked has every node end the sessions of a member, whose id is its
@@ -38,7 +39,23 @@ func (a *App) joinCluster() {
 	if n == nil {
 		return
 	}
-	n.Use(cluster.Parts{Directory: a.dir, Engine: a.engine, Left: a.left, Handlers: a.handlers()})
+	n.Use(cluster.Parts{Directory: a.dir, Engine: a.engine, Left: a.left, Regained: a.regained, Handlers: a.handlers()})
+}
+
+// regained forgets what may have changed while this node was away, and ends the
+// sessions of members that were revoked meanwhile.
+func (a *App) regained(ctx context.Context) error {
+	a.roster.ForgetAll()
+	for _, id := range a.dir.Members() {
+		m, err := a.roster.MemberByID(ctx, id)
+		switch {
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		case err != nil || !m.Live():
+			a.revokedHere(id)
+		}
+	}
+	return nil
 }
 
 // presenceJournal is where the directory writes to.

@@ -327,3 +327,65 @@ func TestRepeatedSendFindsTheFirstOnAnotherNode(t *testing.T) {
 	}
 	a.wantText(bo, "once")
 }
+
+// A ban reaches sessions that only another node knows of.
+func TestBanReachesSessionsThatAreNotKnownHere(t *testing.T) {
+	n := newNodes(t, 2, nil)
+	a, b := n.both()
+	boss := a.dial(session(a.member("boss", store.RoleAdmin)), dial.Options{})
+	n.net.DropIf(func(subject string, _ []byte) bool { return subject == "presence" })
+	id := session(a.member("bo", store.RoleMember))
+	bo := b.dial(id, dial.Options{})
+	reply, err := boss.Request(t.Context(), wire.Ban{Target: identity.PublicKey(id.Key).String()})
+	if err != nil || !strings.Contains(string(reply), `"banned":"bo"`) {
+		t.Fatalf("got %s, %v", reply, err)
+	}
+	var closed *dial.CloseError
+	if err := b.ended(bo); !errors.As(err, &closed) || closed.Code != 4002 {
+		t.Errorf("bo's connection ended with %v, want 4002", err)
+	}
+}
+
+// What is addressed to a member is its daemon's too, wherever that is connected,
+// and only the daemon can say that it has it.
+func TestDaemonElsewhereGetsItsMembersMessages(t *testing.T) {
+	n := newNodes(t, 2, nil)
+	a, b := n.both()
+	ada := a.dial(session(a.member("ada", store.RoleMember)), dial.Options{})
+	member := a.member("bo", store.RoleMember)
+	here := a.dial(session(member), dial.Options{ConfirmPushes: true})
+	control := b.dial(daemon(member, "host-1"), dial.Options{PlainHello: true})
+	n.wantMeets(3)
+	key := identity.PublicKey(member.Key).String()
+	for i := range 20 {
+		ack := a.send(ada, key, sdk.PriorityNow, text(i))
+		if push := a.wantText(here, text(i)); push.MessageID != ack.MessageID {
+			t.Errorf("got %s, want %s", push.MessageID, ack.MessageID)
+		}
+		push := b.wantText(control, text(i))
+		if push.MessageID != ack.MessageID {
+			t.Errorf("the daemon got %s, want %s", push.MessageID, ack.MessageID)
+		}
+		if err := control.Confirm(push); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the queue to be empty", func() bool {
+		waiting, _, err := a.store.QueueDepth(t.Context())
+		return err == nil && waiting == 0
+	})
+	if push, err := a.next(here); err == nil {
+		t.Errorf("the session got %s twice", push)
+	}
+}
+
+// next returns the text of the next message, if one comes within a poll.
+func (r *rig) next(p *dial.Peer) (string, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	push, err := p.RecvMessage(ctx)
+	if err != nil {
+		return "", err
+	}
+	return push.Ciphertext, nil
+}

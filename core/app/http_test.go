@@ -75,6 +75,7 @@ func TestHealth(t *testing.T) {
 		{"a migration by its file", nil, "0001_init.sql", &migrations{}, "up", 200, map[string]any{"status": "ready"}},
 		{"a migration by its hash", nil, strings.Repeat("ab", 32), &migrations{}, "up", 200, map[string]any{"status": "ready"}},
 		{"a migration that is pending", nil, "", &migrations{pending: []migrate.Migration{{Name: "0002_more.sql"}}}, "up", 503, map[string]any{"status": "not_ready", "reason": "migration_missing", "expected": "0002_more.sql"}},
+		{"a store that a newer program has migrated", nil, "", &migrations{pendingErr: migrate.ErrNewer}, "up", 200, map[string]any{"status": "ready"}},
 		{"a migration that cannot be looked up", nil, "0001", &migrations{err: down}, "up", 503, map[string]any{"status": "not_ready", "reason": "readiness_check_error"}},
 	}
 	for _, tt := range tests {
@@ -103,8 +104,9 @@ func TestHealth(t *testing.T) {
 
 // migrations are those of a store that has applied one.
 type migrations struct {
-	pending []migrate.Migration
-	err     error
+	pending    []migrate.Migration
+	pendingErr error
+	err        error
 }
 
 func (m *migrations) Migrations(context.Context) ([]migrate.Migration, error) {
@@ -112,7 +114,7 @@ func (m *migrations) Migrations(context.Context) ([]migrate.Migration, error) {
 }
 
 func (m *migrations) PendingMigrations(context.Context) ([]migrate.Migration, error) {
-	return m.pending, m.err
+	return m.pending, errors.Join(m.err, m.pendingErr)
 }
 
 // wantJSON checks the status and, of the body, the given keys.

@@ -69,8 +69,8 @@ func (n *Node) renewOnce(ctx context.Context) {
 // regain takes up work after the lease was over: first it finds out what others
 // have taken over, then it tells them what it still has, then it pushes.
 func (n *Node) regain(ctx context.Context, asked time.Time) {
-	if err := n.reconcileOnce(ctx); err != nil {
-		n.failed(ctx, "lease renewed, but others' sessions could not be read", err)
+	if err := errors.Join(n.reconcileOnce(ctx), n.parts.Regained(ctx)); err != nil {
+		n.failed(ctx, "lease renewed, but what others did meanwhile could not be read", err)
 		return
 	}
 	n.backAt(time.Now())

@@ -71,6 +71,10 @@ type Parts struct {
 	// one.
 	Left func(last presence.View)
 
+	// Regained is called when the lease holds again after it was over, before
+	// anything is pushed: what this node remembers of members may be old.
+	Regained func(ctx context.Context) error
+
 	// Handlers work on signals, by their kind. They must not wait for long: the
 	// signals of this node are worked on one after the other.
 	Handlers map[string]func(payload []byte) error

@@ -9,6 +9,10 @@ import (
 // sweepEvery is how often a node looks for others that are dead.
 const sweepEvery = 2 * time.Second
 
+// forgetNode is how long a node without a registration is remembered: by then it
+// has no session left.
+const forgetNode = 25 * time.Hour
+
 // lockSweep is the lock of who ends the sessions of dead nodes.
 const lockSweep = "end the sessions of dead nodes"
 
@@ -44,16 +48,39 @@ func (n *Node) sweepOnce(ctx context.Context) error {
 	}
 	n.nodes.mu.Lock()
 	n.nodes.expires = expires
+	for id, since := range n.nodes.missing {
+		if now.Sub(since) > forgetNode {
+			delete(n.nodes.missing, id)
+		}
+	}
 	n.nodes.mu.Unlock()
 	n.parts.Directory.Orphan(n.dead)
 	_, err = n.Alone(ctx, lockSweep, func(ctx context.Context) error {
-		for _, last := range n.parts.Directory.EndOrphans(n.dead) {
-			n.Counters.Orphans.Add(1)
-			n.parts.Left(last)
+		if err := n.endOrphans(ctx); err != nil {
+			return err
 		}
 		return n.pruneSignals(ctx, now)
 	})
 	return err
+}
+
+// endOrphans ends the sessions of dead nodes that did not come back, unless
+// another node has ended them, or this one is late itself.
+func (n *Node) endOrphans(ctx context.Context) error {
+	if !n.parts.Directory.HasOrphans(n.dead) {
+		return nil
+	}
+	if err := n.reconcileOnce(ctx); err != nil {
+		return err
+	}
+	if !n.Held() {
+		return nil
+	}
+	for _, last := range n.parts.Directory.EndOrphans(n.dead) {
+		n.Counters.Orphans.Add(1)
+		n.parts.Left(last)
+	}
+	return nil
 }
 
 // pruneSignals deletes what every node has read, once a minute.

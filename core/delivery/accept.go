@@ -58,6 +58,9 @@ func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbo
 // now, and returns how many did.
 func (e *Engine) offer(d *delivery, from *Mailbox, buf []*Mailbox) (pushed int) {
 	boxes := e.dir.Mailboxes(d.msg.MeshID, d.to, buf)
+	if d.daemon = e.options.Others != nil && e.dir.DaemonElsewhere(d.msg.MeshID, d.to); d.daemon {
+		d.missed.Store(true)
+	}
 	for _, m := range boxes {
 		if m == from || !m.eligible(d.msg, d.to) {
 			continue

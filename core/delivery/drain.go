@@ -133,6 +133,7 @@ func (m *Mailbox) stopDrain() {
 // The recipient may have become busy while the rows were read: what may no
 // longer disturb it stays for the drain that runs when it is idle again.
 func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blocked bool) {
+	daemon := m.engine.options.Others != nil && m.engine.dir.DaemonElsewhere(m.id.Mesh, m.id.Member)
 	flying := make(map[claim]struct{}, len(m.sent))
 	for i := range m.sent {
 		flying[claim{m.sent[i].d.msg.Seq, m.sent[i].d.to}] = struct{}{}
@@ -147,7 +148,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 		_, had := m.had[c]
 		_, done := m.done[c]
 		if !flies && !had && !done && m.eligible(msg, to) {
-			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg)}
+			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg), daemon: daemon && to == m.id.Member}
 			d.state.Store(stored)
 			if !m.roomLocked(len(d.frame)) || m.link.Full(len(d.frame)) || !m.pushLocked(d) {
 				return true

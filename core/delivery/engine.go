@@ -52,8 +52,9 @@ type Directory interface {
 	EachMailbox(func(*Mailbox))
 
 	// Elsewhere reports whether a session behind a key is connected to another
-	// node.
+	// node, and DaemonElsewhere whether a member's control connection is.
 	Elsewhere(mesh string, key sdk.Key) bool
+	DaemonElsewhere(mesh string, member sdk.Key) bool
 }
 
 // Queue is what the engine reads from the store.

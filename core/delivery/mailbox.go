@@ -146,7 +146,7 @@ func (m *Mailbox) Acked(messageID, clientMessageID string) bool {
 		m.mu.Unlock()
 		return false
 	}
-	m.confirmLocked(m.removeLocked(i))
+	m.endLocked(m.removeLocked(i))
 	m.mu.Unlock()
 	m.signal()
 	return true
@@ -193,11 +193,21 @@ func (m *Mailbox) Ponged(link Link, number uint64) {
 		if d := m.removeLocked(0); d.ackers.Load() > 0 {
 			m.leaveLocked(d)
 		} else {
-			m.confirmLocked(d)
+			m.endLocked(d)
 		}
 	}
 	m.mu.Unlock()
 	m.signal()
+}
+
+// endLocked ends a delivery that the client has, unless that is for the member's
+// daemon to say, which is connected to another node.
+func (m *Mailbox) endLocked(d *delivery) {
+	if d.daemon && !m.id.Control {
+		m.leaveLocked(d)
+		return
+	}
+	m.confirmLocked(d)
 }
 
 // confirmLocked ends a delivery. A drain that is reading the store at this

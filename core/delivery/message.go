@@ -31,6 +31,10 @@ type delivery struct {
 	// end the delivery: a one-shot command must not take a daemon's mail.
 	ackers atomic.Int32
 
+	// daemon says that the recipient's control connection is on another node:
+	// that alone confirms the delivery. Set before the first push.
+	daemon bool
+
 	// missed is set when some mailbox could not take the push, or gave it back:
 	// after the transaction the recipient's mailboxes are told to look.
 	missed atomic.Bool

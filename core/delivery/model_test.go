@@ -197,6 +197,9 @@ func (d *directory) Mailboxes(_ string, k sdk.Key, dst []*delivery.Mailbox) []*d
 // Elsewhere implements delivery.Directory: there is one node.
 func (*directory) Elsewhere(string, sdk.Key) bool { return false }
 
+// DaemonElsewhere implements delivery.Directory.
+func (*directory) DaemonElsewhere(string, sdk.Key) bool { return false }
+
 func (d *directory) EachMailbox(f func(*delivery.Mailbox)) {
 	seen := map[*delivery.Mailbox]bool{}
 	for _, list := range d.boxes {

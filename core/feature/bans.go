@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core"
-	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -34,9 +33,7 @@ func (m *moderation) ban(ctx context.Context, c *Call, req *wire.Ban) (wire.BanA
 		}
 		c.Env.Records = append(c.Env.Records, moderated("member_banned", who.DisplayName, who.Key))
 	}
-	for _, s := range m.dir.Find(who.MeshID, func(v presence.View) bool { return v.MemberID == who.ID }) {
-		m.ender.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
-	}
+	m.ender.Revoked(who.ID)
 	return wire.BanAck{Banned: who.DisplayName}, nil
 }
 

@@ -22,6 +22,10 @@ type Ender interface {
 	// Disconnect closes a session's connection. The session has its grace time
 	// to come back.
 	Disconnect(s *presence.Session, code int, reason string)
+
+	// Revoked ends every session of a member that was revoked, also those that
+	// only other nodes know of yet.
+	Revoked(memberID string)
 }
 
 // ModerationRoster is a roster that can be told that a row has changed, and

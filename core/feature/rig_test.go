@@ -134,6 +134,14 @@ func (r *rig) End(s *presence.Session, code int, reason string) bool {
 	return ended
 }
 
+// Revoked implements [Ender] as the broker does.
+func (r *rig) Revoked(memberID string) {
+	r.roster.Forget(memberID)
+	for _, s := range r.dir.OfMember(memberID) {
+		r.End(s, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+	}
+}
+
 // Disconnect implements [Ender].
 func (r *rig) Disconnect(s *presence.Session, code int, reason string) {
 	r.dir.Disconnect(s, code, reason)

@@ -2,6 +2,7 @@ package presence
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -252,6 +253,25 @@ func (d *Directory) Elsewhere(meshID string, key sdk.Key) (connected bool) {
 	return slices.ContainsFunc(m.byKey[key], func(s *Session) bool { return s.there })
 }
 
+// DaemonElsewhere implements [delivery.Directory].
+func (d *Directory) DaemonElsewhere(meshID string, member sdk.Key) bool {
+	m := d.mesh(meshID)
+	if m == nil || m.others == nil {
+		return false
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, s := range m.byKey[member] {
+		if s.Role != RoleControl {
+			return false // those come first
+		}
+		if s.there {
+			return true
+		}
+	}
+	return false
+}
+
 // EachMailbox implements [delivery.Directory].
 func (d *Directory) EachMailbox(f func(*delivery.Mailbox)) {
 	var boxes []*delivery.Mailbox
@@ -413,6 +433,21 @@ func (d *Directory) ByID(meshID, id string) *Session {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.byID[id]
+}
+
+// Members returns the ids of the members that have a session on this node.
+func (d *Directory) Members() []string {
+	found := map[string]struct{}{}
+	for _, m := range d.all() {
+		m.mu.RLock()
+		for s := range m.sessions {
+			if !s.Elsewhere() {
+				found[s.MemberID] = struct{}{}
+			}
+		}
+		m.mu.RUnlock()
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // OfMember returns the sessions of a member, in whatever mesh it is.

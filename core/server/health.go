@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -45,7 +46,7 @@ func (h *Health) missing(ctx context.Context) (string, error) {
 	}
 	pending, err := h.Migrations.PendingMigrations(ctx)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, migrate.ErrNewer): // that is an upgrade on its way
 		return "", err
 	case h.Expected == "" && len(pending) > 0:
 		return pending[0].Name, nil

@@ -40,7 +40,7 @@ func TestPending(t *testing.T) {
 		"a new store has all to apply":       {list("a", "b"), nil, "a b"},
 		"an older store has the rest":        {list("a", "b"), list("a"), "b"},
 		"a store of today has none":          {list("a", "b"), list("a", "b"), ""},
-		"a newer store is refused":           {list("a"), list("a", "b"), "the store is at migration b, which this program does not have: use a newer program"},
+		"a newer store is refused":           {list("a"), list("a", "b"), "the store is newer than the program: it is at migration b, which this program does not have: use a newer program"},
 		"a changed file is refused":          {list("a", "B"), list("a", "b"), "migration B was changed after this store applied it (SHA-256 then b…, now B…): restore the file, and put the change in a new one"},
 		"another file in a place is refused": {list("a"), other, "the store applied migration a where this program has a"},
 	} {
