@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/chain"
@@ -16,9 +15,11 @@ import (
 type purpose uint8
 
 const (
-	toRead purpose = iota // or to change what holds no secret
-	toSign                // needs the key that seals secrets
-	toMake                // may be the first to use the store, and needs the key
+	toRead    purpose = iota // or to change what holds no secret
+	toSign                   // needs the key that seals secrets
+	toMake                   // may be the first to use the store, and needs the key
+	toList                   // lists migrations, whatever is pending
+	toMigrate                // applies them, and may be the first to use the store
 )
 
 // with runs f with the operations on the store that the flags select, whoever
@@ -30,12 +31,12 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 	}
 	c := loaded.Config
 	return onSession(ctx, c, f, func(ctx context.Context) (admin.Ops, func() error, error) {
-		st, err := openStore(ctx, c, why == toMake, slog.New(slog.DiscardHandler))
+		st, err := openForCommand(ctx, c, why)
 		if err != nil {
 			return nil, nil, err
 		}
 		var keys *identity.AtRest
-		if why != toRead {
+		if why == toSign || why == toMake {
 			if keys, err = loadKeys(ctx, c, st); err != nil {
 				return nil, nil, errors.Join(err, st.Close())
 			}

@@ -52,6 +52,40 @@ func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logg
 	return sqlite.Open(ctx, sqlite.Options{Path: path, Durability: sqlite.Durability(c.Store.Durability)})
 }
 
+// openForCommand opens the store for a command. On PostgreSQL, brokers of another
+// release may be at work: a command migrates only a database that is empty, and
+// only when it may be the first to use it.
+func openForCommand(ctx context.Context, c config.Config, why purpose) (_ database, err error) {
+	c.Store.Migrate = false
+	st, err := openStore(ctx, c, why == toMake || why == toMigrate, slog.New(slog.DiscardHandler))
+	if err != nil || why == toMigrate || why == toList {
+		return st, err
+	}
+	pending, err := st.PendingMigrations(ctx)
+	if err == nil && len(pending) > 0 {
+		err = firstUse(ctx, st, why, pending[0])
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
+}
+
+// firstUse makes the tables of an empty database.
+func firstUse(ctx context.Context, st database, why purpose, first migrate.Migration) error {
+	applied, err := st.Migrations(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(applied) > 0:
+		return core.Refuse("migration_missing", "the database has yet to apply "+first.Name+
+			": start the new broker, or say broker migrate up")
+	case why != toMake:
+		return core.Refuse(sdk.ReasonNotFound, "the database is empty: broker serve and broker mesh create make its tables")
+	}
+	return st.Up(ctx)
+}
+
 func openPostgres(ctx context.Context, c config.Config, log *slog.Logger) (database, error) {
 	s := c.Store
 	st, err := postgres.Open(ctx, postgres.Options{

@@ -16,11 +16,11 @@ func (p *program) migrateCommand() *cobra.Command {
 		Example: "  broker migrate status",
 	},
 		p.migrationsCommand("status", "List the store's migrations",
-			"Lists the store's migrations. The embedded store applies what is pending whenever it is\nopened, so that none is.",
-			toRead, admin.Ops.Migrations),
+			"Lists the store's migrations. The embedded store applies what is pending whenever it is\nopened, so that none is; PostgreSQL keeps it for broker serve, or migrate up.",
+			toList, admin.Ops.Migrations),
 		p.migrationsCommand("up", "Apply what is pending, and list all",
 			"Applies pending migrations and lists all of them. A broker that starts does the same.",
-			toMake, admin.Ops.Migrate),
+			toMigrate, admin.Ops.Migrate),
 		p.migrateImportCommand())
 }
 
