@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/claudemesh/broker/core"
-	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/migrate"
@@ -109,7 +108,7 @@ func tellNodes(ctx context.Context, st database) func(memberID string) {
 	return func(memberID string) {
 		payload, err := json.Marshal(memberID)
 		if err == nil {
-			err = shared.Signal(ctx, &store.Signal{Kind: app.SignalRevoked, Payload: payload})
+			err = shared.Signal(ctx, &store.Signal{Kind: store.SignalRevoked, Payload: payload})
 		}
 		if err != nil {
 			slog.Error("running brokers were not told: revoke the member again", slog.Any("err", err))

@@ -11,15 +11,10 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-// SignalRevoked has every node end the sessions of a member, whose id is its
-// payload.
-const SignalRevoked = "revoked"
-
-// Kinds of signals that nodes send each other.
+// Kinds of signals that nodes send each other, beside those of the store.
 const (
 	signalEnd        = "end"        // closing: end a session
 	signalDisconnect = "disconnect" // closing: close a session's connection
-	signalForget     = "forget"     // a member's id: its row has changed
 )
 
 // errExpelled ends a node whose registration is gone.
@@ -137,10 +132,10 @@ func handler[T any](f func(T)) func([]byte) error {
 // handlers are what this node does at the signals of all.
 func (a *App) handlers() map[string]func([]byte) error {
 	return map[string]func([]byte) error{
-		signalEnd:        handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.End(s, c.Code, c.Reason) }) }),
-		signalDisconnect: handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) }) }),
-		SignalRevoked:    handler(a.revokedHere),
-		signalForget:     handler(a.roster.Forget),
+		signalEnd:           handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.End(s, c.Code, c.Reason) }) }),
+		signalDisconnect:    handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) }) }),
+		store.SignalRevoked: handler(a.revokedHere),
+		store.SignalMember:  handler(a.roster.Forget),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -47,7 +48,7 @@ func (a *App) Disconnect(s *presence.Session, code int, reason string) {
 // Revoked ends every session of a member that was revoked, on every node.
 func (a *App) Revoked(memberID string) {
 	a.revokedHere(memberID)
-	a.signal(SignalRevoked, memberID)
+	a.signal(store.SignalRevoked, memberID)
 }
 
 // revokedHere ends the sessions of a member on this node.
@@ -73,7 +74,7 @@ func (a *App) Record(ctx context.Context, e *audit.Entry) error {
 // Forget drops what every node remembers of a member whose row has changed.
 func (a *App) Forget(memberID string) {
 	a.roster.Forget(memberID)
-	a.signal(signalForget, memberID)
+	a.signal(store.SignalMember, memberID)
 }
 
 // presenceKept is how long the row of a session that ended is kept.

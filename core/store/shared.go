@@ -108,6 +108,13 @@ type Signal struct {
 	At      time.Time
 }
 
+// Kinds of signals that the store itself appends, in the transaction of the
+// change. Their payload is the member's id, as JSON.
+const (
+	SignalMember  = "member"  // the member's row has changed
+	SignalRevoked = "revoked" // and it was revoked: its sessions have to end
+)
+
 // Signals is an ordered log that every node follows.
 type Signals interface {
 	// Signal appends. It sets ID and At. A signal never becomes visible before

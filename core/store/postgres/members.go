@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,13 +62,33 @@ func (s *Store) ListMembers(ctx context.Context, mesh string) (list []*store.Mem
 // SetRevoked implements [store.Members].
 func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err error) {
 	defer wrap(&err, "revoke member")
-	return changed(s.exec(ctx, setRevoked, id, timeArg(at)))
+	kind := store.SignalRevoked
+	if at.IsZero() {
+		kind = store.SignalMember
+	}
+	return s.changeMember(ctx, kind, id, setRevoked, timeArg(at))
 }
 
 // SetGrants implements [store.Members].
 func (s *Store) SetGrants(ctx context.Context, id string, g store.Grants) (err error) {
 	defer wrap(&err, "set grants")
-	return changed(s.exec(ctx, setGrants, id, inJSON{&g}))
+	return s.changeMember(ctx, store.SignalMember, id, setGrants, inJSON{&g})
+}
+
+// changeMember changes a member's row and tells all nodes, both or neither.
+func (s *Store) changeMember(ctx context.Context, kind, id, query string, value any) error {
+	payload, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, query, id, value)
+		if err := changed(tag.RowsAffected(), err); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, insertSignal, lockKey(signalLock), "", kind, string(payload))
+		return err
+	})
 }
 
 // SessionKeyOwner implements [store.SessionKeys].

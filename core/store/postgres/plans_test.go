@@ -153,6 +153,45 @@ func TestQueriesUseIndexes(t *testing.T) {
 	}
 }
 
+// A drain reads what waits for its keys and nothing else, also when the planner
+// believes that nothing waits at all: before the table is analyzed, and when it
+// was at a quiet moment.
+func TestDrainsReadTheirKeysOnly(t *testing.T) {
+	s := fresh(t, Options{Durability: Process})
+	ctx := t.Context()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	check := func(when string) {
+		t.Helper()
+		for _, name := range []string{"Pending", "Waiting"} {
+			steps, err := explain(ctx, conn.Conn(), plans()[name], false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan := strings.Join(steps, "\n"); !strings.Contains(plan, "using delivery_pending") {
+				t.Errorf("%s, %s:\n%s", name, when, plan)
+			}
+		}
+	}
+	quiet := strings.Replace(grown, "i % 100 > 0 THEN now() END FROM", "true THEN now() END FROM", 1)
+	if quiet == grown {
+		t.Fatal("the deliveries are made in another way: change this test")
+	}
+	for _, query := range strings.SplitAfter(quiet, ";") {
+		if _, err := conn.Exec(ctx, query); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	check("not analyzed")
+	if _, err := conn.Exec(ctx, "VACUUM ANALYZE"); err != nil {
+		t.Fatal(err)
+	}
+	check("analyzed when nothing waits")
+}
+
 // explain returns the plan of a query, for its arguments or for any.
 func explain(ctx context.Context, conn *pgx.Conn, q planned, generic bool) ([]string, error) {
 	if _, err := conn.Exec(ctx, "DEALLOCATE ALL", pgx.QueryExecModeSimpleProtocol); err != nil {

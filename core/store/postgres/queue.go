@@ -18,6 +18,9 @@ const (
 	// waits is what makes a delivery d pending. The partial indexes of the
 	// table are written with the same words.
 	waits = `d.settled_at IS NULL AND d.expired_at IS NULL`
+
+	// waitsAnywhere is the same for the index over all keys.
+	waitsAnywhere = waits + ` AND d.seq > 0`
 )
 
 const (
@@ -49,7 +52,7 @@ const (
 	lastSeq = `SELECT greatest(last_seq, (SELECT max(seq) FROM message), (SELECT max(seq) FROM sent)) FROM queue_mark`
 
 	queueDepth = `SELECT w.depth, (SELECT created_at FROM message WHERE seq = w.first)
-		FROM (SELECT count(*) AS depth, min(d.seq) AS first FROM delivery d WHERE ` + waits + `) w`
+		FROM (SELECT count(*) AS depth, min(d.seq) AS first FROM delivery d WHERE ` + waitsAnywhere + `) w`
 )
 
 // Pending implements [store.Queue].

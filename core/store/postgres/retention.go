@@ -12,7 +12,7 @@ import (
 const (
 	// Rows that a commit is about to settle are passed by.
 	expire = `WITH old AS MATERIALIZED (
-			SELECT d.seq, d.recipient FROM delivery d WHERE ` + waits + ` AND d.expires_at <= $1
+			SELECT d.seq, d.recipient FROM delivery d WHERE ` + waitsAnywhere + ` AND d.expires_at <= $1
 			ORDER BY d.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 		UPDATE delivery d SET expired_at = $1 FROM old WHERE d.seq = old.seq AND d.recipient = old.recipient AND ` + waits
 

@@ -12,6 +12,25 @@ var signals = []sharedTest{
 	{"a signal comes back as it was sent", signalRoundTrip},
 	{"signals become visible in the order of their ids", signalOrder},
 	{"old signals are deleted, and ids go on", signalPrune},
+	{"a change of a member is told with it", signalMember},
+}
+
+func signalMember(s *shared) {
+	_, members := s.mesh(1)
+	id := members[0].ID
+	s.must(s.brokers[0].SetGrants(s.ctx, id, store.Grants{key(9): nil}))
+	s.must(s.brokers[1].SetRevoked(s.ctx, id, now()))
+	s.must(s.brokers[1].SetRevoked(s.ctx, id, time.Time{}))
+	s.wantErr(s.brokers[0].SetRevoked(s.ctx, "nobody", now()), store.ErrNotFound)
+	list, err := s.brokers[2].SignalsAfter(s.ctx, 0, 10)
+	s.must(err)
+	var got []string
+	for _, sig := range list {
+		got = append(got, sig.Kind+" "+string(sig.Payload))
+	}
+	same(&s.suite, got, []string{
+		store.SignalMember + ` "` + id + `"`, store.SignalRevoked + ` "` + id + `"`, store.SignalMember + ` "` + id + `"`,
+	})
 }
 
 func signalRoundTrip(s *shared) {
