@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/claudemesh/broker/core/wire"
 )
 
 const (
@@ -19,28 +21,26 @@ const (
 	// maxHeader is the longest header of an unmasked WebSocket frame.
 	maxHeader = 10
 
-	// Two first bytes of the frames that an Outbox writes itself (RFC 6455, 5.2).
-	headerText = 0x80 | 0x1
-	headerPing = 0x80 | 0x9
+	// First bytes of the frames that an Outbox writes.
+	headerText  = finBit | opText
+	headerClose = finBit | opClose
+	headerPing  = finBit | opPing
+	headerPong  = finBit | opPong
 )
 
-// errClosed is returned by Write after Close.
-var errClosed = errors.New("connection closed")
+// errClosed is returned by Accept while the hub closes.
+var errClosed = errors.New("shutting down")
 
 // errCrowded is returned by Accept for an address with too many connections.
 var errCrowded = errors.New("too many connections from one address")
 
-// Outbox is one peer's bounded list of frames to write. It sits between the
-// WebSocket library and the TCP connection: frames are joined in a buffer, and
-// whoever finds nobody writing starts a goroutine that writes until the buffer
-// is empty. At rest it holds neither a goroutine nor a buffer.
+// Outbox is one peer's bounded list of frames to write. Frames are joined in a
+// buffer, and whoever finds nobody writing starts a goroutine that writes until
+// the buffer is empty. At rest it holds neither a goroutine nor a buffer.
 //
 // Behind pushes it writes a ping, at most one at a time. The ping's pong comes
 // from the peer's WebSocket library, in order, so it proves that everything
 // written before the ping arrived.
-//
-// The library's own frames (pongs, the closing frame) pass through Write. It
-// writes each with one call, so they never mix with a frame of ours.
 //
 // All methods may be called concurrently.
 type Outbox struct {
@@ -52,6 +52,7 @@ type Outbox struct {
 	buf     *buffer // frames waiting for the socket; nil at rest
 	writing bool    // a goroutine is in flush
 	closed  bool    // no more frames; the socket closes when buf is empty
+	ended   bool    // the close frame was appended, behind which no frame may come
 	slow    bool    // the limit was reached
 	pushes  uint64  // pushes appended so far
 	asked   uint64  // value of pushes when the last ping was written
@@ -90,6 +91,35 @@ func (o *Outbox) Send(frame []byte) bool {
 	}
 	o.flushUnlock()
 	return true
+}
+
+// SendPong answers a ping.
+func (o *Outbox) SendPong(payload []byte) {
+	o.mu.Lock()
+	if !o.appendLocked(headerPong, payload) {
+		o.refuseLocked()
+		return
+	}
+	o.flushUnlock()
+}
+
+// Finish appends the close frame, behind what waits. Nothing is taken after it;
+// a second one is ignored.
+func (o *Outbox) Finish(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	if o.closed || o.ended {
+		o.mu.Unlock()
+		return
+	}
+	if o.pushes > o.asked && !o.pinging {
+		o.pingLocked() // its pong may still come in front of the peer's close frame
+	}
+	o.ended = true
+	if o.buf == nil {
+		o.buf = o.buffers.get()
+	}
+	o.buf.b = appendClose(o.buf.b, code, reason)
+	o.flushUnlock()
 }
 
 // Ping asks the peer for a sign of life, unless a ping is on its way already.
@@ -141,7 +171,7 @@ func (o *Outbox) Full(n int) bool {
 
 // appendLocked adds one frame, or returns false when it may not.
 func (o *Outbox) appendLocked(first byte, payload []byte) bool {
-	if o.closed || o.slow {
+	if o.closed || o.ended || o.slow {
 		return false
 	}
 	if n := o.waitingLocked(); n > 0 && n+len(payload)+maxHeader > o.limit {
@@ -159,7 +189,7 @@ func (o *Outbox) appendLocked(first byte, payload []byte) bool {
 // and returns false.
 func (o *Outbox) refuseLocked() bool {
 	tell := o.onSlow
-	if !o.slow || o.closed {
+	if !o.slow || o.closed || o.ended {
 		tell = nil
 	} else {
 		o.onSlow = nil
@@ -262,13 +292,35 @@ func (o *Outbox) Flushed() <-chan struct{} {
 	return o.flushed
 }
 
-// dropWaiting forgets what waits, so that a closing frame can follow.
+// dropWaiting forgets what waits, so that a close frame can follow, unless there
+// is one.
 func (o *Outbox) dropWaiting() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.ended {
+		return
+	}
 	o.slow = true
 	o.buffers.put(o.buf)
 	o.buf = nil
+}
+
+// Close writes what waits, for at most closeTimeout, and then closes the
+// socket.
+func (o *Outbox) Close() error {
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return nil
+	}
+	o.closed = true
+	if o.writing {
+		// flush closes the socket; a write that hangs must not hold it long.
+		o.mu.Unlock()
+		return o.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+	}
+	o.mu.Unlock()
+	return o.conn.Close()
 }
 
 // Abort closes the socket at once and forgets what waits.

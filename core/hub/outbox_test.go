@@ -40,11 +40,6 @@ func frameOf(t *testing.T, r io.Reader) (opcode byte, payload []byte) {
 	return h[0] & 0xf, payload
 }
 
-const (
-	opText = 0x1
-	opPing = 0x9
-)
-
 func testOutbox(t *testing.T, limit int) (*Outbox, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()

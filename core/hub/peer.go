@@ -1,18 +1,13 @@
 package hub
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/claudemesh/broker/core/wire"
 )
@@ -22,12 +17,14 @@ import (
 const NoCode wire.CloseCode = 0
 
 const (
-	// readBuffer holds frame headers and small frames; larger payloads bypass it.
-	readBuffer = 1 << 10
+	// closeGrace is how long a peer may take to answer our close frame.
+	closeGrace = 5 * time.Second
 
-	// controlBuffer fits the largest control frame, so that the library writes
-	// each with one call (see Outbox).
-	controlBuffer = 160
+	// breachGrace is how long a peer that broke the protocol may take to read why.
+	breachGrace = time.Second
+
+	// codeBreach is the close code for whoever breaks the WebSocket protocol.
+	codeBreach wire.CloseCode = 1002
 )
 
 // Peer is one live WebSocket connection. One session may hold several, for a
@@ -36,7 +33,6 @@ type Peer struct {
 	// Set by Accept, never changed.
 	id     uint64 // unique in this process
 	hub    *Hub
-	conn   *websocket.Conn
 	out    *Outbox
 	remote string
 	done   chan struct{} // closed when Run has returned
@@ -44,6 +40,9 @@ type Peer struct {
 	// Owned by whoever answers the hello.
 	bound      atomic.Bool // a session is bound to this peer
 	helloTimer *time.Timer
+
+	// Owned by Run.
+	in reader
 
 	// Set by the reader, read by the watchdog. Unix nanoseconds.
 	lastSeen atomic.Int64
@@ -71,16 +70,11 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request) (*Peer, error) {
 		http.Error(w, "too many connections from this address: close one first", http.StatusTooManyRequests)
 		return nil, errCrowded
 	}
-	p.conn, err = websocket.Accept(&hijacker{ResponseWriter: w, peer: p}, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // peers are no browsers with cookies: the signed hello is the check
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPongReceived:     p.pong,
-	})
-	if err != nil {
+	if err := p.upgrade(w, r); err != nil {
 		h.origins.leave(host)
 		return nil, err
 	}
-	p.conn.SetReadLimit(h.options.HelloFrameBytes)
+	p.in.limit.Store(h.options.HelloFrameBytes)
 	p.seen()
 	h.Counters.Accepted.Add(1)
 	if !h.add(p) {
@@ -90,49 +84,6 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request) (*Peer, error) {
 	}
 	return p, nil
 }
-
-// hijacker hands the WebSocket library an Outbox and small buffers in place of
-// the connection and the buffers of net/http.
-type hijacker struct {
-	http.ResponseWriter
-	peer *Peer
-}
-
-// Hijack implements http.Hijacker.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, err
-	}
-	early, err := rw.Peek(rw.Reader.Buffered())
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := rw.Flush(); err != nil {
-		return nil, nil, err
-	}
-	h.peer.out = newOutbox(conn, h.peer.hub.options.OutboxBytes, &h.peer.hub.writes)
-	h.peer.out.onSlow = h.peer.slow
-	var src io.Reader = h.peer.out
-	if len(early) > 0 {
-		src = io.MultiReader(bytes.NewReader(bytes.Clone(early)), h.peer.out)
-	}
-	return &hijacked{Outbox: h.peer.out, src: src}, bufio.NewReadWriter(
-		bufio.NewReaderSize(src, readBuffer),
-		bufio.NewWriterSize(h.peer.out, controlBuffer)), nil
-}
-
-// hijacked is an Outbox whose first bytes were read by net/http already.
-type hijacked struct {
-	*Outbox
-	src io.Reader
-}
-
-// Read reads the early bytes, then the socket.
-func (c *hijacked) Read(p []byte) (int, error) { return c.src.Read(p) }
 
 // ID returns the peer's number, unique in this process.
 func (p *Peer) ID() uint64 { return p.id }
@@ -159,7 +110,7 @@ func (p *Peer) Send(frame []byte) bool { return p.out.Send(frame) }
 func (p *Peer) Bind(onPong func(confirmed uint64)) {
 	p.onPong.Store(&onPong)
 	if !p.bound.Swap(true) {
-		p.conn.SetReadLimit(p.hub.options.FrameBytes)
+		p.in.limit.Store(p.hub.options.FrameBytes)
 		if p.helloTimer != nil {
 			p.helloTimer.Stop()
 		}
@@ -169,8 +120,7 @@ func (p *Peer) Bind(onPong func(confirmed uint64)) {
 // Bound reports whether a session is bound to the peer.
 func (p *Peer) Bound() bool { return p.bound.Load() }
 
-func (p *Peer) pong(_ context.Context, payload []byte) {
-	p.seen()
+func (p *Peer) pong(payload []byte) {
 	confirmed := p.out.Pong(payload)
 	if confirmed == 0 {
 		return
@@ -183,12 +133,10 @@ func (p *Peer) pong(_ context.Context, payload []byte) {
 func (p *Peer) slow() {
 	p.hub.Counters.Slow.Add(1)
 	p.hub.log.Info("slow peer closed", slog.Uint64("conn", p.id), slog.Int("outbox_bytes", p.hub.options.OutboxBytes))
-	go func() {
-		// The outbox is full, so the closing frame gets in front of nothing:
-		// what waits is in the queue, and the peer will ask for it again.
-		p.out.dropWaiting()
-		p.Close(wire.CloseSlow.Code, wire.CloseSlow.Reason)
-	}()
+	// The outbox is full, so the close frame gets in front of nothing: what waits
+	// is in the queue, and the peer will ask for it again.
+	p.out.dropWaiting()
+	p.Close(wire.CloseSlow.Code, wire.CloseSlow.Reason)
 }
 
 // Run reads frames until the connection ends and hands each to handle, in
@@ -201,7 +149,8 @@ func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) wire.CloseC
 		p.helloTimer.Stop()
 		p.hub.remove(p)
 		p.hub.origins.leave(p.remote)
-		_ = p.conn.CloseNow()
+		p.in.close()
+		_ = p.out.Close()
 		close(p.done)
 	}()
 	p.helloTimer = time.AfterFunc(p.hub.options.HelloTimeout, func() {
@@ -210,61 +159,74 @@ func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) wire.CloseC
 		}
 	})
 	for {
-		err := p.readFrame(handle)
+		p.in.discard = p.closing.Load()
+		opcode, payload, err := p.in.next()
 		if err != nil {
-			if code := websocket.CloseStatus(err); code > 0 && !p.closing.Load() {
-				return wire.CloseCode(code)
+			if p.refuse(err) {
+				continue
 			}
 			return NoCode
 		}
+		p.seen()
+		switch opcode {
+		case opPing:
+			p.out.SendPong(payload)
+		case opPong:
+			p.pong(payload)
+		case opClose:
+			return p.farewell(payload)
+		default:
+			if !p.closing.Load() {
+				handle(payload)
+			}
+		}
 	}
 }
 
-// readFrame reads one frame into a lent buffer, so that a peer at rest holds
-// none.
-func (p *Peer) readFrame(handle func([]byte)) error {
-	_, r, err := p.conn.Reader(context.Background())
-	if err != nil {
-		return err
+// refuse closes the connection of a peer that sent what it may not, and reports
+// whether to read on.
+func (p *Peer) refuse(err error) (readOn bool) {
+	if errors.Is(err, errTooLong) {
+		p.Close(wire.CloseTooBig.Code, wire.CloseTooBig.Reason)
+		return true
 	}
-	b := p.hub.reads.get()
-	defer p.hub.reads.put(b)
-	if err := b.readAll(r); err != nil {
-		return err
+	if b := breach(""); errors.As(err, &b) {
+		p.end(codeBreach, b.Error(), breachGrace)
+		// Closing a socket that was not read to its end may take the close frame
+		// from the peer.
+		p.in.drain()
 	}
-	p.seen()
-	handle(b.b)
-	return nil
+	return false
 }
 
-// readAll appends everything that r has.
-func (b *buffer) readAll(r io.Reader) error {
-	for {
-		if len(b.b) == cap(b.b) {
-			b.b = append(b.b, 0)[:len(b.b)]
-		}
-		n, err := r.Read(b.b[len(b.b):cap(b.b)])
-		b.b = b.b[:len(b.b)+n]
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+// farewell answers a close frame, unless it is an answer to ours. It returns
+// the peer's code, or NoCode when it was not the peer who ended the connection.
+func (p *Peer) farewell(payload []byte) wire.CloseCode {
+	code, err := parseClose(payload)
+	switch {
+	case p.closing.Load():
+		return NoCode
+	case err != nil:
+		p.refuse(err)
+		return NoCode
 	}
+	p.out.Finish(code, string(payload[min(2, len(payload)):]))
+	return code
 }
 
 // Close closes the connection with a code and a reason, after what waits is
-// written. It returns at once; Run returns when the peer has answered, or after
-// 5 s.
-func (p *Peer) Close(code wire.CloseCode, reason string) {
+// written. Messages that come later are ignored. It returns at once; Run returns
+// when the peer has answered, or after 5 s.
+func (p *Peer) Close(code wire.CloseCode, reason string) { p.end(code, reason, closeGrace) }
+
+// end writes a close frame and gives the peer so much time to answer it.
+func (p *Peer) end(code wire.CloseCode, reason string, grace time.Duration) {
 	p.closeOnce.Do(func() {
 		p.closing.Store(true)
-		go func() {
-			if err := p.conn.Close(websocket.StatusCode(code), reason); err != nil {
-				p.Cut()
-			}
-		}()
+		p.out.Finish(code, reason)
+		if err := p.out.conn.SetReadDeadline(time.Now().Add(grace)); err != nil {
+			p.Cut()
+		}
 	})
 }
 
@@ -272,5 +234,4 @@ func (p *Peer) Close(code wire.CloseCode, reason string) {
 func (p *Peer) Cut() {
 	p.closing.Store(true)
 	p.out.Abort()
-	_ = p.conn.CloseNow()
 }

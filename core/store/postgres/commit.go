@@ -140,14 +140,13 @@ func (t *transaction) run(ctx context.Context) (err error) {
 		t.id = string(row[0])
 		return nil
 	})
-	t.pipe.answerSoon() // the id is needed before the commit is sent
 	if err := t.writeRows(); err != nil {
 		return err
 	}
 	if len(t.batch.Audit) > 0 {
 		err = t.writeAudit()
 	} else {
-		err = t.exchange(2)
+		err = t.rest()
 	}
 	if err != nil {
 		return err
@@ -177,18 +176,9 @@ func (t *transaction) queue(st *statement, values [][]byte, each reading) {
 	t.unread = append(t.unread, each)
 }
 
-// exchange puts what is queued on the wire and reads the next n answers.
-func (t *transaction) exchange(n int) error {
-	t.pipe.answerSoon()
-	if err := t.pipe.flush(); err != nil {
-		return err
-	}
-	return t.read(n)
-}
-
-// rest is exchange for all that is queued, at a place where the transaction
-// holds locks that others wait for. The server then counts the connection as
-// idle in a transaction, and when this process stops here, ends it.
+// rest puts what is queued on the wire and reads all answers. The server then
+// counts the connection as idle in a transaction: when this process stops here,
+// it ends the transaction, with the locks that others wait for.
 func (t *transaction) rest() error {
 	if err := t.pipe.pause(); err != nil {
 		return err

@@ -80,14 +80,8 @@ func (p *pipeline) send(st *statement, values [][]byte) {
 	p.wire.SendQueryStatement(description, values, binaryForm, results)
 }
 
-// answerSoon asks the server to send what it has so far, and not to wait until
-// all is done.
-func (p *pipeline) answerSoon() { p.wire.SendFlushRequest() }
-
-// flush puts what is queued on the wire.
-func (p *pipeline) flush() error { return p.wire.Flush() }
-
-// pause is flush, and tells the server that we may take a while.
+// pause puts what is queued on the wire, and tells the server that we may take a
+// while.
 func (p *pipeline) pause() error { return p.wire.Sync() }
 
 // paused reads the server's word that it waits for us, behind all answers.
@@ -99,7 +93,7 @@ func (p *pipeline) paused() error {
 	return err
 }
 
-// sync is flush at the end of the pipeline.
+// sync puts what is queued on the wire, at the end of the pipeline.
 func (p *pipeline) sync() error {
 	p.synced = true
 	return p.wire.Sync()
