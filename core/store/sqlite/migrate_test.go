@@ -114,7 +114,7 @@ func TestOtherMigrationsAreRefused(t *testing.T) {
 			"migration 0002_second.sql was changed after this store applied it",
 		},
 		"a newer store": {
-			nil, "the store is at migration 0002_second.sql, which this program does not have",
+			nil, "it is at migration 0002_second.sql, which this program does not have",
 		},
 		"another file in its place": {
 			map[string]string{"0003_third.sql": second},
