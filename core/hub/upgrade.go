@@ -19,7 +19,8 @@ func (p *Peer) upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return conn.CloseNow() // closes a nobody: see Hijack
+	_ = conn.CloseNow() // of nobody: see Hijack
+	return nil
 }
 
 // hijacker gives the connection to the peer, and the WebSocket library nothing
