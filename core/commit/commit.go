@@ -61,10 +61,15 @@ type Committer struct {
 	works   []Work
 	lazy    []Work             // works that nobody waits for
 	marks   []store.Settlement // deliveries that ended
+	marked  int64              // marks given so far, those that are tried again counted again
+	taken   int64              // of these, in the transaction that runs or before
+	adrift  int                // marks of failed transactions that are to be tried again
 	writing bool               // a transaction runs
 	due     bool               // lazy works and marks have gathered for long enough
 	timer   bool               // due will be set
 	closed  bool
+
+	settled atomic.Int64 // up to which number all marks are written
 
 	wake    chan struct{} // holds one signal: there is something to do
 	stopped chan struct{} // closed when run returns
@@ -123,12 +128,19 @@ func (c *Committer) SubmitLazy(w Work) {
 }
 
 // Settle marks a delivery as ended, soon. A mark survives failed transactions;
-// losing it in a crash repeats a push and loses nothing.
-func (c *Committer) Settle(s store.Settlement) {
+// losing it in a crash repeats a push and loses nothing. It returns the number of
+// the mark: once [Committer.Settled] has reached it, the mark is written.
+func (c *Committer) Settle(s store.Settlement) (number int64) {
 	c.mu.Lock()
 	c.marks = append(c.marks, s)
+	c.marked++
+	number = c.marked
 	c.soonUnlock()
+	return number
 }
+
+// Settled returns the number up to which all marks are written.
+func (c *Committer) Settled() int64 { return c.settled.Load() }
 
 // soonUnlock sees to it that what gathers is written in time, and unlocks.
 func (c *Committer) soonUnlock() {
@@ -245,6 +257,7 @@ func (c *Committer) take(works []Work, b *store.Batch) (_ []Work, more, closed b
 	c.works = c.works[:rest]
 	b.Settled = append(b.Settled, c.marks...)
 	c.marks = c.marks[:0]
+	c.taken = c.marked
 	c.due = false
 	c.writing = len(works) > 0 || len(b.Settled) > 0
 	return works, c.writing, c.closed
@@ -262,6 +275,8 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 		start := time.Now()
 		if err = c.commit(b); err != nil {
 			c.failed(b.Settled[:marks], err)
+		} else {
+			c.wrote()
 		}
 		c.Counters.Commits.Add(1)
 		c.Counters.Nanos.Add(int64(time.Since(start)))
@@ -270,6 +285,16 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 	for i, w := range works {
 		w.Done(err)
 		works[i] = nil
+	}
+}
+
+// wrote notes that the marks that were taken are written, unless older ones are
+// still to be tried again.
+func (c *Committer) wrote() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.adrift == 0 {
+		c.settled.Store(c.taken)
 	}
 }
 
@@ -312,9 +337,14 @@ func (c *Committer) failed(marks []store.Settlement, err error) {
 		return
 	}
 	kept := append([]store.Settlement{}, marks...)
+	c.mu.Lock()
+	c.adrift += len(kept)
+	c.mu.Unlock()
 	time.AfterFunc(retryAfter, func() {
-		for _, m := range kept {
-			c.Settle(m)
-		}
+		c.mu.Lock()
+		c.adrift -= len(kept)
+		c.marks = append(c.marks, kept...)
+		c.marked += int64(len(kept))
+		c.soonUnlock()
 	})
 }

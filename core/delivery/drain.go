@@ -28,7 +28,7 @@ func (m *Mailbox) nudge(p sdk.Priority) {
 	m.behind, m.again = true, true
 	start := !m.draining
 	if start {
-		m.draining, m.done = true, map[claim]struct{}{}
+		m.draining = true
 	}
 	m.mu.Unlock()
 	if !start {
@@ -57,11 +57,12 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 	if m.again {
 		m.again, *place = false, store.Cursor{} // something more urgent may have come
 	}
-	m.done = map[claim]struct{}{}
-	link, top := m.link, m.max
+	m.forgetMarkedLocked()
+	link, top, careful := m.link, m.max, m.careful
+	m.careful = false
 	m.mu.Unlock()
 
-	rows, err := m.engine.read(m, top, *place)
+	rows, err := m.engine.read(m, top, *place, careful)
 	if err != nil {
 		return m.drainFailed(err)
 	}
@@ -77,7 +78,7 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 	}
 	blocked := m.pushRowsLocked(rows, place)
 	if !blocked && len(rows) < m.engine.options.DrainBatch && !m.again {
-		m.behind, m.draining, m.done = m.kept > 0, false, nil
+		m.behind, m.draining = m.kept > 0, false
 		m.mu.Unlock()
 		return false
 	}
@@ -146,7 +147,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 		c := claim{msg.Seq, to}
 		_, flies := flying[c]
 		_, had := m.had[c]
-		_, done := m.done[c]
+		_, done := m.marks[c]
 		if !flies && !had && !done && m.eligible(msg, to) {
 			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg), daemon: daemon && to == m.id.Member}
 			d.state.Store(stored)
@@ -160,17 +161,19 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blo
 	return false
 }
 
-// read asks the store for what waits for a mailbox, after everything that was
-// accepted or confirmed before is written.
-func (e *Engine) read(m *Mailbox, top sdk.Priority, after store.Cursor) ([]store.Waiting, error) {
+// read asks the store for what waits for a mailbox; with careful, after
+// everything that was accepted or confirmed before is written.
+func (e *Engine) read(m *Mailbox, top sdk.Priority, after store.Cursor, careful bool) ([]store.Waiting, error) {
+	if careful {
+		if err := e.committer.Barrier(e.ctx); err != nil {
+			return nil, err
+		}
+	}
 	select {
 	case e.drains <- struct{}{}:
 		defer func() { <-e.drains }()
 	case <-e.ctx.Done():
 		return nil, e.ctx.Err()
-	}
-	if err := e.committer.Barrier(e.ctx); err != nil {
-		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, readTimeout)
 	defer cancel()

@@ -69,7 +69,8 @@ type Queue interface {
 // Committer is the group commit.
 type Committer interface {
 	Submit(commit.Work)
-	Settle(store.Settlement)
+	Settle(store.Settlement) (number int64)
+	Settled() int64
 	Barrier(ctx context.Context) error
 }
 
@@ -177,16 +178,18 @@ func (e *Engine) nextSeq(now time.Time) int64 {
 // held reports whether this node may push.
 func (e *Engine) held() bool { return e.options.Others == nil || e.options.Others.Held() }
 
-// settle marks the row of a confirmed delivery.
-func (e *Engine) settle(d *delivery) {
+// settle marks the row of a confirmed delivery, and returns the number of the
+// mark; 0 when there is no row.
+func (e *Engine) settle(d *delivery) (mark int64) {
 	e.Counters.Confirmed.Add(1)
 	now := time.Now()
 	if d.confirm() {
-		e.committer.Settle(store.Settlement{Seq: d.msg.Seq, Recipient: d.to, At: now})
+		mark = e.committer.Settle(store.Settlement{Seq: d.msg.Seq, Recipient: d.to, At: now})
 	} else {
 		e.Counters.Direct.Add(1)
 	}
 	e.recent.delivered(d.msg.ID, d.to, now)
+	return mark
 }
 
 // nudge tells every mailbox behind a key, on every node, to look into the store.

@@ -48,12 +48,13 @@ type Mailbox struct {
 	acked   bool               // a client_ack came on this connection
 	demoted bool               // no client_ack ever came: pongs count
 
-	behind   bool               // the store may hold more: nothing is pushed around the drain
-	kept     int                // deliveries that were not taken and whose transaction is not over
-	draining bool               // a drain runs
-	done     map[claim]struct{} // confirmed since the drain began to read
-	again    bool               // look again before the drain ends
-	progress chan struct{}      // one signal: something was confirmed, or the link changed
+	behind   bool            // the store may hold more: nothing is pushed around the drain
+	kept     int             // deliveries that were not taken and whose transaction is not over
+	draining bool            // a drain runs
+	again    bool            // look again before the drain ends
+	careful  bool            // wait for what is on its way to disk before the next look
+	marks    map[claim]int64 // confirmed, with the numbers of marks that may not be written yet
+	progress chan struct{}   // one signal: something was confirmed, or the link changed
 }
 
 // push is one delivery that was written and is not confirmed.
@@ -86,6 +87,7 @@ func (m *Mailbox) Connect(link Link) {
 	m.Disconnect(nil)
 	m.mu.Lock()
 	m.link, m.acked, m.demoted = link, false, false
+	m.careful = true // siblings may have confirmed what is not marked yet
 	m.mu.Unlock()
 	m.nudge(sdk.PriorityNow)
 }
@@ -210,12 +212,36 @@ func (m *Mailbox) endLocked(d *delivery) {
 	m.confirmLocked(d)
 }
 
-// confirmLocked ends a delivery. A drain that is reading the store at this
-// moment may have seen the row before its mark.
+// marksMax is how many confirmed deliveries a mailbox remembers before it looks
+// which of them are marked by now.
+const marksMax = 256
+
+// confirmLocked ends a delivery. A drain may find its row until it is marked.
 func (m *Mailbox) confirmLocked(d *delivery) {
-	m.engine.settle(d)
-	if m.draining {
-		m.done[claim{d.msg.Seq, d.to}] = struct{}{}
+	mark := m.engine.settle(d)
+	if mark == 0 {
+		return
+	}
+	if m.marks == nil {
+		m.marks = map[claim]int64{}
+	}
+	m.marks[claim{d.msg.Seq, d.to}] = mark
+	if !m.draining && len(m.marks) >= marksMax {
+		m.forgetMarkedLocked()
+	}
+}
+
+// forgetMarkedLocked forgets what the store does not return any more. A drain
+// that has read the store and not pushed yet needs it still.
+func (m *Mailbox) forgetMarkedLocked() {
+	written := m.engine.committer.Settled()
+	for c, mark := range m.marks {
+		if mark <= written {
+			delete(m.marks, c)
+		}
+	}
+	if len(m.marks) == 0 {
+		m.marks = nil
 	}
 }
 

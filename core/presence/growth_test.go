@@ -199,7 +199,8 @@ func (emptyQueue) Pending(context.Context, store.Drain) ([]store.Waiting, error)
 type quickCommitter struct{}
 
 func (quickCommitter) Submit(w commit.Work)          { w.Done(nil) }
-func (quickCommitter) Settle(store.Settlement)       {}
+func (quickCommitter) Settle(store.Settlement) int64 { return 0 }
+func (quickCommitter) Settled() int64                { return 0 }
 func (quickCommitter) Barrier(context.Context) error { return nil }
 
 // noJournal writes nothing down.

@@ -70,7 +70,8 @@ func (noQueue) Pending(context.Context, store.Drain) ([]store.Waiting, error) { 
 type noCommitter struct{}
 
 func (noCommitter) Submit(w commit.Work)          { w.Done(nil) }
-func (noCommitter) Settle(store.Settlement)       {}
+func (noCommitter) Settle(store.Settlement) int64 { return 0 }
+func (noCommitter) Settled() int64                { return 0 }
 func (noCommitter) Barrier(context.Context) error { return nil }
 
 // journal remembers what it was given.
