@@ -16,8 +16,9 @@ import (
 // left tells a mesh, and the chain's observers, that a session is over.
 func (a *App) left(last presence.View) {
 	var env sdk.Envelope
-	feature.Left(a.dir, last, &env, time.Now())
+	tell := feature.Left(a.dir, last, &env, time.Now())
 	a.exchange.Announce(&env)
+	tell()
 }
 
 // End ends a session for good, closes its connection with the code and the

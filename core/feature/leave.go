@@ -8,14 +8,17 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// Left tells a mesh that a session is over and fills env, the broker's own
-// announcement of it to the chain's observers.
-func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.Time) {
+// Left fills env, the broker's own announcement to the chain's observers that a
+// session is over. It returns what tells the mesh, which comes after that is
+// recorded.
+func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.Time) (tell func()) {
 	env.Kind, env.Mesh, env.Arrived = sdk.KindPeerLeft, v.Mesh, now
 	env.Sender = sdk.Sender{MemberID: v.MemberID, Member: v.Member, Session: v.Key, Name: v.Name}
-	if !v.Visible || dir.Reached(v.Mesh, v.Routing()) {
-		return // nobody knew of it, or it is back already: that must be the last word
+	return func() {
+		if !v.Visible || dir.Reached(v.Mesh, v.Routing()) {
+			return // nobody knew of it, or it is back already: that must be the last word
+		}
+		frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
+		dir.Announce(v.Mesh, frame, presence.Except{Member: v.Member})
 	}
-	frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
-	dir.Announce(v.Mesh, frame, presence.Except{Member: v.Member})
 }

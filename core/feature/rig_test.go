@@ -128,7 +128,7 @@ func (r *rig) End(s *presence.Session, code int, reason string) bool {
 	last, ended := r.dir.End(s, code, reason)
 	if ended {
 		var env sdk.Envelope
-		Left(r.dir, last, &env, time.Now())
+		Left(r.dir, last, &env, time.Now())()
 		r.ended = append(r.ended, env)
 	}
 	return ended
