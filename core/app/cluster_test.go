@@ -140,11 +140,11 @@ func TestSessionMovesToAnotherNode(t *testing.T) {
 	back := a.dial(id, dial.Options{ConfirmPushes: true})
 	b.ended(moved)
 	a.send(ada, back.Key().String(), sdk.PriorityNow, "here again")
-	if push := a.recv(back); push.Ciphertext != "here again" { // a confirmation that was on its way: repeated
-		if push.Ciphertext != "there" {
+	repeats := map[string]int{"not confirmed": 1, "there": 1} // at most: their marks may be on the way to the disk
+	for push := a.recv(back); push.Ciphertext != "here again"; push = a.recv(back) {
+		if repeats[push.Ciphertext]--; repeats[push.Ciphertext] < 0 {
 			t.Fatalf("got %q, want %q", push.Ciphertext, "here again")
 		}
-		a.wantText(back, "here again")
 	}
 	n.wantMeets(3)
 	a.wantHeard(w, "peer_joined ada", "peer_joined bo")
