@@ -316,5 +316,5 @@ func TestFrozenCommitLetsOthersGoOn(t *testing.T) {
 	if err := errors.Join(half.pipe.sync(), half.read(len(half.unread))); err == nil {
 		t.Error("the frozen transaction was committed after others had passed it")
 	}
-	half.conn.PgConn().Close(ctx) //nolint:errcheck // it is broken
+	half.conn.PgConn().Close(ctx)
 }
