@@ -46,6 +46,14 @@ func joinCluster(ctx context.Context, c config.Config, st database, log *slog.Lo
 	return node, closeBus, nil
 }
 
+// leave gives back the registration of a node that never ran; nil is none.
+func leave(ctx context.Context, n *cluster.Node) error {
+	if n == nil {
+		return nil
+	}
+	return n.Leave(ctx)
+}
+
 func openBus(ctx context.Context, c config.Config, log *slog.Logger) (bus.Bus, error) {
 	switch c.BusKind() {
 	case config.BusPostgres:

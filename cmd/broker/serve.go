@@ -94,7 +94,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 		}
 	}})
 	if err != nil {
-		return err
+		return errors.Join(err, leave(ctx, node))
 	}
 	b.reloads = &reloads{app: b.app, load: b.loadToServe, over: ctx.Err, log: b.log}
 	b.ops = b.operations(keys)

@@ -160,6 +160,7 @@ func (a *App) Run(ctx context.Context) error {
 	addr := listener.Addr().String()
 	a.addr.Store(&addr)
 	a.background(work)
+	a.catchUp(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.http.Serve(listener) }()
 	if a.options.Ready != nil {

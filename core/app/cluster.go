@@ -76,6 +76,17 @@ func (a *App) follow(ctx context.Context) {
 	}
 }
 
+// catchUp returns when the node knows the sessions of the others, or ctx ends.
+func (a *App) catchUp(ctx context.Context) {
+	if n := a.options.Cluster; n != nil {
+		select {
+		case <-n.Caught():
+		case <-n.Lost():
+		case <-ctx.Done():
+		}
+	}
+}
+
 // expelled is closed when the node cannot go on.
 func (a *App) expelled() <-chan struct{} {
 	if n := a.options.Cluster; n != nil {

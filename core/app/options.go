@@ -30,7 +30,7 @@ func presenceOptions(c config.Config, n *cluster.Node) presence.Options {
 		MeshLimit: c.Limits.ConnectionsPerMesh, Announce: announceRate,
 	}
 	if n != nil {
-		o.Node, o.Others = n.ID(), n
+		o.Node, o.Slot, o.Others = n.ID(), int64(n.Slot()), n
 	}
 	return o
 }

@@ -44,15 +44,12 @@ func (n *Node) renew(ctx context.Context) {
 }
 
 func (n *Node) renewOnce(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, n.options.Lease/3)
-	defer cancel()
 	was := n.Held()
-	if !was {
+	if !was && !n.fenced.Swap(true) {
 		n.Counters.Fenced.Add(1)
 		n.log.Warn("the lease of this node was over: nothing is pushed until it holds again", slog.String("node", n.self.ID))
 	}
-	asked := time.Now()
-	err := n.store.RenewNode(ctx, n.self.ID, n.options.Lease)
+	asked, err := n.ask(ctx)
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		n.log.Error("others have deleted this node's registration: it has to start again", slog.String("node", n.self.ID))
@@ -60,21 +57,37 @@ func (n *Node) renewOnce(ctx context.Context) {
 	case err != nil:
 		n.failed(ctx, "lease not renewed", err)
 	case was:
+		n.away.Store(false)
 		n.hold(asked)
 	default:
-		n.regain(ctx, asked)
+		n.regain(ctx)
 	}
+}
+
+// ask asks the store for the lease, and returns when it did.
+func (n *Node) ask(ctx context.Context) (asked time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, n.options.Lease/3)
+	defer cancel()
+	asked = time.Now()
+	return asked, n.store.RenewNode(ctx, n.self.ID, n.options.Lease)
 }
 
 // regain takes up work after the lease was over: first it finds out what others
 // have taken over, then it tells them what it still has, then it pushes.
-func (n *Node) regain(ctx context.Context, asked time.Time) {
+func (n *Node) regain(ctx context.Context) {
 	if err := errors.Join(n.reconcileOnce(ctx), n.parts.Regained(ctx)); err != nil {
 		n.failed(ctx, "lease renewed, but what others did meanwhile could not be read", err)
 		return
 	}
+	asked, err := n.ask(ctx) // the above may have taken longer than the lease
+	if err != nil {
+		n.failed(ctx, "lease not renewed", err)
+		return
+	}
 	n.backAt(time.Now())
 	n.hold(asked)
+	n.away.Store(false)
+	n.fenced.Store(false)
 	n.parts.Directory.Republish()
 	n.parts.Engine.NudgeAll()
 	n.prod.all()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/claudemesh/broker/core/presence"
@@ -15,6 +16,10 @@ import (
 // with the store.
 const reconcileEvery = 5 * time.Second
 
+// suspectFor is how long something has to look wrong before it is put right:
+// rows are written some milliseconds after they are told.
+const suspectFor = reconcileEvery - time.Second
+
 // Subjects of the bus.
 const (
 	subjectPresence = "presence"
@@ -25,7 +30,7 @@ const (
 
 // mirror is what reconciling remembers. The loop that renews the lease and the
 // one that reconciles take turns. What is told and what is written do not come
-// at the same moment, so that only what looks wrong twice is put right.
+// at the same moment, so that only what goes on looking wrong is put right.
 type mirror struct {
 	turn      chan struct{} // holds one value while somebody reconciles
 	absent    suspects      // sessions of others that have no row
@@ -33,16 +38,28 @@ type mirror struct {
 	ghosts    suspects      // open rows of this node that are no session
 }
 
-// suspects are presences with the version at which they looked wrong.
-type suspects map[string]int64
+// suspects are presences that looked wrong.
+type suspects map[string]suspect
 
-// again returns those that looked wrong the last time too, at the same version,
-// and remembers now for the next time.
+// suspect is the version at which a presence looked wrong, and since when.
+type suspect struct {
+	version int64
+	since   time.Time // set by again
+}
+
+// again returns those that have looked wrong for long enough, at the same
+// version, and remembers now for the next time.
 func (s *suspects) again(now suspects) (confirmed []string) {
-	for id, version := range now {
-		if was, ok := (*s)[id]; ok && was == version {
+	at := time.Now()
+	for id, x := range now {
+		x.since = at
+		if was, ok := (*s)[id]; ok && was.version == x.version {
+			x.since = was.since
+		}
+		if at.Sub(x.since) >= suspectFor {
 			confirmed = append(confirmed, id)
 		}
+		now[id] = x
 	}
 	*s = now
 	return confirmed
@@ -89,7 +106,13 @@ type journal struct {
 	node *Node
 }
 
+// SavePresence says nothing while the lease is over: the session may live
+// elsewhere by now, and a newer version of this node would hide that from it.
+// regain tells what is left.
 func (j journal) SavePresence(p *store.Presence) {
+	if !j.node.Held() {
+		return
+	}
 	j.Journal.SavePresence(p)
 	j.node.publish(subjectPresence, row{
 		ID: p.ID, Mesh: p.MeshID, Member: p.MemberID, Key: p.SessionKey, SessionID: p.SessionID, Name: p.DisplayName,
@@ -159,14 +182,19 @@ func (n *Node) take(p *store.Presence) {
 // reconcile compares the directory with the store, from the start on, until ctx
 // ends.
 func (n *Node) reconcile(ctx context.Context) {
+	var caught sync.Once
 	prod(n.prod.reconcile)
-	every(ctx, reconcileEvery, n.prod.reconcile, func(ctx context.Context) {
-		n.failed(ctx, "sessions of other nodes not read", n.reconcileOnce(ctx))
+	every(ctx, reconcileEvery, askGap, n.prod.reconcile, func(ctx context.Context) {
+		err := n.reconcileOnce(ctx)
+		n.failed(ctx, "sessions of other nodes not read", err)
+		if err == nil {
+			caught.Do(func() { close(n.caught) })
+		}
 	})
 }
 
 // reconcileOnce takes in every row that is newer than what is known, and puts
-// right what looks wrong for the second time.
+// right what goes on looking wrong.
 func (n *Node) reconcileOnce(ctx context.Context) error {
 	select {
 	case n.mirror.turn <- struct{}{}:
@@ -216,7 +244,7 @@ func (n *Node) forgetAbsent(known map[string]presence.Known, open map[string]int
 	now := suspects{}
 	for id, k := range known {
 		if _, is := open[id]; !is && found[id] == nil && !k.Own {
-			now[id] = k.Version
+			now[id] = suspect{version: k.Version}
 		}
 	}
 	for _, id := range n.mirror.absent.again(now) {
@@ -230,7 +258,7 @@ func (n *Node) rewriteOwn(known map[string]presence.Known, open map[string]int64
 	now := suspects{}
 	for id, k := range known {
 		if k.Own && open[id] < k.Version {
-			now[id] = k.Version
+			now[id] = suspect{version: k.Version}
 		}
 	}
 	for _, id := range n.mirror.unwritten.again(now) {
@@ -243,7 +271,7 @@ func (n *Node) buryGhosts(known map[string]presence.Known, found map[string]*sto
 	now := suspects{}
 	for id, p := range found {
 		if _, lives := known[id]; !lives && p.Node == n.self.ID && p.DisconnectedAt.IsZero() {
-			now[id] = p.Version
+			now[id] = suspect{version: p.Version}
 		}
 	}
 	for _, id := range n.mirror.ghosts.again(now) {

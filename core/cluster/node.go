@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -41,8 +42,11 @@ type Node struct {
 	parts   Parts // set by Use
 
 	held    atomic.Pointer[time.Time] // until when the lease surely holds
+	caught  chan struct{}             // closed when the sessions of others are known
 	lost    chan struct{}             // closed when the lease can never be had again
 	losing  sync.Once
+	away    atomic.Bool // the database did not answer when last asked for the lease
+	fenced  atomic.Bool // the lease was over when it was last looked at
 	prod    prods
 	keys    interest
 	signals outgoing
@@ -88,7 +92,7 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{
 		options: o, store: o.Store, bus: o.Bus, log: o.Log,
 		self: store.Node{ID: identity.NewID(), Host: o.Host, Version: o.Version, StartedAt: time.Now()},
-		lost: make(chan struct{}),
+		lost: make(chan struct{}), caught: make(chan struct{}),
 		prod: newProds(),
 		keys: newInterest(),
 	}
@@ -103,7 +107,7 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 	n.backAt(asked)
 	last, err := o.Store.LastSignal(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find the end of the signals: %w", err)
+		return nil, errors.Join(fmt.Errorf("find the end of the signals: %w", err), o.Store.RemoveNode(ctx, n.self.ID))
 	}
 	n.signals.read = last
 	return n, nil
@@ -150,6 +154,10 @@ func (n *Node) Leave(ctx context.Context) error {
 	return nil
 }
 
+// Caught is closed when Run has read the sessions of all nodes for the first
+// time. Before that a hello would not find the session that it continues.
+func (n *Node) Caught() <-chan struct{} { return n.caught }
+
 // Lost is closed when the registration is gone for good: the process has to
 // start again under another name.
 func (n *Node) Lost() <-chan struct{} { return n.lost }
@@ -186,8 +194,13 @@ func prod(c chan struct{}) {
 	}
 }
 
+// askGap is the least time between two looks at the whole store, however often
+// the bus says that something may have been lost.
+const askGap = 200 * time.Millisecond
+
 // every calls f at each tick and each time that it is prodded, until ctx ends.
-func every(ctx context.Context, d time.Duration, prodded <-chan struct{}, f func(context.Context)) {
+// gap is the least time from one call to the next.
+func every(ctx context.Context, d, gap time.Duration, prodded <-chan struct{}, f func(context.Context)) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
@@ -198,12 +211,24 @@ func every(ctx context.Context, d time.Duration, prodded <-chan struct{}, f func
 		case <-prodded:
 		}
 		f(ctx)
+		if gap > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(gap):
+			}
+		}
 	}
 }
 
-// failed logs that a loop could not do its work this time. It will try again.
+// failed logs that a loop could not do its work this time. It will try again. Of
+// a database that is away, one line is enough until it is back.
 func (n *Node) failed(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, store.ErrUnavailable) && n.away.Swap(true):
+		n.log.Debug(what, slog.Any("err", err))
+	default:
 		n.log.Warn(what, slog.Any("err", err))
 	}
 }

@@ -52,7 +52,7 @@ func (n *Node) Signal(kind string, payload any) {
 
 // send writes signals, until ctx ends.
 func (n *Node) send(ctx context.Context) {
-	every(ctx, sendRetry, n.signals.news, func(ctx context.Context) {
+	every(ctx, sendRetry, 0, n.signals.news, func(ctx context.Context) {
 		n.failed(ctx, "signal not written", n.flushSignals(ctx))
 	})
 }
@@ -86,7 +86,7 @@ func (n *Node) flushSignals(ctx context.Context) error {
 
 // follow works on the signals of all nodes in their order, until ctx ends.
 func (n *Node) follow(ctx context.Context) {
-	every(ctx, followEvery, n.prod.follow, func(ctx context.Context) {
+	every(ctx, followEvery, 0, n.prod.follow, func(ctx context.Context) {
 		n.failed(ctx, "signals not read", n.followOnce(ctx))
 	})
 }

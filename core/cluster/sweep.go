@@ -20,7 +20,7 @@ const lockSweep = "end the sessions of dead nodes"
 type roll struct {
 	mu      sync.Mutex
 	back    time.Time            // when this node's own lease began to hold
-	pruned  time.Time            // when old signals were deleted
+	pruned  time.Time            // when old signals were last to be deleted
 	expires map[string]time.Time // of every registration, by this process's clock
 	missing map[string]time.Time // when a node without a registration was first missed
 }
@@ -28,7 +28,7 @@ type roll struct {
 // sweep gives the sessions of dead nodes their grace time and ends those that do
 // not come back, until ctx ends.
 func (n *Node) sweep(ctx context.Context) {
-	every(ctx, sweepEvery, nil, func(ctx context.Context) {
+	every(ctx, sweepEvery, 0, nil, func(ctx context.Context) {
 		n.failed(ctx, "sessions of dead nodes not looked after", n.sweepOnce(ctx))
 	})
 }
@@ -55,11 +55,16 @@ func (n *Node) sweepOnce(ctx context.Context) error {
 	}
 	n.nodes.mu.Unlock()
 	n.parts.Directory.Orphan(n.dead)
+	due := n.pruneDue(now)
+	if !due && !n.parts.Directory.HasOrphans(n.dead) {
+		return nil
+	}
 	_, err = n.Alone(ctx, lockSweep, func(ctx context.Context) error {
-		if err := n.endOrphans(ctx); err != nil {
+		if err := n.endOrphans(ctx); err != nil || !due {
 			return err
 		}
-		return n.pruneSignals(ctx, now)
+		_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
+		return err
 	})
 	return err
 }
@@ -83,19 +88,15 @@ func (n *Node) endOrphans(ctx context.Context) error {
 	return nil
 }
 
-// pruneSignals deletes what every node has read, once a minute.
-func (n *Node) pruneSignals(ctx context.Context, now time.Time) error {
+// pruneDue reports, once a minute, that old signals should be deleted.
+func (n *Node) pruneDue(now time.Time) bool {
 	n.nodes.mu.Lock()
+	defer n.nodes.mu.Unlock()
 	due := now.Sub(n.nodes.pruned) > time.Minute
 	if due {
 		n.nodes.pruned = now
 	}
-	n.nodes.mu.Unlock()
-	if !due {
-		return nil
-	}
-	_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
-	return err
+	return due
 }
 
 // backAt notes that this node's own lease holds from now on.

@@ -96,6 +96,9 @@ func (n *Node) listen(ctx context.Context) {
 		case <-n.keys.news:
 		}
 		for a, here := range n.keys.take() {
+			if ctx.Err() != nil {
+				return
+			}
 			cancel := cancels[a]
 			switch {
 			case here && cancel == nil:
@@ -125,7 +128,7 @@ func (n *Node) woken(a address, b []byte) {
 
 // poll asks the store for what waits, until ctx ends.
 func (n *Node) poll(ctx context.Context) {
-	every(ctx, pollEvery, n.prod.poll, func(ctx context.Context) {
+	every(ctx, pollEvery, askGap, n.prod.poll, func(ctx context.Context) {
 		n.failed(ctx, "not asked what waits", n.pollOnce(ctx))
 	})
 }

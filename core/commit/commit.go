@@ -63,6 +63,7 @@ type Committer struct {
 	marks   []store.Settlement // deliveries that ended
 	marked  int64              // marks given so far, those that are tried again counted again
 	taken   int64              // of these, in the transaction that runs or before
+	again   int64              // number of the last mark that was queued again
 	adrift  int                // marks of failed transactions that are to be tried again
 	writing bool               // a transaction runs
 	due     bool               // lazy works and marks have gathered for long enough
@@ -293,7 +294,7 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 func (c *Committer) wrote() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.adrift == 0 {
+	if c.adrift == 0 && c.taken >= c.again {
 		c.settled.Store(c.taken)
 	}
 }
@@ -345,6 +346,7 @@ func (c *Committer) failed(marks []store.Settlement, err error) {
 		c.adrift -= len(kept)
 		c.marks = append(c.marks, kept...)
 		c.marked += int64(len(kept))
+		c.again = c.marked
 		c.soonUnlock()
 	})
 }

@@ -246,3 +246,69 @@ func TestJournalTriesAgain(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// script fails the first transaction and holds the second and the third.
+type script struct {
+	mu          sync.Mutex
+	n           int
+	began, goOn [4]chan struct{}
+}
+
+func newScript() *script {
+	s := new(script)
+	for i := range s.began {
+		s.began[i], s.goOn[i] = make(chan struct{}), make(chan struct{})
+	}
+	return s
+}
+
+func (s *script) Commit(context.Context, *store.Batch) error {
+	s.mu.Lock()
+	n := s.n
+	s.n++
+	s.mu.Unlock()
+	if n == 0 {
+		return store.ErrConflict
+	}
+	if n < len(s.began) {
+		close(s.began[n])
+		<-s.goOn[n]
+	}
+	return nil
+}
+
+// A mark whose transaction failed counts as written when it is, and not when the
+// ones after it are.
+func TestMarkThatFailedIsNotSettledEarly(t *testing.T) {
+	s := newScript()
+	c := commit.New(s, 0, slog.New(slog.DiscardHandler))
+	lost := c.Settle(store.Settlement{Seq: 1})
+	for c.Counters.Failures.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Settle(store.Settlement{Seq: 2})
+	<-s.began[1]
+	third := c.Settle(store.Settlement{Seq: 3})
+	for end := time.Now().Add(10 * time.Second); c.Adrift() > 0; { // until the first is queued again
+		if time.Now().After(end) {
+			t.Fatal("the first mark was not tried again")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(s.goOn[1])
+	<-s.began[2]
+	if got := c.Settled(); got >= lost {
+		t.Errorf("mark %d counts as written, by %d, before it is", lost, got)
+	}
+	close(s.goOn[2])
+	close(s.goOn[3])
+	for end := time.Now().Add(10 * time.Second); c.Settled() < third; {
+		if time.Now().After(end) {
+			t.Fatalf("settled up to %d, want %d", c.Settled(), third)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -64,11 +65,12 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 
 	rows, err := m.engine.read(m, top, *place, careful)
 	if err != nil {
-		return m.drainFailed(err)
+		return m.drainFailed(err, careful)
 	}
 	if !m.engine.held() {
 		return m.pause() // what was read may be others' by now
 	}
+	daemon := m.engine.daemonElsewhere(m.id.Mesh, m.id.Member) // locks the mesh, which comes before the mailbox
 
 	m.mu.Lock()
 	if m.link != link {
@@ -76,7 +78,7 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 		m.mu.Unlock()
 		return true
 	}
-	blocked := m.pushRowsLocked(rows, place)
+	blocked := m.pushRowsLocked(rows, place, daemon)
 	if !blocked && len(rows) < m.engine.options.DrainBatch && !m.again {
 		m.behind, m.draining = m.kept > 0, false
 		m.mu.Unlock()
@@ -87,12 +89,20 @@ func (m *Mailbox) drainBatch(place *store.Cursor) bool {
 }
 
 // drainFailed waits a little after the store failed, as long as the engine runs.
-func (m *Mailbox) drainFailed(err error) bool {
+// That a database is away, the committer has said for all.
+func (m *Mailbox) drainFailed(err error, careful bool) bool {
 	e := m.engine
 	if e.ctx.Err() == nil {
 		e.Counters.DrainErrors.Add(1)
-		e.log.Warn("drain", slog.String("mesh", m.id.Mesh), slog.Any("err", err))
+		level := slog.LevelWarn
+		if errors.Is(err, store.ErrUnavailable) {
+			level = slog.LevelDebug
+		}
+		e.log.Log(e.ctx, level, "drain", slog.String("mesh", m.id.Mesh), slog.Any("err", err))
 	}
+	m.mu.Lock()
+	m.careful = m.careful || careful
+	m.mu.Unlock()
 	return m.pause()
 }
 
@@ -133,8 +143,7 @@ func (m *Mailbox) stopDrain() {
 //
 // The recipient may have become busy while the rows were read: what may no
 // longer disturb it stays for the drain that runs when it is idle again.
-func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor) (blocked bool) {
-	daemon := m.engine.options.Others != nil && m.engine.dir.DaemonElsewhere(m.id.Mesh, m.id.Member)
+func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor, daemon bool) (blocked bool) {
 	flying := make(map[claim]struct{}, len(m.sent))
 	for i := range m.sent {
 		flying[claim{m.sent[i].d.msg.Seq, m.sent[i].d.to}] = struct{}{}

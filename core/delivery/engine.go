@@ -178,6 +178,12 @@ func (e *Engine) nextSeq(now time.Time) int64 {
 // held reports whether this node may push.
 func (e *Engine) held() bool { return e.options.Others == nil || e.options.Others.Held() }
 
+// daemonElsewhere reports whether a member's control connection is on another
+// node. It must not be called with a mailbox locked.
+func (e *Engine) daemonElsewhere(mesh string, member sdk.Key) bool {
+	return e.options.Others != nil && e.dir.DaemonElsewhere(mesh, member)
+}
+
 // settle marks the row of a confirmed delivery, and returns the number of the
 // mark; 0 when there is no row.
 func (e *Engine) settle(d *delivery) (mark int64) {
@@ -185,7 +191,8 @@ func (e *Engine) settle(d *delivery) (mark int64) {
 	now := time.Now()
 	if d.confirm() {
 		mark = e.committer.Settle(store.Settlement{Seq: d.msg.Seq, Recipient: d.to, At: now})
-	} else {
+		d.mark.Store(mark)
+	} else if mark = d.mark.Load(); mark == 0 {
 		e.Counters.Direct.Add(1)
 	}
 	e.recent.delivered(d.msg.ID, d.to, now)

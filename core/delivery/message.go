@@ -25,6 +25,7 @@ type delivery struct {
 	memberID string
 
 	state atomic.Int32
+	mark  atomic.Int64 // number of its row's mark, once it is confirmed
 
 	// ackers counts the mailboxes that have the push unconfirmed and will send
 	// a client_ack. While there is one, a pong from a sibling session does not

@@ -85,8 +85,11 @@ func (e *Engine) Prune(ctx context.Context, now time.Time) error {
 func (m *Mailbox) repeatLate(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.draining {
+		m.forgetMarkedLocked()
+	}
 	confirmsByAck := (m.id.Acks || m.acked) && !m.demoted
-	if m.link == nil || len(m.sent) == 0 || !confirmsByAck {
+	if m.link == nil || len(m.sent) == 0 || !confirmsByAck || !m.engine.held() {
 		return
 	}
 	timeout := m.engine.options.AckTimeout

@@ -153,7 +153,7 @@ func (d *Directory) Online(at Attached, c Conn) {
 		c.CloseWith(codeNormal, reasonReplaced)
 		return
 	}
-	s.turn = at.turn
+	s.turn, s.adopted = at.turn, false
 	old := s.conn
 	s.conn = c
 	row := d.rowLocked(s, time.Time{})
@@ -204,7 +204,7 @@ func (d *Directory) End(s *Session, code int, reason string) (last View, ended b
 	m := d.obtain(s.Mesh)
 	now := d.now()
 	m.mu.Lock()
-	if s.ended || s.Elsewhere() {
+	if s.ended || s.Elsewhere() || d.releaseLocked(m, s) {
 		m.mu.Unlock()
 		return View{}, false
 	}
@@ -267,10 +267,17 @@ func (d *Directory) rowLocked(s *Session, ended time.Time) *store.Presence {
 		ConnectedAt: s.Since, DisconnectedAt: ended,
 	}
 	if d.options.Others != nil {
-		s.version = max(s.version+1, d.now().UnixMicro())
+		s.version = d.versionAfter(s.version)
 		p.Node, p.Version, p.Details = d.options.Node, s.version, s.detailsLocked()
 	}
 	return p
+}
+
+// versionAfter returns a version above v that no other node makes: it tells two
+// nodes apart that change one session at the same moment.
+func (d *Directory) versionAfter(v int64) int64 {
+	v = max(v+1, d.now().UnixMicro())
+	return v + (d.options.Slot-v%store.MaxNodes+store.MaxNodes)%store.MaxNodes
 }
 
 func sortViews(views []View) {

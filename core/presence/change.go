@@ -35,7 +35,7 @@ func (d *Directory) change(s *Session, f func(m *mesh)) {
 // changed; nil for a broker on its own, and for a session that is between its
 // hello and its connection.
 func (d *Directory) changedLocked(s *Session) *store.Presence {
-	if d.options.Others == nil || s.version == 0 {
+	if d.options.Others == nil || s.version == 0 || s.adopted {
 		return nil
 	}
 	return d.rowLocked(s, time.Time{})
@@ -88,6 +88,10 @@ func (d *Directory) EditProfile(s *Session, f func(*store.Profile)) {
 func (d *Directory) SetStats(s *Session, stats *Stats) {
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
+	if s.ended || s.Elsewhere() {
+		m.mu.Unlock()
+		return
+	}
 	s.stats = stats
 	row := d.changedLocked(s)
 	m.mu.Unlock()

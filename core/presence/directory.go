@@ -24,7 +24,9 @@ type Options struct {
 
 	// Node names this process among those that share a store, and Others is the
 	// way to them; empty and nil for a broker on its own.
+	// Slot is its number, which no other one has.
 	Node   string
+	Slot   int64
 	Others Others
 }
 
@@ -38,6 +40,10 @@ type Others interface {
 	// sessions is no longer here.
 	Listen(mesh string, key sdk.Key)
 	Unlisten(mesh string, key sdk.Key)
+
+	// Held reports whether this node may decide about its sessions. One whose
+	// lease is over does not know which of them live elsewhere.
+	Held() bool
 }
 
 // Journal writes down what has to survive a restart. Its methods return at

@@ -89,7 +89,7 @@ func (d *Directory) Mirror(p *store.Presence) error {
 func (d *Directory) outlived(m *mesh, p *store.Presence, moves int64) bool {
 	m.mu.Lock()
 	s := m.byID[p.ID]
-	if s == nil || s.Elsewhere() || s.moves <= moves || !p.DisconnectedAt.IsZero() {
+	if s == nil || s.Elsewhere() || s.moves <= moves {
 		m.mu.Unlock()
 		return false
 	}
@@ -101,6 +101,15 @@ func (d *Directory) outlived(m *mesh, p *store.Presence, moves int64) bool {
 	m.mu.Unlock()
 	d.tell(row)
 	return true
+}
+
+// releaseLocked gives an adopted session back that got no connection here: the
+// next look into the store finds where it is.
+func (d *Directory) releaseLocked(m *mesh, s *Session) bool {
+	if s.adopted {
+		d.endLocked(m, s)
+	}
+	return s.adopted
 }
 
 // displacedBy returns the session of this node that a row says lives elsewhere,
@@ -189,6 +198,7 @@ func (d *Directory) adoptLocked(m *mesh, theirs *Session, a Arrival) *Session {
 	s.ID, s.Since, s.version, s.moves = theirs.ID, theirs.Since, theirs.version, theirs.moves+1
 	s.state, s.groups, s.summary, s.visible = theirs.state, theirs.groups, theirs.summary, theirs.visible
 	s.profile, s.stats, s.base = theirs.profile, theirs.stats, theirs.base
+	s.adopted = true
 	s.Box.Idle(s.state.Status == Idle)
 	m.addLocked(s)
 	return s
@@ -249,16 +259,21 @@ func (d *Directory) Bury(p *store.Presence) {
 }
 
 // Republish tells the other nodes of every session of this node again, with a
-// new version: they may have given this node up meanwhile.
+// new version: they may have given this node up meanwhile. Grace times start
+// anew, since nobody could come back here.
 func (d *Directory) Republish() {
 	for _, m := range d.all() {
 		m.mu.Lock()
 		var rows []*store.Presence
 		for s := range m.sessions {
-			if !s.Elsewhere() {
-				if row := d.changedLocked(s); row != nil {
-					rows = append(rows, row)
-				}
+			if s.Elsewhere() {
+				continue
+			}
+			if s.conn == nil {
+				s.grace = d.now().Add(d.options.Grace)
+			}
+			if row := d.changedLocked(s); row != nil {
+				rows = append(rows, row)
 			}
 		}
 		m.mu.Unlock()

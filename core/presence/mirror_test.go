@@ -21,6 +21,7 @@ func (o *others) Forward(string, []byte, Except) {
 	defer o.mu.Unlock()
 	o.events++
 }
+func (o *others) Held() bool                   { return true }
 func (o *others) Listen(_ string, k sdk.Key)   { o.add(k, 1) }
 func (o *others) Unlisten(_ string, k sdk.Key) { o.add(k, -1) }
 func (o *others) add(k sdk.Key, by int) {
@@ -180,5 +181,87 @@ func TestOrphansHaveTheirGraceTime(t *testing.T) {
 	}
 	if last := rows(b); len(last) != 1 || last[0].DisconnectedAt.IsZero() {
 		t.Errorf("its row was not ended: %+v", last)
+	}
+}
+
+// A node that has lost a session says that it ended: that counts nothing where
+// the session is now.
+func TestEndOnTheOldNodeEndsNothing(t *testing.T) {
+	for name, how := range map[string]func(a *rig, s *Session, c *conn){
+		"the old connection says goodbye": func(a *rig, s *Session, c *conn) { a.Leave(s, c, true) },
+		"the old grace time ends":         func(a *rig, s *Session, c *conn) { a.Leave(s, c, false); a.pass(2 * time.Minute); a.EndExpired() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, rows := twoNodes(t)
+			s, c := a.come(arrival("ada", "s1"))
+			b.mirror(rows(a))
+			at, next := b.attach(arrival("ada", "s1")), new(conn)
+			b.Online(at, next)
+			a.pass(time.Second)
+			how(a, s, c)
+			b.mirror(rows(a))
+			if _, live := b.Live(at.Session); !live || next.how() != "" {
+				t.Errorf("the session on the new node: live %v, closed %q", live, next.how())
+			}
+		})
+	}
+}
+
+// A hello whose connection never comes takes no session from another node.
+func TestHelloWithoutAConnectionTakesNothing(t *testing.T) {
+	for name, end := range map[string]func(b *rig, at Attached){
+		"its time is over": func(b *rig, _ Attached) { b.pass(2 * time.Minute); b.EndExpired() },
+		"it is refused":    func(b *rig, at Attached) { b.End(at.Session, 4002, "banned") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, rows := twoNodes(t)
+			s, c := a.come(arrival("ada", "s1"))
+			all := rows(a)
+			b.mirror(all)
+			end(b, b.attach(arrival("ada", "s1")))
+			a.mirror(rows(b))
+			if _, live := a.Live(s); !live || c.how() != "" {
+				t.Errorf("the session that is connected: live %v, closed %q", live, c.how())
+			}
+			b.mirror(all)
+			if v := b.Views("mesh"); len(v) != 1 || !v[0].Online {
+				t.Errorf("the other node shows %+v", v)
+			}
+		})
+	}
+}
+
+// Two nodes that take over one session at the same moment agree on one of them,
+// also when both clocks are behind what was said before.
+func TestTakeoversAtOnceAgree(t *testing.T) {
+	a, b, rows := twoNodes(t)
+	a.options.Slot, b.options.Slot = 3, 4
+	s, c := a.come(arrival("ada", "s1"))
+	a.Leave(s, c, false)
+	all := rows(a)
+	ahead := *all[len(all)-1]
+	ahead.ID, ahead.Node, ahead.Version = "elsewhere", "x", ahead.Version+int64(time.Hour/time.Microsecond)
+	ahead.SessionKey = key("s2")
+	a.mirror([]*store.Presence{&ahead})
+	b.mirror([]*store.Presence{&ahead})
+	atA, atB := a.attach(arrival("ada", "s2")), b.attach(arrival("ada", "s2"))
+	onA, onB := new(conn), new(conn)
+	a.Online(atA, onA)
+	b.Online(atB, onB)
+	ofA, ofB := rows(a), rows(b)
+	a.mirror(ofB)
+	b.mirror(ofA)
+	if (onA.how() == "") == (onB.how() == "") {
+		t.Errorf("closed: got %q and %q, want one of them", onA.how(), onB.how())
+	}
+}
+
+func TestStatsOfASessionThatIsOverChangeNothing(t *testing.T) {
+	a, _, rows := twoNodes(t)
+	s, c := a.come(arrival("ada", "s1"))
+	a.Leave(s, c, true)
+	rows(a)
+	if a.SetStats(s, &Stats{}); len(rows(a)) != 0 {
+		t.Error("the row of a session that is over was opened again")
 	}
 }

@@ -71,6 +71,7 @@ type Session struct {
 	node     string    // that it is, or was, connected to
 	version  int64     // rises with each change; of use among nodes only
 	moves    int64     // how often it has moved from one node to another
+	adopted  bool      // its hello came here, and it has no connection here yet
 	left     time.Time // when conn ended
 	grace    time.Time // when the grace time ends
 	ended    bool

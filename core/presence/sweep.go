@@ -18,8 +18,10 @@ func (d *Directory) Sweep(ctx context.Context, ended func(View)) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			for _, v := range d.EndExpired() {
-				ended(v)
+			if d.options.Others == nil || d.options.Others.Held() {
+				for _, v := range d.EndExpired() {
+					ended(v)
+				}
 			}
 			d.FreeStuck()
 		}
@@ -54,7 +56,7 @@ func (d *Directory) EndExpired() []View {
 func (d *Directory) endIfAway(s *Session, now time.Time) (View, bool) {
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
-	if s.ended || s.conn != nil || !now.After(s.grace) {
+	if s.ended || s.conn != nil || !now.After(s.grace) || d.releaseLocked(m, s) {
 		m.mu.Unlock()
 		return View{}, false
 	}

@@ -123,11 +123,11 @@ func TestReplays(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := newReplays()
-		r.use("aa", home, start)
+		r.use("aa", home, start, true)
 		if tt.name == "is new" {
 			r = newReplays()
 		}
-		if first, again := r.use(tt.sig, tt.from, start.Add(tt.after)); (first || again) != tt.first {
+		if first, again := r.use(tt.sig, tt.from, start.Add(tt.after), true); (first || again) != tt.first {
 			t.Errorf("a signature that %s: got %v, want %v", tt.name, !tt.first, tt.first)
 		}
 	}
@@ -138,7 +138,7 @@ func TestReplaysForget(t *testing.T) {
 	r := newReplays()
 	now := time.Now()
 	for i := range 1000 {
-		r.use(fmt.Sprint("signature ", i), origin{}, now.Add(time.Duration(i)*time.Second))
+		r.use(fmt.Sprint("signature ", i), origin{}, now.Add(time.Duration(i)*time.Second), true)
 	}
 	if n := len(r.young) + len(r.old); n > 3*int(replayWindow/time.Second) {
 		t.Errorf("%d signatures are remembered after 1000 s", n)
@@ -187,5 +187,27 @@ func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
 		if err != nil || d.Reason != step.want {
 			t.Errorf("%s: got %q, %v, want %q", step.name, d.Reason, err, step.want)
 		}
+	}
+}
+
+// A hello that was used on another node is not let in by sending it twice at
+// once.
+func TestReplaysSentTwiceAtOnceAreRefused(t *testing.T) {
+	asked, answer := make(chan struct{}, 2), make(chan struct{})
+	s := New(nil, nil, func(context.Context, [32]byte, time.Time) (bool, error) {
+		asked <- struct{}{}
+		<-answer
+		return false, nil
+	})
+	thief, now := origin{launch: "b"}, time.Now()
+	first := make(chan error, 1)
+	go func() { first <- s.firstUse(t.Context(), "aa", thief, now) }()
+	<-asked
+	if d, err := decide(s.firstUse(t.Context(), "aa", thief, now)); err != nil || d.Reason != sdk.ReasonReplayed {
+		t.Errorf("the second copy: got %q, %v, want it replayed", d.Reason, err)
+	}
+	close(answer)
+	if d, err := decide(<-first); err != nil || d.Reason != sdk.ReasonReplayed {
+		t.Errorf("the first copy: got %q, %v, want it replayed", d.Reason, err)
 	}
 }
