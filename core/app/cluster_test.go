@@ -264,6 +264,9 @@ func TestNodeWithoutItsLeasePushesNothing(t *testing.T) {
 	if status, text, _ := b.request("GET", "/health/ready", ""); status != 503 || !strings.Contains(text, "lease_lost") {
 		t.Errorf("ready: got %d %s, want 503 lease_lost", status, text)
 	}
+	eventually(t, "the metrics to show it", func() bool {
+		return b.metric("broker_lease_held") == "0" && b.metric("broker_lease_lost_total") == "1"
+	})
 	if status, _, _ := b.request("GET", "/health", ""); status != 200 {
 		t.Errorf("health: got %d, want 200", status)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -69,11 +70,7 @@ func (a *App) metrics(t *telemetry.Text) {
 	t.Counter("broker_ttl_sweeps_total", "TTL sweeper runs completed", a.dir.Counters.Sweeps.Load())
 	t.Gauge("broker_queue_depth", "Undelivered messages currently in the queue", a.depth.waiting.Load())
 	t.Gauge("broker_queue_oldest_seconds", "Age of the oldest message in the queue", a.depth.oldest.Load())
-	healthy := int64(0)
-	if a.probe.healthy.Load() {
-		healthy = 1
-	}
-	t.Gauge("broker_db_healthy", "1 if the store answers, 0 if not", healthy)
+	t.Gauge("broker_db_healthy", "1 if the store answers, 0 if not", oneIf(a.probe.healthy.Load()))
 	a.ownMetrics(t)
 }
 
@@ -106,6 +103,33 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
 	})
 	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+	if n := a.options.Cluster; n != nil {
+		clusterMetrics(t, n)
+	}
+}
+
+// clusterMetrics writes what a node counts that shares its store with others.
+func clusterMetrics(t *telemetry.Text, n *cluster.Node) {
+	c, b := &n.Counters, n.BusStats()
+	t.Gauge("broker_lease_held", "1 if this replica may push, 0 if its lease is over", oneIf(n.Held()))
+	t.Counter("broker_lease_lost_total", "Times that the lease was found over", c.Fenced.Load())
+	t.Counter("broker_cluster_wakes_total", "Wakes from other replicas", c.Wakes.Load())
+	t.Counter("broker_cluster_polled_total", "Keys for which a poll found something waiting", c.Polled.Load())
+	t.Counter("broker_cluster_mirrored_total", "Presence rows of other replicas taken in", c.Mirrored.Load())
+	t.Counter("broker_cluster_orphans_total", "Sessions of dead replicas ended here", c.Orphans.Load())
+	t.Counter("broker_cluster_signals_total", "Signals worked on", c.Signalled.Load())
+	t.Gauge("broker_bus_up", "1 if the bus is connected, 0 if not", oneIf(n.BusUp()))
+	t.Counter("broker_bus_published_total", "Messages given to the bus", int64(b.Published))    //nolint:gosec // counts
+	t.Counter("broker_bus_dropped_total", "Of these, not sent", int64(b.Dropped))               //nolint:gosec // counts
+	t.Counter("broker_bus_received_total", "Messages from other replicas", int64(b.Received))   //nolint:gosec // counts
+	t.Counter("broker_bus_lost_total", "Times that messages may have been lost", int64(b.Lost)) //nolint:gosec // counts
+}
+
+func oneIf(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func words(counts map[sdk.Reason]int64) map[string]int64 {

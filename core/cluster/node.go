@@ -116,6 +116,12 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 // Shared is the store that the nodes share.
 func (n *Node) Shared() store.Shared { return n.store }
 
+// BusUp reports whether the bus is connected now.
+func (n *Node) BusUp() bool { return n.bus.Up() }
+
+// BusStats returns what the bus has done since the start.
+func (n *Node) BusStats() bus.Stats { return n.bus.Stats() }
+
 // ID names the node; it is fresh with each start of a process.
 func (n *Node) ID() string { return n.self.ID }
 
