@@ -113,24 +113,25 @@ func New(ctx context.Context, o Options) (*App, error) {
 			return nil, fmt.Errorf("close presences of an earlier run: %w", err)
 		}
 	}
-	a.committer = commit.New(o.Store, commitWait(c), o.Log)
+	st := newPatient(o.Store, storeWait(c))
+	a.committer = commit.New(o.Store, storeWait(c), o.Log)
 	journal := commit.NewJournal(a.committer)
 	a.journal = journal
 	var err error
-	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c, o.Cluster), o.Store, a.committer, encodePush, o.Log)
+	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c, o.Cluster), st, a.committer, encodePush, o.Log)
 	if err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
 	a.dir = presence.NewDirectory(presenceOptions(c, o.Cluster), a.engine, a.presenceJournal(), o.Log)
 	a.engine.Use(a.dir)
-	a.roster = roster.New(o.Store, a.dir, journal, a.claims())
+	a.roster = roster.New(st, a.dir, journal, a.claims())
 	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.registry = feature.All(feature.Deps{
-		Directory: a.dir, Engine: a.engine, Store: written{o.Store, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
+		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: feature.SendOptions{MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse},
 	})
-	feature.Join(a.registry, o.Store)
+	feature.Join(a.registry, st)
 	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit},
 		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {

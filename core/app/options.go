@@ -78,9 +78,9 @@ func encodePush(dst []byte, m *store.Message) []byte {
 	})
 }
 
-// commitWait is how long a database that does not answer is waited for. The
+// storeWait is how long a database that does not answer is waited for. The
 // embedded one is in this process.
-func commitWait(c config.Config) time.Duration {
+func storeWait(c config.Config) time.Duration {
 	if c.Store.Engine() == "sqlite" {
 		return 0
 	}
