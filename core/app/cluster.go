@@ -15,6 +15,7 @@ import (
 const (
 	signalEnd        = "end"        // closing: end a session
 	signalDisconnect = "disconnect" // closing: close a session's connection
+	signalStatus     = "status"     // statusWord: somebody says what a session does
 )
 
 // errExpelled ends a node whose registration is gone.
@@ -26,6 +27,14 @@ type closing struct {
 	Presence string `json:"presence"`
 	Code     int    `json:"code"`
 	Reason   string `json:"reason"`
+}
+
+// statusWord is what somebody says of a session of another node.
+type statusWord struct {
+	Mesh     string          `json:"mesh"`
+	Presence string          `json:"presence"`
+	Status   presence.Status `json:"status"`
+	Source   presence.Source `json:"source"`
 }
 
 // joinCluster gives the node its parts.
@@ -143,16 +152,23 @@ func handler[T any](f func(T)) func([]byte) error {
 // handlers are what this node does at the signals of all.
 func (a *App) handlers() map[string]func([]byte) error {
 	return map[string]func([]byte) error{
-		signalEnd:           handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.End(s, c.Code, c.Reason) }) }),
-		signalDisconnect:    handler(func(c closing) { a.closeHere(c, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) }) }),
+		signalEnd: handler(func(c closing) {
+			a.here(c.Mesh, c.Presence, func(s *presence.Session) { a.End(s, c.Code, c.Reason) })
+		}),
+		signalDisconnect: handler(func(c closing) {
+			a.here(c.Mesh, c.Presence, func(s *presence.Session) { a.Disconnect(s, c.Code, c.Reason) })
+		}),
+		signalStatus: handler(func(w statusWord) {
+			a.here(w.Mesh, w.Presence, func(s *presence.Session) { a.dir.SetStatus(s, w.Status, w.Source) })
+		}),
 		store.SignalRevoked: handler(a.revokedHere),
 		store.SignalMember:  handler(a.roster.Forget),
 	}
 }
 
-// closeHere calls f with the session that a signal means, if it is this node's.
-func (a *App) closeHere(c closing, f func(*presence.Session)) {
-	if s := a.dir.ByID(c.Mesh, c.Presence); s != nil && !s.Elsewhere() {
+// here calls f with the session that a signal means, if it is this node's.
+func (a *App) here(mesh, presenceID string, f func(*presence.Session)) {
+	if s := a.dir.ByID(mesh, presenceID); s != nil && !s.Elsewhere() {
 		f(s)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -391,4 +392,19 @@ func (r *rig) next(p *dial.Peer) (string, error) {
 		return "", err
 	}
 	return push.Ciphertext, nil
+}
+
+// A hook may reach any node; the session's own node takes its word.
+func TestHooksWordCrossesNodes(t *testing.T) {
+	n := newNodes(t, 2, nil)
+	a, b := n.both()
+	b.dial(session(b.member("bo", store.RoleMember)), dial.Options{})
+	n.wantMeets(1)
+	a.app.SetStatus(a.app.Views(a.mesh.ID)[0].Session, presence.Working, presence.Hook)
+	for _, r := range n.list {
+		eventually(t, "the status to be known", func() bool {
+			v := r.app.Views(r.mesh.ID)[0]
+			return v.Status == presence.Working && v.Source == presence.Hook
+		})
+	}
 }

@@ -46,6 +46,16 @@ func (a *App) Disconnect(s *presence.Session, code int, reason string) {
 	a.dir.Disconnect(s, code, reason)
 }
 
+// SetStatus writes what a hook, which may reach any node, says of a session. The
+// session's own node decides, by the rules of [presence.Directory.SetStatus].
+func (a *App) SetStatus(s *presence.Session, status presence.Status, source presence.Source) {
+	if s.Elsewhere() {
+		a.signal(signalStatus, statusWord{s.Mesh, s.ID, status, source})
+		return
+	}
+	a.dir.SetStatus(s, status, source)
+}
+
 // Revoked ends every session of a member that was revoked, on every node.
 func (a *App) Revoked(memberID string) {
 	a.revokedHere(memberID)
