@@ -34,6 +34,15 @@ type item struct {
 	stored  uint64 // id of the payload, when it is not here
 }
 
+// most is how many bytes an item takes at most.
+func (it *item) most() int {
+	n := messageRoom + len(it.subject) + len(it.data)
+	if it.stored != 0 {
+		n += 8
+	}
+	return n
+}
+
 func appendItem(to []byte, it item) []byte {
 	to = binary.AppendUvarint(to, uint64(len(it.subject)))
 	to = append(to, it.subject...)
@@ -66,7 +75,7 @@ func (b *Bus) pack(messages []outbox.Message) pack {
 			p.stored = append(p.stored, m.Data)
 			it.data = nil
 		}
-		if len(datagram)+messageRoom+len(it.subject)+len(it.data) > maxDatagram {
+		if len(datagram)+it.most() > maxDatagram {
 			p.texts = append(p.texts, base64.RawStdEncoding.EncodeToString(datagram))
 			datagram = b.head()
 		}

@@ -35,6 +35,20 @@ func TestPack(t *testing.T) {
 
 func same(a, b outbox.Message) bool { return a.Subject == b.Subject && bytes.Equal(a.Data, b.Data) }
 
+// What a datagram holds at most, it may hold to the byte.
+func TestPackStaysWithinItsRoom(t *testing.T) {
+	for length := range 255 {
+		b := &Bus{sender: gaps.NewSender()}
+		messages := make([]outbox.Message, 200)
+		for i := range messages {
+			messages[i] = outbox.Message{Subject: strings.Repeat("s", 1+(length+i)%255), Data: make([]byte, (i%2)*(maxInline+1))}
+		}
+		if p := b.pack(messages); !slices.EqualFunc(messages, unpack(t, p), same) {
+			t.Fatalf("%d messages are not there again", len(messages))
+		}
+	}
+}
+
 func TestPackOfNothing(t *testing.T) {
 	b := &Bus{sender: gaps.NewSender()}
 	if p := b.pack(nil); len(p.texts) != 1 || len(unpack(t, p)) != 0 {
