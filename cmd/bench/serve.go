@@ -17,6 +17,7 @@ import (
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
@@ -78,7 +79,7 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 	}
 	c := loaded.Config
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	st, err := openStore(ctx, c, log)
+	st, err := backend.OpenStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 	if err := s.makeMeshes(ctx, st); err != nil {
 		return err
 	}
-	node, leave, err := joinCluster(ctx, c, st, log)
+	node, leave, err := backend.JoinCluster(ctx, c, st, "bench", log)
 	if err != nil {
 		return err
 	}

@@ -10,51 +10,47 @@ import (
 	"path/filepath"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/backend"
+	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/migrate"
-	"github.com/claudemesh/broker/core/store/postgres"
-	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
 
-// storeName is the embedded store's file in the data directory.
-const storeName = "broker.db"
-
-// database is a store with its migrations.
-type database interface {
-	store.Store
-	Migrations(ctx context.Context) ([]migrate.Migration, error)
-	PendingMigrations(ctx context.Context) ([]migrate.Migration, error)
-	Up(ctx context.Context) error
-}
-
 // openStore opens the store that a config selects. The embedded one is made,
 // with its directory, when there is none and create is set.
-func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logger) (database, error) {
+func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logger) (backend.Database, error) {
 	if create {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 			return nil, fmt.Errorf("data_dir: %w", err)
 		}
 	}
-	if c.Store.Engine() == "postgres" {
-		return openPostgres(ctx, c, log)
-	}
-	path := filepath.Join(c.DataDir, storeName)
-	if _, err := os.Stat(path); err != nil && !create {
-		if errors.Is(err, os.ErrNotExist) {
+	if !create && c.Store.Engine() == "sqlite" {
+		_, err := os.Stat(filepath.Join(c.DataDir, backend.StoreName))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
 			return nil, core.Refuse(sdk.ReasonNotFound, "there is no store in "+c.DataDir+
 				": broker serve and broker mesh create make one, and --data-dir chooses another")
+		case err != nil:
+			return nil, err
 		}
-		return nil, err
 	}
-	return sqlite.Open(ctx, sqlite.Options{Path: path, Durability: sqlite.Durability(c.Store.Durability)})
+	return backend.OpenStore(ctx, c, log)
+}
+
+// leave gives back the registration of a node that never ran; nil is none.
+func leave(ctx context.Context, n *cluster.Node) error {
+	if n == nil {
+		return nil
+	}
+	return n.Leave(ctx)
 }
 
 // openForCommand opens the store for a command. On PostgreSQL, brokers of another
 // release may be at work: a command migrates only a database that is empty, and
 // only when it may be the first to use it.
-func openForCommand(ctx context.Context, c config.Config, why purpose) (_ database, err error) {
+func openForCommand(ctx context.Context, c config.Config, why purpose) (_ backend.Database, err error) {
 	c.Store.Migrate = false
 	st, err := openStore(ctx, c, why == toMake || why == toMigrate, slog.New(slog.DiscardHandler))
 	if err != nil || why == toMigrate || why == toList {
@@ -71,7 +67,7 @@ func openForCommand(ctx context.Context, c config.Config, why purpose) (_ databa
 }
 
 // firstUse makes the tables of an empty database.
-func firstUse(ctx context.Context, st database, why purpose, first migrate.Migration) error {
+func firstUse(ctx context.Context, st backend.Database, why purpose, first migrate.Migration) error {
 	applied, err := st.Migrations(ctx)
 	switch {
 	case err != nil:
@@ -85,22 +81,9 @@ func firstUse(ctx context.Context, st database, why purpose, first migrate.Migra
 	return st.Up(ctx)
 }
 
-func openPostgres(ctx context.Context, c config.Config, log *slog.Logger) (database, error) {
-	s := c.Store
-	st, err := postgres.Open(ctx, postgres.Options{
-		URL: s.URL.Reveal(), MaxConns: int32(s.Pool), //nolint:gosec // at most 1000
-		ConnectTimeout: s.ConnectTimeout, StatementTimeout: s.StatementTimeout, LockTimeout: s.LockTimeout,
-		Durability: postgres.Durability(s.Durability), Migrate: s.Migrate, MigrateTimeout: s.MigrateTimeout, Log: log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL (DATABASE_URL, store.url): %w", err)
-	}
-	return st, nil
-}
-
 // tellNodes returns what has running brokers end the sessions of a revoked
 // member, when the command works on a store that brokers elsewhere share.
-func tellNodes(ctx context.Context, st database) func(memberID string) {
+func tellNodes(ctx context.Context, st backend.Database) func(memberID string) {
 	shared, ok := st.(store.Shared)
 	if !ok {
 		return nil

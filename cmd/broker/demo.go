@@ -13,6 +13,7 @@ import (
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
@@ -62,7 +63,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 }
 
 // demoOn runs the broker, the story in it, and stops the broker.
-func (p *program) demoOn(ctx context.Context, c config.Config, st database) error {
+func (p *program) demoOn(ctx context.Context, c config.Config, st backend.Database) error {
 	walks := newWalks()
 	ready := make(chan string, 1)
 	broker, err := newApp(ctx, c, st, slog.New(slog.DiscardHandler), app.Options{
@@ -96,7 +97,7 @@ type demonstration struct {
 func (d *demonstration) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
 // play has ada and bo meet, talk, and leave.
-func (d *demonstration) play(ctx context.Context, c config.Config, st database) error {
+func (d *demonstration) play(ctx context.Context, c config.Config, st backend.Database) error {
 	keys, err := loadKeys(ctx, c, st)
 	if err != nil {
 		return err

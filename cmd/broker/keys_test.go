@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/backend"
 )
 
 const productionKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -82,7 +83,7 @@ func TestBrokenAudit(t *testing.T) {
 	if out := x.ok(x.on("audit", "verify", "home")...); !strings.Contains(out, "1 entries, chain intact") {
 		t.Errorf("got %s", out)
 	}
-	db, err := sql.Open("sqlite", filepath.Join(x.data, storeName))
+	db, err := sql.Open("sqlite", filepath.Join(x.data, backend.StoreName))
 	if err != nil {
 		t.Fatal(err)
 	}

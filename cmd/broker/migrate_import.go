@@ -16,6 +16,7 @@ import (
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/adopt"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
@@ -102,7 +103,7 @@ func (p *program) migrateImport(ctx context.Context, f importFlags) (err error) 
 
 // openToImport opens the store, and makes it when there is none, while nobody
 // serves it: done ends that.
-func openToImport(ctx context.Context, c config.Config) (st database, done func() error, err error) {
+func openToImport(ctx context.Context, c config.Config) (st backend.Database, done func() error, err error) {
 	st, unlock, err := takeStore(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, err
@@ -119,7 +120,7 @@ func openToImport(ctx context.Context, c config.Config) (st database, done func(
 
 // openToRehearse opens the store, or an empty one in its place, so that a dry
 // run makes nothing.
-func openToRehearse(ctx context.Context, c config.Config) (database, func() error, error) {
+func openToRehearse(ctx context.Context, c config.Config) (backend.Database, func() error, error) {
 	there, err := storeIsThere(ctx, c)
 	if err != nil {
 		return nil, nil, err
@@ -131,7 +132,7 @@ func openToRehearse(ctx context.Context, c config.Config) (database, func() erro
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, storeName), Durability: sqlite.Process})
+	st, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, backend.StoreName), Durability: sqlite.Process})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -141,14 +142,14 @@ func openToRehearse(ctx context.Context, c config.Config) (database, func() erro
 // storeIsThere reports whether the store has its tables.
 func storeIsThere(ctx context.Context, c config.Config) (bool, error) {
 	if c.Store.Engine() == "sqlite" {
-		_, err := os.Stat(filepath.Join(c.DataDir, storeName))
+		_, err := os.Stat(filepath.Join(c.DataDir, backend.StoreName))
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 		return err == nil, err
 	}
 	c.Store.Migrate = false
-	st, err := openPostgres(ctx, c, slog.New(slog.DiscardHandler))
+	st, err := backend.OpenStore(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return false, err
 	}
@@ -158,7 +159,7 @@ func storeIsThere(ctx context.Context, c config.Config) (bool, error) {
 
 // importKeys returns the key that seals the secrets, and refuses one that is
 // not the one that the store was made with.
-func importKeys(ctx context.Context, c config.Config, st database) (*identity.AtRest, error) {
+func importKeys(ctx context.Context, c config.Config, st backend.Database) (*identity.AtRest, error) {
 	keys, err := loadKeys(ctx, c, st)
 	if err != nil || keys == nil { // no key is said when there is something to seal
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
@@ -79,7 +80,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return err
 	}
 
-	node, closeBus, err := joinCluster(ctx, c, st, log)
+	node, closeBus, err := backend.JoinCluster(ctx, c, st, programVersion(), log)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 
 // takeStore locks the data directory, which it makes when there is none, and
 // opens its store.
-func takeStore(ctx context.Context, c config.Config, log *slog.Logger) (_ database, unlock func(), err error) {
+func takeStore(ctx context.Context, c config.Config, log *slog.Logger) (_ backend.Database, unlock func(), err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
@@ -124,7 +125,7 @@ type broker struct {
 
 	// Set by serve.
 	config  config.Config
-	store   database
+	store   backend.Database
 	log     *slog.Logger
 	app     *app.App
 	ops     *admin.Local

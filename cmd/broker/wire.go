@@ -11,6 +11,7 @@ import (
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
 	coreaudit "github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
@@ -23,7 +24,7 @@ import (
 )
 
 // newApp puts the broker together.
-func newApp(ctx context.Context, c config.Config, st database, log *slog.Logger, o app.Options) (*app.App, error) {
+func newApp(ctx context.Context, c config.Config, st backend.Database, log *slog.Logger, o app.Options) (*app.App, error) {
 	drops := new(grants.Drops)
 	o.Config, o.Store, o.Log, o.Version = c, st, log, programVersion()
 	o.Factories = func(p app.Parts) chain.Factories { return builtins(p, drops) }
@@ -55,7 +56,7 @@ func describe(c config.Config) (chain.Description, error) {
 }
 
 // migrations lists the store's migrations, the pending ones last.
-func migrations(ctx context.Context, st database) ([]admin.Migration, error) {
+func migrations(ctx context.Context, st backend.Database) ([]admin.Migration, error) {
 	applied, err := st.Migrations(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func migrations(ctx context.Context, st database) ([]admin.Migration, error) {
 }
 
 // hooks are what operations on a store need, with or without a broker.
-func hooks(st database, url func() string) admin.Hooks {
+func hooks(st backend.Database, url func() string) admin.Hooks {
 	return admin.Hooks{
 		URL:        url,
 		Migrations: func(ctx context.Context) ([]admin.Migration, error) { return migrations(ctx, st) },
@@ -87,7 +88,7 @@ func hooks(st database, url func() string) admin.Hooks {
 
 // recordIn returns what writes to the audit log of a store on which no broker
 // of this data directory runs; a broker writes its log itself.
-func recordIn(c config.Config, st database) func(context.Context, *coreaudit.Entry) error {
+func recordIn(c config.Config, st backend.Database) func(context.Context, *coreaudit.Entry) error {
 	return func(ctx context.Context, e *coreaudit.Entry) error {
 		if !c.Audit.Records(e.EventType) {
 			return nil
@@ -98,7 +99,7 @@ func recordIn(c config.Config, st database) func(context.Context, *coreaudit.Ent
 
 // loadKeys returns the key that seals secrets: the config's, else the one in the
 // data directory, which is made with the first mesh.
-func loadKeys(ctx context.Context, c config.Config, st database) (*identity.AtRest, error) {
+func loadKeys(ctx context.Context, c config.Config, st backend.Database) (*identity.AtRest, error) {
 	if text := c.EncryptionKey.Reveal(); text != "" {
 		return identity.ParseAtRest(text)
 	}

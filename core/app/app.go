@@ -113,8 +113,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 			return nil, fmt.Errorf("close presences of an earlier run: %w", err)
 		}
 	}
-	st := newPatient(o.Store, storeWait(c))
-	a.committer = commit.New(o.Store, storeWait(c), o.Log)
+	st := patient{o.Store, store.NewPatience(storeWait(c), slog.New(slog.DiscardHandler))} // the committer says it for all
+	a.committer = commit.New(o.Store, store.NewPatience(storeWait(c), o.Log), o.Log)
 	journal := commit.NewJournal(a.committer)
 	a.journal = journal
 	var err error

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,8 @@ func (f *flaky) FindSent(context.Context, string, string, string) (*store.Sent, 
 func TestReadsWaitForADatabaseThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &flaky{back: time.Now().Add(3 * time.Second)}
-		p := newPatient(f, 5*time.Second)
+		log := slog.New(slog.DiscardHandler)
+		p := patient{f, store.NewPatience(5*time.Second, log)}
 		find := func() (*store.Sent, error) { return p.FindSent(t.Context(), "mesh", "ada", "c") }
 		if sent, err := find(); err != nil || sent.MessageID != "m" {
 			t.Fatalf("it was back in time: got %v, %v", sent, err)
@@ -42,8 +44,9 @@ func TestReadsWaitForADatabaseThatIsAway(t *testing.T) {
 		if _, err := find(); !errors.Is(err, store.ErrUnavailable) || time.Since(began) > 0 || f.n != 1 {
 			t.Errorf("got %v after %v and %d attempts, want one attempt", err, time.Since(began), f.n)
 		}
-		if st := newPatient(f, 0); st != store.Store(f) {
-			t.Error("a store of which nobody waits for anything is wrapped")
+		f.n = 0
+		if _, err := (patient{f, store.NewPatience(0, log)}).FindSent(t.Context(), "mesh", "ada", "c"); !errors.Is(err, store.ErrUnavailable) || f.n != 1 {
+			t.Errorf("without patience: got %v after %d attempts, want one", err, f.n)
 		}
 	})
 }

@@ -24,10 +24,6 @@ const (
 	// envelope confirmed by then, and needs no queue row.
 	maxWorks = 256
 
-	// askAgain is the pause between attempts to write to a database that does
-	// not answer.
-	askAgain = 100 * time.Millisecond
-
 	// retryAfter is the pause after a transaction that failed, before marks
 	// that must not be lost are tried again.
 	retryAfter = 250 * time.Millisecond
@@ -52,10 +48,9 @@ const lazyDelay = 25 * time.Millisecond
 // Committer runs transactions, one at a time. All methods may be called
 // concurrently.
 type Committer struct {
-	store store.Committer
-	log   *slog.Logger
-	wait  time.Duration // how long a database that does not answer is waited for
-	down  time.Time     // since when it does not answer; zero while it does. Owned by run
+	store    store.Committer
+	patience *store.Patience
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	works   []Work
@@ -86,13 +81,11 @@ type Counters struct {
 	Nanos    atomic.Int64 // time spent in the store
 }
 
-// New starts a committer that writes to st. While the database does not answer
-// ([store.ErrUnavailable]), transactions are tried again until it has not
-// answered for the time of wait; from then on each is tried once, until one
-// succeeds. Call [Committer.Close] to end it.
-func New(st store.Committer, wait time.Duration, log *slog.Logger) *Committer {
+// New starts a committer that writes to st, and tries transactions again as long
+// as p says. Call [Committer.Close] to end it.
+func New(st store.Committer, p *store.Patience, log *slog.Logger) *Committer {
 	c := &Committer{
-		store: st, wait: wait, log: log,
+		store: st, patience: p, log: log,
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
@@ -303,21 +296,10 @@ func (c *Committer) wrote() {
 func (c *Committer) commit(b *store.Batch) error {
 	for {
 		err := c.store.Commit(context.Background(), b)
-		if !errors.Is(err, store.ErrUnavailable) {
-			if !c.down.IsZero() {
-				c.log.Info("the database answers again", slog.Duration("after", time.Since(c.down)))
-			}
-			c.down = time.Time{}
+		if c.patience.Enough(err) || errors.Is(err, store.ErrOutcome) || c.ending() {
 			return err
 		}
-		if c.down.IsZero() {
-			c.down = time.Now()
-			c.log.Warn("the database does not answer", slog.Any("err", err))
-		}
-		if errors.Is(err, store.ErrOutcome) || time.Since(c.down) >= c.wait || c.ending() {
-			return err
-		}
-		time.Sleep(askAgain)
+		time.Sleep(store.AskAgain)
 	}
 }
 

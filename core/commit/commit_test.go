@@ -64,9 +64,16 @@ func (d *disk) written() (messages, settled int) {
 	return messages, settled
 }
 
+// newCommitter returns a committer that waits so long for a database that is
+// away.
+func newCommitter(st store.Committer, wait time.Duration) *commit.Committer {
+	log := slog.New(slog.DiscardHandler)
+	return commit.New(st, store.NewPatience(wait, log), log)
+}
+
 func start(t *testing.T, d *disk) *commit.Committer {
 	t.Helper()
-	c := commit.New(d, 0, slog.New(slog.DiscardHandler))
+	c := newCommitter(d, 0)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -163,7 +170,7 @@ func TestBarrierWaitsForWhatCameBefore(t *testing.T) {
 
 func TestCloseWritesWhatWaitsAndRefusesTheRest(t *testing.T) {
 	d := &disk{}
-	c := commit.New(d, 0, slog.New(slog.DiscardHandler))
+	c := newCommitter(d, 0)
 	done := make(chan string, 2)
 	c.Submit(note{"a", done})
 	if err := c.Close(t.Context()); err != nil {
@@ -194,7 +201,7 @@ func TestCommitWaitsForADatabaseThatDoesNotAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := &disk{broken: tt.broken}
-			c := commit.New(d, tt.wait, slog.New(slog.DiscardHandler))
+			c := newCommitter(d, tt.wait)
 			done := make(chan string, 1)
 			c.Submit(note{"a", done})
 			if tt.heals {
@@ -281,7 +288,7 @@ func (s *script) Commit(context.Context, *store.Batch) error {
 // ones after it are.
 func TestMarkThatFailedIsNotSettledEarly(t *testing.T) {
 	s := newScript()
-	c := commit.New(s, 0, slog.New(slog.DiscardHandler))
+	c := newCommitter(s, 0)
 	lost := c.Settle(store.Settlement{Seq: 1})
 	for c.Counters.Failures.Load() == 0 {
 		time.Sleep(time.Millisecond)

@@ -34,7 +34,7 @@ func (q *slowQueue) Pending(ctx context.Context, d store.Drain) ([]store.Waiting
 func TestDrainNoticesThatItsRecipientBecameBusy(t *testing.T) {
 	st := &slowQueue{openStore(t), make(chan struct{}), make(chan struct{})}
 	log := slog.New(slog.DiscardHandler)
-	committer := commit.New(st, 0, log)
+	committer := commit.New(st, store.NewPatience(0, log), log)
 	engine, err := delivery.NewEngine(t.Context(), delivery.Options{
 		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Hour, UnconfirmedBytes: 1 << 20, DrainBatch: 8,
 	}, st, committer, func(dst []byte, m *store.Message) []byte { return append(dst, m.ID...) }, log)

@@ -151,7 +151,7 @@ func newWorld(t *rapid.T, st *sqlite.Store) *world {
 func (w *world) boot() {
 	log := slog.New(slog.DiscardHandler)
 	w.disk = &disk{Store: w.st}
-	w.committer = commit.New(w.disk, 0, log)
+	w.committer = commit.New(w.disk, store.NewPatience(0, log), log)
 	engine, err := delivery.NewEngine(context.Background(), delivery.Options{
 		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Minute,
 		UnconfirmedBytes: 200, DrainBatch: 3,

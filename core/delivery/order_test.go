@@ -39,7 +39,7 @@ func TestNothingOvertakesWhatADrainKeptBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := &emptyOnce{openStore(t), make(chan struct{}), make(chan struct{})}
 			log := slog.New(slog.DiscardHandler)
-			committer := commit.New(q, 0, log)
+			committer := commit.New(q, store.NewPatience(0, log), log)
 			engine, err := delivery.NewEngine(t.Context(), delivery.Options{
 				ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Hour, UnconfirmedBytes: 1 << 20, DrainBatch: 8,
 			}, q, committer, func(dst []byte, m *store.Message) []byte { return append(dst, m.ID...) }, log)

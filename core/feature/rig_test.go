@@ -69,7 +69,8 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 	ctx := t.Context()
 	r := &rig{t: t, store: st, members: map[string]*store.Member{}}
 	var err error
-	r.committer = commit.New(st, 0, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	r.committer = commit.New(st, store.NewPatience(0, log), log)
 	journal := commit.NewJournal(r.committer)
 	r.engine, err = delivery.NewEngine(ctx, delivery.Options{
 		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Minute, UnconfirmedBytes: 1 << 20, DrainBatch: 16,

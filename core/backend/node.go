@@ -1,4 +1,4 @@
-package main
+package backend
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/claudemesh/broker/core/bus"
 	"github.com/claudemesh/broker/core/bus/local"
@@ -16,10 +17,13 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-// joinCluster makes the process a node among those that share its store, over
-// the bus that the config selects. A store of one process has no nodes: then
-// node is nil.
-func joinCluster(ctx context.Context, c config.Config, st database, log *slog.Logger) (node *cluster.Node, closeBus func() error, err error) {
+// closeTime bounds how long a bus may take to send what is left.
+const closeTime = 10 * time.Second
+
+// JoinCluster makes the process a node among those that share its store, over
+// the bus that the config selects. A store of one process has no nodes: then node
+// is nil. Call closeBus when the node has ended.
+func JoinCluster(ctx context.Context, c config.Config, st store.Store, version string, log *slog.Logger) (node *cluster.Node, closeBus func() error, err error) {
 	shared, ok := st.(store.Shared)
 	if !ok {
 		return nil, func() error { return nil }, nil
@@ -29,7 +33,7 @@ func joinCluster(ctx context.Context, c config.Config, st database, log *slog.Lo
 		return nil, nil, err
 	}
 	closeBus = func() error { //nolint:contextcheck // the bus is closed when ctx is over
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
 		return b.Close(ctx)
 	}
@@ -38,20 +42,12 @@ func joinCluster(ctx context.Context, c config.Config, st database, log *slog.Lo
 		host = "unknown"
 	}
 	node, err = cluster.Join(ctx, cluster.Options{
-		Store: shared, Bus: b, Host: fmt.Sprintf("%s:%d", host, os.Getpid()), Version: programVersion(), Lease: c.Store.Lease, Log: log,
+		Store: shared, Bus: b, Host: fmt.Sprintf("%s:%d", host, os.Getpid()), Version: version, Lease: c.Store.Lease, Log: log,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, closeBus())
 	}
 	return node, closeBus, nil
-}
-
-// leave gives back the registration of a node that never ran; nil is none.
-func leave(ctx context.Context, n *cluster.Node) error {
-	if n == nil {
-		return nil
-	}
-	return n.Leave(ctx)
 }
 
 func openBus(ctx context.Context, c config.Config, log *slog.Logger) (bus.Bus, error) {
