@@ -2,12 +2,9 @@ package delivery_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
-	"github.com/claudemesh/broker/core/commit"
-	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
@@ -33,34 +30,22 @@ func (q *slowQueue) Pending(ctx context.Context, d store.Drain) ([]store.Waiting
 // disturb it after.
 func TestDrainNoticesThatItsRecipientBecameBusy(t *testing.T) {
 	st := &slowQueue{openStore(t), make(chan struct{}), make(chan struct{})}
-	log := slog.New(slog.DiscardHandler)
-	committer := commit.New(st, store.NewPatience(0, log), log)
-	engine, err := delivery.NewEngine(t.Context(), delivery.Options{
-		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Hour, UnconfirmedBytes: 1 << 20, DrainBatch: 8,
-	}, st, committer, func(dst []byte, m *store.Message) []byte { return append(dst, m.ID...) }, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := &directory{boxes: map[sdk.Key][]*delivery.Mailbox{}}
-	engine.Use(dir)
-	to := sdk.Key{1}
-	box := engine.NewMailbox(delivery.Identity{Mesh: "mesh", Member: to})
-	dir.add(to, box, false)
-	for _, p := range []sdk.Priority{sdk.PriorityLow, sdk.PriorityNow} {
+	committer := newCommitter(st)
+	engine, dir := newEngine(t, st, committer, nil, time.Hour)
+	p := newPeer(engine, dir, false)
+	for _, priority := range []sdk.Priority{sdk.PriorityLow, sdk.PriorityNow} {
 		m := &store.Message{
-			ID: identity.NewID(), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: to.String(), Priority: p,
+			ID: identity.NewID(), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: recipient.String(), Priority: priority,
 		}
 		done := make(chan error, 1)
-		committer.Submit(work{engine.Accept(m, []sdk.Recipient{{MemberID: "bo", Member: to}}, nil, time.Now()), done})
+		committer.Submit(work{engine.Accept(m, []sdk.Recipient{{MemberID: "bo", Member: recipient}}, nil, time.Now()), done})
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	}
-	p := &peer{box: box, confirmed: map[string]bool{}}
-	p.conn = &conn{peer: p}
-	box.Connect(p.conn)
+	p.box.Connect(p.conn)
 	<-st.asked
-	box.Idle(false)
+	p.box.Idle(false)
 	close(st.release)
 	engine.Close()
 	if err := committer.Close(t.Context()); err != nil {

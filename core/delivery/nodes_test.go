@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,24 +45,14 @@ func (*neverWritten) Barrier(context.Context) error   { return nil }
 // node is an engine with the sessions of one member.
 func node(t *testing.T, q delivery.Queue, l *lease, sessions int, acks bool) (*delivery.Engine, []*delivery.Mailbox, []*conn) {
 	t.Helper()
-	engine, err := delivery.NewEngine(t.Context(), delivery.Options{
-		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Second, UnconfirmedBytes: 1 << 20, DrainBatch: 8, Others: l,
-	}, q, new(neverWritten), func(dst []byte, m *store.Message) []byte { return append(dst, m.ID...) }, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	engine, dir := newEngine(t, q, new(neverWritten), l, time.Second)
 	t.Cleanup(engine.Close)
-	dir := &directory{boxes: map[sdk.Key][]*delivery.Mailbox{}}
-	engine.Use(dir)
 	var (
 		boxes []*delivery.Mailbox
 		conns []*conn
 	)
 	for range sessions {
-		p := &peer{confirmed: map[string]bool{}}
-		p.box = engine.NewMailbox(delivery.Identity{Mesh: "mesh", Member: sdk.Key{1}, Acks: acks})
-		p.conn = &conn{peer: p}
-		dir.add(sdk.Key{1}, p.box, false)
+		p := newPeer(engine, dir, acks)
 		p.box.Connect(p.conn)
 		boxes, conns = append(boxes, p.box), append(conns, p.conn)
 	}
@@ -72,7 +61,7 @@ func node(t *testing.T, q delivery.Queue, l *lease, sessions int, acks bool) (*d
 }
 
 func note() *store.Message {
-	return &store.Message{ID: identity.NewID(), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: sdk.Key{1}.String()}
+	return &store.Message{ID: identity.NewID(), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: recipient.String()}
 }
 
 // A node whose lease is over repeats nothing either.
@@ -80,7 +69,7 @@ func TestNothingIsRepeatedWithoutALease(t *testing.T) {
 	l := new(lease)
 	l.held.Store(true)
 	engine, _, conns := node(t, new(lateMarks), l, 1, true)
-	engine.Accept(note(), []sdk.Recipient{{MemberID: "bo", Member: sdk.Key{1}}}, nil, time.Now())
+	engine.Accept(note(), []sdk.Recipient{{MemberID: "bo", Member: recipient}}, nil, time.Now())
 	for _, held := range []bool{false, true} {
 		l.held.Store(held)
 		engine.RepeatLate(time.Now().Add(40 * time.Second))
@@ -97,14 +86,14 @@ func TestDrainKnowsWhatSiblingsConfirmed(t *testing.T) {
 	l.held.Store(true)
 	engine, boxes, conns := node(t, q, l, 2, false)
 	m := note()
-	a := engine.Accept(m, []sdk.Recipient{{MemberID: "bo", Member: sdk.Key{1}}}, nil, time.Now())
+	a := engine.Accept(m, []sdk.Recipient{{MemberID: "bo", Member: recipient}}, nil, time.Now())
 	a.Fill(new(store.Batch))
 	a.Done(nil)
-	q.rows = []store.Waiting{{Message: m, Recipient: sdk.Key{1}}}
+	q.rows = []store.Waiting{{Message: m, Recipient: recipient}}
 	for i, box := range boxes {
 		box.Ponged(conns[i], 1)
 	}
-	engine.Nudge("mesh", sdk.Key{1}, sdk.PriorityNow)
+	engine.Nudge("mesh", recipient, sdk.PriorityNow)
 	engine.Idle()
 	for i, c := range conns {
 		if len(c.pushes) != 1 {

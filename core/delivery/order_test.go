@@ -3,12 +3,10 @@ package delivery_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
@@ -38,28 +36,16 @@ func TestNothingOvertakesWhatADrainKeptBack(t *testing.T) {
 	for name, ends := range map[string]error{"it is written": nil, "it fails": context.DeadlineExceeded} {
 		t.Run(name, func(t *testing.T) {
 			q := &emptyOnce{openStore(t), make(chan struct{}), make(chan struct{})}
-			log := slog.New(slog.DiscardHandler)
-			committer := commit.New(q, store.NewPatience(0, log), log)
-			engine, err := delivery.NewEngine(t.Context(), delivery.Options{
-				ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: time.Hour, UnconfirmedBytes: 1 << 20, DrainBatch: 8,
-			}, q, committer, func(dst []byte, m *store.Message) []byte { return append(dst, m.ID...) }, log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := &directory{boxes: map[sdk.Key][]*delivery.Mailbox{}}
-			engine.Use(dir)
-			to := sdk.Key{1}
-			box := engine.NewMailbox(delivery.Identity{Mesh: "mesh", Member: to})
-			dir.add(to, box, false)
-			p := &peer{box: box, confirmed: map[string]bool{}}
-			p.conn = &conn{peer: p}
+			committer := newCommitter(q)
+			engine, dir := newEngine(t, q, committer, nil, time.Hour)
+			p := newPeer(engine, dir, false)
 			accept := func(number int) *delivery.Acceptance {
 				return engine.Accept(&store.Message{
-					ID: fmt.Sprint("message ", number), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: to.String(),
-				}, []sdk.Recipient{{MemberID: "bo", Member: to}}, nil, time.Now())
+					ID: fmt.Sprint("message ", number), MeshID: "mesh", SenderMemberID: "ada", SenderMember: sdk.Key{2}, TargetSpec: recipient.String(),
+				}, []sdk.Recipient{{MemberID: "bo", Member: recipient}}, nil, time.Now())
 			}
 
-			box.Connect(p.conn)
+			p.box.Connect(p.conn)
 			<-q.asked
 			first := accept(1)
 			close(q.release)

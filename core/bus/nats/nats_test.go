@@ -14,6 +14,7 @@ import (
 	"github.com/claudemesh/broker/core/bus"
 	"github.com/claudemesh/broker/core/bus/bustest"
 	"github.com/claudemesh/broker/core/bus/nats"
+	"github.com/claudemesh/broker/core/bus/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,16 +24,16 @@ func TestBus(t *testing.T) { bustest.Run(t, rig) }
 func BenchmarkBus(b *testing.B) { bustest.Bench(b, rig) }
 
 func rig(tb testing.TB) bustest.Rig {
-	s := startServer(tb, server.Options{})
-	p := bustest.NewProxy(tb, s.url()[len("nats://"):])
+	s := natstest.Start(tb, server.Options{})
+	p := bustest.NewProxy(tb, s.URL()[len("nats://"):])
 	url := "nats://" + p.Addr()
 	if _, bench := tb.(*testing.B); bench {
-		url = s.url()
+		url = s.URL()
 	}
 	return bustest.Rig{
 		Open:   func(tb testing.TB) bus.Bus { return open(tb, nats.Options{URLs: []string{url}}) },
-		Stop:   s.stop,
-		Start:  s.start,
+		Stop:   func(testing.TB) { s.Stop() },
+		Start:  s.Again,
 		Freeze: func(testing.TB) { p.Freeze() },
 		Thaw:   func(testing.TB) { p.Thaw() },
 	}
@@ -70,16 +71,16 @@ func hears(tb testing.TB, from, to bus.Bus) {
 }
 
 func TestFailover(t *testing.T) {
-	servers := startCluster(t, 3)
-	a := join(t, nats.Options{URLs: []string{servers[0].url()}}) // learns of the others
-	b := join(t, nats.Options{URLs: []string{servers[1].url()}})
-	c := join(t, nats.Options{URLs: []string{servers[2].url()}})
+	servers := natstest.StartCluster(t, 3)
+	a := join(t, nats.Options{URLs: []string{servers[0].URL()}}) // learns of the others
+	b := join(t, nats.Options{URLs: []string{servers[1].URL()}})
+	c := join(t, nats.Options{URLs: []string{servers[2].URL()}})
 	for _, other := range []bus.Bus{b, c} {
 		hears(t, a, other)
 		hears(t, other, a)
 	}
 	before := []uint64{a.Stats().Lost, b.Stats().Lost, c.Stats().Lost}
-	servers[0].stop(t)
+	servers[0].Stop()
 	for i, each := range []*nats.Bus{a, b, c} {
 		eventually(t, "everyone learns that a was away", func() bool { return each.Stats().Lost > before[i] })
 	}
@@ -91,18 +92,18 @@ func TestFailover(t *testing.T) {
 
 // Two servers of a cluster that lose each other are noticed by no client.
 func TestPartition(t *testing.T) {
-	route := freePort(t)
-	far := startServer(t, server.Options{
+	route := natstest.FreePort(t)
+	far := natstest.Start(t, server.Options{
 		ServerName: "far", Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: route, NoAdvertise: true},
 	})
 	p := bustest.NewProxy(t, fmt.Sprintf("127.0.0.1:%d", route))
-	near := startServer(t, server.Options{
-		ServerName: "near", Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: freePort(t), NoAdvertise: true},
+	near := natstest.Start(t, server.Options{
+		ServerName: "near", Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: natstest.FreePort(t), NoAdvertise: true},
 		Routes: []*url.URL{{Scheme: "nats", Host: p.Addr()}},
 	})
-	eventually(t, "the servers know each other", func() bool { return near.peers() == 1 && far.peers() == 1 })
-	a := join(t, nats.Options{URLs: []string{near.url()}})
-	b := join(t, nats.Options{URLs: []string{far.url()}})
+	eventually(t, "the servers know each other", func() bool { return near.Peers() == 1 && far.Peers() == 1 })
+	a := join(t, nats.Options{URLs: []string{near.URL()}})
+	b := join(t, nats.Options{URLs: []string{far.URL()}})
 	var lost atomic.Uint64
 	b.OnLost(func() { lost.Add(1) })
 	hears(t, a, b)
@@ -122,8 +123,8 @@ func TestPartition(t *testing.T) {
 }
 
 // messages counts what a server has got from its clients and routes.
-func messages(s *natsServer) int64 {
-	v, err := s.srv.Varz(nil)
+func messages(s *natstest.Server) int64 {
+	v, err := s.Varz(nil)
 	if err != nil {
 		return 0
 	}
@@ -131,9 +132,9 @@ func messages(s *natsServer) int64 {
 }
 
 func TestServerComesLater(t *testing.T) {
-	port := freePort(t)
+	port := natstest.FreePort(t)
 	opts := server.Options{Port: port}
-	url := (&natsServer{opts: opts}).url()
+	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
 	a, b := join(t, nats.Options{URLs: []string{url}}), join(t, nats.Options{URLs: []string{url}})
 	if a.Up() || b.Up() {
 		t.Fatal("a bus is up without a server")
@@ -142,27 +143,27 @@ func TestServerComesLater(t *testing.T) {
 	b.OnLost(func() { lost.Store(true) })
 	var got atomic.Bool
 	b.Subscribe("early", func([]byte) { got.Store(true) })
-	startServer(t, opts)
+	natstest.Start(t, opts)
 	eventually(t, "b is told to look", lost.Load)
 	eventually(t, "a is up", a.Up)
 	eventually(t, "a message arrives", func() bool { a.Publish("early", nil); return got.Load() })
 }
 
 func TestCredentials(t *testing.T) {
-	s := startServer(t, server.Options{Username: "broker", Password: "secret"})
-	a := join(t, nats.Options{URLs: []string{s.url()}, User: "broker", Password: "secret"})
-	b := join(t, nats.Options{URLs: []string{s.url()}, User: "broker", Password: "secret"})
+	s := natstest.Start(t, server.Options{Username: "broker", Password: "secret"})
+	a := join(t, nats.Options{URLs: []string{s.URL()}, User: "broker", Password: "secret"})
+	b := join(t, nats.Options{URLs: []string{s.URL()}, User: "broker", Password: "secret"})
 	hears(t, a, b)
-	if wrong := join(t, nats.Options{URLs: []string{s.url()}, User: "broker", Password: "guess"}); wrong.Up() {
+	if wrong := join(t, nats.Options{URLs: []string{s.URL()}, User: "broker", Password: "guess"}); wrong.Up() {
 		t.Error("a wrong password is let in")
 	}
 }
 
 func TestPrefixesAreApart(t *testing.T) {
-	s := startServer(t, server.Options{})
-	a := join(t, nats.Options{URLs: []string{s.url()}, Prefix: "one"})
-	b := join(t, nats.Options{URLs: []string{s.url()}, Prefix: "one"})
-	c := join(t, nats.Options{URLs: []string{s.url()}, Prefix: "two"})
+	s := natstest.Start(t, server.Options{})
+	a := join(t, nats.Options{URLs: []string{s.URL()}, Prefix: "one"})
+	b := join(t, nats.Options{URLs: []string{s.URL()}, Prefix: "one"})
+	c := join(t, nats.Options{URLs: []string{s.URL()}, Prefix: "two"})
 	c.Subscribe("hears", func([]byte) { t.Error("a message crossed") })
 	hears(t, a, b)
 }
