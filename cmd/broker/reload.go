@@ -91,7 +91,7 @@ func (r *reloads) reload(ctx context.Context, o admin.ReloadOptions) (*admin.Rel
 		return nil, notLoaded(err)
 	}
 	c := loaded.Config
-	changes, err := r.app.Reload(ctx, c, true)
+	changes, err := r.app.CheckReload(ctx, c)
 	if err != nil {
 		return nil, notLoaded(err)
 	}
@@ -117,8 +117,11 @@ func (r *reloads) reload(ctx context.Context, o admin.ReloadOptions) (*admin.Rel
 func (r *reloads) swap(ctx context.Context, c config.Config) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), swapTime)
 	defer cancel()
-	_, err := r.app.Reload(ctx, c, false)
-	return err
+	_, drain, err := r.app.Reload(ctx, c)
+	if err != nil {
+		return err
+	}
+	return drain(ctx)
 }
 
 // notLoaded is the refusal of a config, on one line.

@@ -214,7 +214,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	cancel()
 	a.engine.Close()
 	a.tasks.Wait()
-	chains := a.chains.Close(ctx)
+	chains := a.closeChain(ctx)
 	committed := a.committer.Close(ctx)
 	left := a.leaveCluster(ctx)
 	a.log.Info("stopped")

@@ -2,35 +2,60 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 )
 
-// Reload replaces the chain by the one that c describes, without closing a
-// connection. It returns what differs, one line a link. With dryRun the new
-// chain is only checked. Settings outside the pipeline need a restart.
-func (a *App) Reload(ctx context.Context, c config.Config, dryRun bool) (changes []string, err error) {
-	a.reload.Lock()
-	defer a.reload.Unlock()
+// errStopping refuses a new chain for a broker that stops: nobody would end it.
+var errStopping = errors.New("the broker is stopping")
+
+// CheckReload returns what a reload with c would change, one line a link, or why
+// it is refused. It changes nothing. Safe for concurrent use.
+func (a *App) CheckReload(ctx context.Context, c config.Config) (changes []string, err error) {
 	changes = differences(a.config.Load().Pipeline, c.Pipeline)
 	next, err := a.buildChain(c, a.chains.Current())
 	if err != nil {
 		return changes, err
 	}
-	if dryRun {
-		return changes, next.Stop(ctx)
+	return changes, next.Stop(ctx)
+}
+
+// Reload replaces the chain by the one that c describes, without closing a
+// connection, and returns what differs, one line a link. Settings outside the
+// pipeline need a restart. After an error the old chain goes on.
+//
+// ctx bounds the start of the new chain, which takes envelopes when Reload
+// returns. The caller calls drain once: it waits for the last envelope on the
+// old chain and stops that. One goroutine reloads; others may check meanwhile.
+func (a *App) Reload(ctx context.Context, c config.Config) (changes []string, drain func(context.Context) error, err error) {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	if a.draining.Load() {
+		return nil, nil, errStopping
 	}
-	err = a.chains.Swap(ctx, next)
-	if a.chains.Current() != next {
-		return changes, err
+	changes = differences(a.config.Load().Pipeline, c.Pipeline)
+	next, err := a.buildChain(c, a.chains.Current())
+	if err != nil {
+		return changes, nil, err
+	}
+	if drain, err = a.chains.Replace(ctx, next); err != nil {
+		return changes, nil, err
 	}
 	effective := *a.config.Load()
 	effective.Pipeline = c.Pipeline
 	a.config.Store(&effective)
-	a.log.Info("chain replaced")
-	return changes, err
+	return changes, drain, nil
+}
+
+// closeChain ends the chain for good: a reload under way comes first, and none
+// comes after it.
+func (a *App) closeChain(ctx context.Context) error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	return a.chains.Close(ctx)
 }
 
 // buildChain makes the chain of a config. Nothing is started.

@@ -16,7 +16,7 @@ import (
 var ErrNotDrained = errors.New("envelopes were still on the old chain when its time was up")
 
 // Holder has the chain that runs now. Enter and Leave may be called from
-// anywhere; swaps wait for one another.
+// anywhere; changes of the chain wait for one another, drains do not.
 type Holder struct {
 	current atomic.Pointer[Chain]
 	swap    sync.Mutex
@@ -70,15 +70,26 @@ func (c *Chain) Leave(shard uint64) {
 // other error is about the end of the old chain, with next running already;
 // [ErrNotDrained] is one of them. ctx bounds start and drain together.
 func (h *Holder) Swap(ctx context.Context, next *Chain) error {
+	drain, err := h.Replace(ctx, next)
+	if err != nil {
+		return err
+	}
+	return drain(ctx)
+}
+
+// Replace is Swap up to the moment in which next runs; ctx bounds the start
+// alone. The caller calls drain once, which does the rest in a time of its own.
+// Replacing once more before that leaves three chains alive.
+func (h *Holder) Replace(ctx context.Context, next *Chain) (drain func(context.Context) error, err error) {
 	h.swap.Lock()
 	defer h.swap.Unlock()
 	if next == h.current.Load() {
-		return nil
+		return func(context.Context) error { return nil }, nil
 	}
 	if err := next.Start(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return h.current.Swap(next).retire(ctx)
+	return h.current.Swap(next).retire, nil
 }
 
 // Close is a Swap to nothing: from now on every envelope is denied with

@@ -30,6 +30,7 @@ type Config struct {
 	GitSHA            string        `koanf:"git_sha" doc:"commit that was deployed, shown by the health routes"`
 
 	Pipeline []Link   `koanf:"pipeline" doc:"the stages that every envelope passes, in this order. A list in the file replaces the default list as a whole"`
+	Reload   Reload   `koanf:"reload" doc:"when the broker reads this file again, and how it changes to the new pipeline. Changes of the pipeline are taken over; all other keys need a restart"`
 	Store    Store    `koanf:"store" doc:"where the broker keeps what must survive a restart"`
 	Bus      Bus      `koanf:"bus" doc:"how brokers that share a PostgreSQL tell each other what is new"`
 	Limits   Limits   `koanf:"limits" doc:"bounds that protect the broker from its peers"`
@@ -47,6 +48,14 @@ const (
 	Dev        Mode = "dev"
 	Production Mode = "production"
 )
+
+// Reload says when the broker reads its file again by itself, and how it changes
+// to the new pipeline. No connection is closed by it.
+type Reload struct {
+	Watch        bool          `koanf:"watch" doc:"reload when the content of the config file, or of a plugin's program, changes. A file that is wrong changes nothing. Without it, broker reload and SIGHUP still do"`
+	Debounce     time.Duration `koanf:"debounce" limit:"10ms..1m" doc:"a changed file is read when its content has stayed the same for so long, so that one that is still being written is left alone"`
+	DrainTimeout time.Duration `koanf:"drain_timeout" limit:"0s..10m" doc:"how long envelopes that began on the old pipeline get to end there, before its stages are stopped"`
+}
 
 // Store says where the broker keeps what must survive a restart.
 type Store struct {
@@ -212,6 +221,7 @@ func Default() Config {
 		Mode:            Dev,
 		ShutdownTimeout: 10 * time.Second,
 		Pipeline:        defaultPipeline(),
+		Reload:          Reload{Watch: true, Debounce: 200 * time.Millisecond, DrainTimeout: 10 * time.Second},
 		Store: Store{
 			Durability: SurvivesPower, Migrate: true,
 			Wait: 5 * time.Second, Pool: 10, ConnectTimeout: 5 * time.Second,
