@@ -1378,6 +1378,11 @@ func (m *Verdict) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.HoldUntil != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.HoldUntil))
+		i--
+		dAtA[i] = 0x50
+	}
 	if m.SetPriority != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.SetPriority))
 		i--
@@ -2538,6 +2543,9 @@ func (m *Verdict) SizeVT() (n int) {
 	}
 	if m.SetPriority != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.SetPriority))
+	}
+	if m.HoldUntil != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.HoldUntil))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6640,6 +6648,25 @@ func (m *Verdict) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SetPriority |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntil", wireType)
+			}
+			m.HoldUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HoldUntil |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -11822,6 +11849,25 @@ func (m *Verdict) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SetPriority |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntil", wireType)
+			}
+			m.HoldUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HoldUntil |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
