@@ -22,7 +22,8 @@ type Stage interface {
 // list means every kind. Stages that do not implement it see every kind.
 //
 // The chain asks when it is built and again when it has started, before the
-// first envelope, so that a stage may find out in Start.
+// first envelope, so that a stage may find out in Start. A [Selector] can say
+// more.
 type Matcher interface {
 	Kinds() []Kind
 }

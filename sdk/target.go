@@ -25,6 +25,22 @@ const (
 	TargetTopic                       // "#topic"
 )
 
+// String returns the target kind in a word, for people.
+func (k TargetKind) String() string {
+	switch k {
+	case TargetKey:
+		return "key"
+	case TargetGroup:
+		return "group"
+	case TargetBroadcast:
+		return "broadcast"
+	case TargetTopic:
+		return "topic"
+	default:
+		return "none"
+	}
+}
+
 // Errors of [ParseTarget]. Each says what to write instead.
 var (
 	ErrTarget = errors.New(`a target is a public key (64 hex digits), "@group", "#topic", or "*"`)

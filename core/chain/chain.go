@@ -49,8 +49,8 @@ type Chain struct {
 	life   life
 }
 
-// Run asks each stage in turn until one decides, and returns the decision with
-// the link that took it. An envelope that no stage answers is denied: a chain
+// Run asks each stage that wants the envelope, in turn, until one decides, and
+// returns the decision with the link that took it. An envelope that no stage answers is denied: a chain
 // without its route stage lets nothing through. The link is then nil.
 //
 // Run does not allocate, unless a link has a deadline of its own.
@@ -58,6 +58,9 @@ func (c *Chain) Run(ctx context.Context, env *sdk.Envelope) (sdk.Decision, *Link
 	steps, w := c.path(env.Kind).steps, c.watch(ctx, env)
 	var d sdk.Decision
 	for i := range steps {
+		if f := steps[i].link.filter; f != nil && !f.Accepts(env) {
+			continue
+		}
 		if steps[i].ask(ctx, env, w, &d); d.Verdict != sdk.Continue {
 			return d, steps[i].link
 		}
@@ -74,10 +77,12 @@ func (c *Chain) Record(env *sdk.Envelope, d sdk.Decision) {
 	}
 }
 
-// Done tells the observers how an envelope ended, last stage first. Call it
-// exactly once per envelope, on the chain that ran it.
+// Done tells the observers that want the envelope how it ended, last stage
+// first. Call it exactly once per envelope, on the chain that ran it.
 func (c *Chain) Done(env *sdk.Envelope, out sdk.Outcome) {
 	for _, l := range c.path(env.Kind).observers {
-		l.done(env, out)
+		if l.filter == nil || l.filter.Accepts(env) {
+			l.done(env, out)
+		}
 	}
 }

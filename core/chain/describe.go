@@ -43,8 +43,9 @@ type LinkDescription struct {
 	Enabled   bool          `json:"enabled"`
 	OnFailure Policy        `json:"on_failure,omitempty"`
 	Deadline  time.Duration `json:"deadline_ns,omitempty"`
-	Kinds     []sdk.Kind    `json:"kinds,omitempty"` // empty: all
-	Also      []string      `json:"also,omitempty"`  // records, observes
+	Kinds     []sdk.Kind    `json:"kinds,omitempty"`  // empty: all
+	Filter    string        `json:"filter,omitempty"` // which envelopes of the kinds; empty: all
+	Also      []string      `json:"also,omitempty"`   // records, observes
 	Stats     *LinkStats    `json:"stats,omitempty"`
 }
 
@@ -85,9 +86,7 @@ func (c *Chain) Describe(withStats bool) Description {
 
 func (l *Link) describe(d *LinkDescription, withStats bool) {
 	d.Enabled, d.OnFailure, d.Deadline = true, l.policy, l.deadline
-	if m, ok := l.stage.(sdk.Matcher); ok {
-		d.Kinds = m.Kinds()
-	}
+	d.Kinds, d.Filter = l.wish.kinds(), describeFilter(l.filter)
 	if l.recorder != nil {
 		d.Also = append(d.Also, "records")
 	}
@@ -135,6 +134,9 @@ func (l LinkDescription) writePolicy(w io.Writer) {
 	kinds, deadline := "all", "none"
 	if len(l.Kinds) > 0 {
 		kinds = join(l.Kinds)
+	}
+	if l.Filter != "" {
+		kinds += " (" + l.Filter + ")"
 	}
 	if l.Deadline > 0 {
 		deadline = l.Deadline.String()

@@ -34,6 +34,10 @@ type Link struct {
 	recorder sdk.Recorder // nil unless the stage is one
 	observer sdk.Observer // nil unless the stage is one
 
+	// Set by compile, which reads what the stage wants.
+	wish   wish
+	filter *sdk.Match // what paths cannot tell; nil: every envelope of the kinds
+
 	meter *meter
 	log   *slog.Logger
 	quiet quiet

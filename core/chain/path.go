@@ -49,19 +49,16 @@ func (c *Chain) path(kind sdk.Kind) *path {
 // The families that a kind belongs to are prefixes of one another, so the
 // longest one's path holds the links of them all.
 func (c *Chain) compile() {
-	wants := make([][]sdk.Kind, len(c.links))
 	named := make(map[sdk.Kind]bool)
-	for i, l := range c.links {
-		if m, ok := l.stage.(sdk.Matcher); ok {
-			wants[i] = m.Kinds()
-		}
-		for _, k := range wants[i] {
+	for _, l := range c.links {
+		l.wish, l.filter = wishOf(l.stage)
+		for _, k := range slices.Concat(l.wish.matched, l.wish.selected) {
 			named[k] = true
 		}
 	}
 	c.paths, c.families = make(map[sdk.Kind]*path), nil
 	for _, k := range slices.Sorted(maps.Keys(named)) {
-		p := c.newPath(k, wants)
+		p := c.newPath(k)
 		if prefix, ok := strings.CutSuffix(string(k), "*"); ok {
 			c.families = append(c.families, family{prefix, p})
 		} else {
@@ -69,13 +66,13 @@ func (c *Chain) compile() {
 		}
 	}
 	slices.SortStableFunc(c.families, func(a, b family) int { return len(b.prefix) - len(a.prefix) })
-	c.rest = c.newPath("*", wants)
+	c.rest = c.newPath("*")
 }
 
-func (c *Chain) newPath(kind sdk.Kind, wants [][]sdk.Kind) *path {
+func (c *Chain) newPath(kind sdk.Kind) *path {
 	p := &path{kind: kind}
-	for i, l := range c.links {
-		if !wanted(wants[i], kind) {
+	for _, l := range c.links {
+		if !l.wish.has(kind) {
 			continue
 		}
 		p.steps = append(p.steps, step{l, l.meter.of(kind)})
@@ -88,13 +85,4 @@ func (c *Chain) newPath(kind sdk.Kind, wants [][]sdk.Kind) *path {
 	}
 	slices.Reverse(p.observers)
 	return p
-}
-
-// wanted reports whether a list of kinds includes kind, which may itself be a
-// family. An empty list includes every kind.
-func wanted(list []sdk.Kind, kind sdk.Kind) bool {
-	return len(list) == 0 || slices.ContainsFunc(list, func(k sdk.Kind) bool {
-		prefix, isFamily := strings.CutSuffix(string(k), "*")
-		return k == kind || isFamily && strings.HasPrefix(string(kind), prefix)
-	})
 }
