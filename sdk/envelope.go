@@ -122,6 +122,12 @@ type Envelope struct {
 	MessageID string    // the broker's id of a message; empty for other kinds
 	Trace     string    // W3C traceparent that came with the frame, or empty
 
+	// HoldUntil holds a message back: it is accepted, acknowledged and queued as
+	// any other, and delivered no sooner. Zero, or a time that is over: deliver
+	// now. Stages set it with [Envelope.Hold]. It has no effect on kinds other
+	// than send, and a hold of more than a year counts as a year.
+	HoldUntil time.Time
+
 	// Attributes are what earlier stages noted.
 	Attributes []Attribute
 
@@ -175,6 +181,14 @@ func (e *Envelope) Narrow(keep func(*Recipient) bool) int {
 
 // Narrowed returns how many recipients stages have left out so far.
 func (e *Envelope) Narrowed() int { return e.narrowed }
+
+// Hold holds a message back until a time, or longer where an earlier stage asked
+// for that: no stage can shorten what another one wants.
+func (e *Envelope) Hold(until time.Time) {
+	if until.After(e.HoldUntil) {
+		e.HoldUntil = until
+	}
+}
 
 // Note adds an attribute.
 func (e *Envelope) Note(key, value string) {
