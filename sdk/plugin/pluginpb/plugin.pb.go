@@ -1422,11 +1422,11 @@ type Verdict struct {
 	Reason          string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // machine word for deny and drop
 	Text            string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`     // for the sender, with deny
 	RetryAfterNanos int64                  `protobuf:"varint,5,opt,name=retry_after_nanos,json=retryAfterNanos,proto3" json:"retry_after_nanos,omitempty"`
-	Error           string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`                                 // with verdict 0: what failed, for the log
-	Attributes      []*Attribute           `protobuf:"bytes,7,rep,name=attributes,proto3" json:"attributes,omitempty"`                       // to note on the envelope: 16 of 1 KiB together
-	LeaveOut        []uint32               `protobuf:"varint,8,rep,packed,name=leave_out,json=leaveOut,proto3" json:"leave_out,omitempty"`   // recipients to leave out, by index in audience; audience.read
-	SetPriority     uint32                 `protobuf:"varint,9,opt,name=set_priority,json=setPriority,proto3" json:"set_priority,omitempty"` // priority + 1; 0 leaves it; priority.write
-	HoldUntil       int64                  `protobuf:"varint,10,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`      // Unix nanoseconds: accepted and queued, delivered no sooner; delivery.hold
+	Error           string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`                                             // with verdict 0: what failed, for the log
+	Attributes      []*Attribute           `protobuf:"bytes,7,rep,name=attributes,proto3" json:"attributes,omitempty"`                                   // to note on the envelope: 16 of 1 KiB together
+	LeaveOut        []uint32               `protobuf:"varint,8,rep,packed,name=leave_out,json=leaveOut,proto3" json:"leave_out,omitempty"`               // recipients to leave out, by index in audience; audience.read
+	SetPriority     uint32                 `protobuf:"varint,9,opt,name=set_priority,json=setPriority,proto3" json:"set_priority,omitempty"`             // priority + 1; 0 leaves it; priority.write
+	HoldUntilNanos  int64                  `protobuf:"varint,10,opt,name=hold_until_nanos,json=holdUntilNanos,proto3" json:"hold_until_nanos,omitempty"` // Unix nanoseconds: accepted and queued, delivered no sooner; delivery.hold
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1524,9 +1524,9 @@ func (x *Verdict) GetSetPriority() uint32 {
 	return 0
 }
 
-func (x *Verdict) GetHoldUntil() int64 {
+func (x *Verdict) GetHoldUntilNanos() int64 {
 	if x != nil {
-		return x.HoldUntil
+		return x.HoldUntilNanos
 	}
 	return 0
 }
@@ -2224,7 +2224,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x0fdefault_verdict\x18\x03 \x01(\rR\x0edefaultVerdict\x12=\n" +
 	"\n" +
 	"exceptions\x18\x04 \x03(\v2\x1d.claudemesh.plugin.v1.VerdictR\n" +
-	"exceptions\"\xc7\x02\n" +
+	"exceptions\"\xd2\x02\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\rR\averdict\x12\x16\n" +
@@ -2236,10 +2236,9 @@ const file_plugin_proto_rawDesc = "" +
 	"attributes\x18\a \x03(\v2\x1f.claudemesh.plugin.v1.AttributeR\n" +
 	"attributes\x12\x1b\n" +
 	"\tleave_out\x18\b \x03(\rR\bleaveOut\x12!\n" +
-	"\fset_priority\x18\t \x01(\rR\vsetPriority\x12\x1d\n" +
-	"\n" +
-	"hold_until\x18\n" +
-	" \x01(\x03R\tholdUntil\"\x1c\n" +
+	"\fset_priority\x18\t \x01(\rR\vsetPriority\x12(\n" +
+	"\x10hold_until_nanos\x18\n" +
+	" \x01(\x03R\x0eholdUntilNanos\"\x1c\n" +
 	"\x06Cancel\x12\x12\n" +
 	"\x04seqs\x18\x01 \x03(\x04R\x04seqs\"\x1c\n" +
 	"\x04Ping\x12\x14\n" +

@@ -1378,8 +1378,8 @@ func (m *Verdict) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
-	if m.HoldUntil != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.HoldUntil))
+	if m.HoldUntilNanos != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.HoldUntilNanos))
 		i--
 		dAtA[i] = 0x50
 	}
@@ -2544,8 +2544,8 @@ func (m *Verdict) SizeVT() (n int) {
 	if m.SetPriority != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.SetPriority))
 	}
-	if m.HoldUntil != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.HoldUntil))
+	if m.HoldUntilNanos != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.HoldUntilNanos))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6654,9 +6654,9 @@ func (m *Verdict) UnmarshalVT(dAtA []byte) error {
 			}
 		case 10:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntil", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntilNanos", wireType)
 			}
-			m.HoldUntil = 0
+			m.HoldUntilNanos = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -6666,7 +6666,7 @@ func (m *Verdict) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.HoldUntil |= int64(b&0x7F) << shift
+				m.HoldUntilNanos |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -11855,9 +11855,9 @@ func (m *Verdict) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 		case 10:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntil", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldUntilNanos", wireType)
 			}
-			m.HoldUntil = 0
+			m.HoldUntilNanos = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -11867,7 +11867,7 @@ func (m *Verdict) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.HoldUntil |= int64(b&0x7F) << shift
+				m.HoldUntilNanos |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
