@@ -163,6 +163,13 @@ func (e *Envelope) Audience(ctx context.Context) ([]Recipient, error) {
 	return list, nil
 }
 
+// SetAudience gives the envelope a ready audience, so that Audience resolves
+// nothing. It is for whoever runs stages outside the broker: the host of a
+// plugin, a test. The envelope keeps list, and Narrow writes to it.
+func (e *Envelope) SetAudience(list []Recipient) {
+	e.audience, e.resolved = list, true
+}
+
 // Narrow leaves out of the resolved audience whoever keep returns false for,
 // and returns how many it left out. An audience can only shrink: no stage can
 // add a recipient.
