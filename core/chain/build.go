@@ -22,13 +22,14 @@ func Build(spec Spec, factories Factories) (*Chain, error) {
 		if !ls.Enabled || f == nil {
 			continue
 		}
-		l, err := c.newLink(ls, f)
+		l, err := c.newLink(ls, f, factories)
 		if err != nil {
 			problems = append(problems, Problem{Index: i, Link: ls.name(), Where: ls.Where, Text: err.Error()})
-			continue
 		}
-		c.links = append(c.links, l)
-		c.rows[i].link = l
+		if l != nil {
+			c.links = append(c.links, l)
+			c.rows[i].link = l
+		}
 	}
 	if len(problems) > 0 {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
@@ -71,7 +72,28 @@ func (fs Factories) find(ls LinkSpec) *Factory {
 	return nil
 }
 
-func (c *Chain) newLink(ls LinkSpec, f *Factory) (*Link, error) {
+// newLink makes a link. With an error it may return what has to be stopped.
+func (c *Chain) newLink(ls LinkSpec, f *Factory, factories Factories) (*Link, error) {
+	l, err := c.makeLink(ls, f)
+	if err != nil {
+		return nil, err
+	}
+	l.policy, l.then = ls.policy(f)
+	l.meter = c.meters.of(l.name)
+	if ls.Fallback == nil {
+		return l, nil
+	}
+	if stage, ok := factories[ls.Fallback.Stage]; ok {
+		if l.fallback, err = c.makeLink(*ls.Fallback, &stage); err != nil {
+			return l, fmt.Errorf("fallback %s: %w", ls.Fallback.Stage, err)
+		}
+		l.fallback.policy, l.fallback.meter = FailClosed, l.meter
+	}
+	return l, nil
+}
+
+// makeLink makes a link and its stage.
+func (c *Chain) makeLink(ls LinkSpec, f *Factory) (*Link, error) {
 	stage, err := f.New(ls)
 	if err != nil {
 		return nil, err
@@ -81,20 +103,19 @@ func (c *Chain) newLink(ls LinkSpec, f *Factory) (*Link, error) {
 	}
 	l := &Link{
 		name: ls.name(), stageName: ls.Stage, role: f.Role, deadline: ls.Deadline,
-		policy: ls.OnFailure, meter: c.meters.of(ls.name()), log: c.log,
-	}
-	if l.policy == "" {
-		l.policy = f.policies()[0]
-	}
-	l.onFailure = sdk.Next()
-	if l.policy != FailOpen {
-		l.onFailure = sdk.Decision{
-			Verdict: sdk.Deny, Reason: sdk.ReasonStageFailed, RetryAfter: failedRetryAfter,
-			Text: fmt.Sprintf("the broker could not judge the request (stage %s failed); try again", l.name),
-		}
+		refusal: refusal(ls.name()), log: c.log,
 	}
 	l.use(newInstance(stage))
 	return l, nil
+}
+
+// parts are the links whose stages live and die with l's: its fallback, and
+// then l itself.
+func (l *Link) parts() []*Link {
+	if l.fallback == nil {
+		return []*Link{l}
+	}
+	return []*Link{l.fallback, l}
 }
 
 // use puts an instance behind the link.
@@ -108,20 +129,30 @@ func (l *Link) use(in *instance) {
 // from the same things.
 func (c *Chain) carryOver(old *Chain) {
 	for _, l := range c.links {
-		if l.instance.key == "" {
+		i := slices.IndexFunc(old.links, func(o *Link) bool { return o.name == l.name })
+		if i < 0 {
 			continue
 		}
-		i := slices.IndexFunc(old.links, func(o *Link) bool {
-			return o.name == l.name && o.stageName == l.stageName && o.instance.key == l.instance.key
-		})
-		if i < 0 || !old.links[i].instance.take() {
-			continue
+		c.carry(l, old.links[i])
+		if l.fallback != nil && old.links[i].fallback != nil {
+			c.carry(l.fallback, old.links[i].fallback)
 		}
-		fresh := l.instance
-		l.use(old.links[i].instance)
-		if err := fresh.release(context.Background()); err != nil {
-			c.log.Error("stop of an unused stage", slog.String("link", l.name), slog.Any("err", err))
-		}
+	}
+}
+
+// carry takes the instance of another chain's link, if it is made from the same
+// things.
+func (c *Chain) carry(l, old *Link) {
+	if l.instance.key == "" || l.instance.key != old.instance.key || l.name != old.name || l.stageName != old.stageName {
+		return
+	}
+	if !old.instance.take() {
+		return
+	}
+	fresh := l.instance
+	l.use(old.instance)
+	if err := fresh.release(context.Background()); err != nil {
+		c.log.Error("stop of an unused stage", slog.String("link", l.name), slog.Any("err", err))
 	}
 }
 

@@ -40,6 +40,25 @@ func with(links []chain.LinkSpec, i int, change func(*chain.LinkSpec)) []chain.L
 	return links
 }
 
+// fallingBack is a chain whose rate limit falls back on a stage.
+func fallingBack(stage string) []chain.LinkSpec {
+	return with(on("auth", "rate-limit", "route"), 1, func(l *chain.LinkSpec) {
+		l.OnFailure, l.Fallback = chain.Fallback, &chain.LinkSpec{Stage: stage}
+	})
+}
+
+// holding is a link with a stage that waits by itself and guards something.
+func holding(then chain.Policy, name string) []chain.LinkSpec {
+	f := factory(chain.RoleGate, new(fake))
+	f.Policies = []chain.Policy{chain.Hold, chain.FailClosed, chain.Fallback}
+	return []chain.LinkSpec{{Stage: name, Enabled: true, Use: f, Then: then}}
+}
+
+func holdingGuard() []chain.LinkSpec {
+	links := on("auth", "route")
+	return []chain.LinkSpec{links[0], holding(chain.FailOpen, "a")[0], links[1]}
+}
+
 func TestBuildRefuses(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -116,8 +135,56 @@ func TestBuildRefuses(t *testing.T) {
 		{
 			"it refuses an unknown policy", with(on("auth", "rate-limit", "route"), 1,
 				func(l *chain.LinkSpec) { l.OnFailure = "ignore" }), false,
-			"pipeline[1] rate-limit: on_failure cannot be \"ignore\"; it can be fail_closed or fail_open",
+			"pipeline[1] rate-limit: on_failure cannot be \"ignore\"; it can be fail_closed or fail_open or fallback",
 		},
+		{
+			"it refuses hold where the stage does not wait by itself", with(on("auth", "rate-limit", "route"), 1,
+				func(l *chain.LinkSpec) { l.OnFailure = chain.Hold }), false,
+			"pipeline[1] rate-limit: on_failure cannot be \"hold\"; it can be fail_closed or fail_open or fallback",
+		},
+		{
+			"it refuses then without hold", with(on("auth", "rate-limit", "route"), 1,
+				func(l *chain.LinkSpec) { l.Then = chain.FailOpen }), false,
+			"pipeline[1] rate-limit: then has no effect without on_failure: hold; take it out",
+		},
+		{"it takes hold with each end", append(holding(chain.FailClosed, "a"), holding("", "b")...), true, ""},
+		{
+			"it refuses hold after hold", holding(chain.Hold, "a"), true,
+			"pipeline[0] a: then cannot be \"hold\"; it can be fail_closed or fallback",
+		},
+		{
+			"it refuses hold that ends in fail_open where fail_open is refused", holdingGuard(), false,
+			"pipeline[1] a: then: fail_open would let everything through while the stage is broken; " +
+				"write fail_closed, or say `insecure: true` if that is what you want",
+		},
+		{
+			"it refuses a fallback that is not named", with(on("auth", "rate-limit", "route"), 1,
+				func(l *chain.LinkSpec) { l.OnFailure = chain.Fallback }), false,
+			"pipeline[1] rate-limit: no stage is named to fall back on; write `fallback: NAME`",
+		},
+		{
+			"it refuses hold that ends in a fallback that is not named", holding(chain.Fallback, "a"), true,
+			"pipeline[0] a: no stage is named to fall back on; write `fallback: NAME`",
+		},
+		{
+			"it refuses a fallback that has no effect", with(on("auth", "rate-limit", "route"), 1,
+				func(l *chain.LinkSpec) { l.Fallback = &chain.LinkSpec{Stage: "rate-limit"} }), false,
+			"pipeline[1] rate-limit: fallback has no effect without on_failure: fallback; take it out",
+		},
+		{
+			"it refuses a fallback that does not exist", fallingBack("grant"), false,
+			"pipeline[1] rate-limit: fallback: there is no stage \"grant\"; did you mean \"grants\"?",
+		},
+		{
+			"it refuses a fallback that does not judge", fallingBack("route"), false,
+			"pipeline[1] rate-limit: fallback: route is no gate but of the role route, so it cannot judge in place of another; " +
+				"name a stage that judges",
+		},
+		{
+			"it reports what the fallback's factory refuses", fallingBack("picky"), false,
+			"pipeline[1] rate-limit: fallback picky: with.burst must be at least 1, it is 0",
+		},
+		{"it takes a fallback that judges", fallingBack("grants"), false, ""},
 		{
 			"it refuses a negative deadline", with(on("auth", "route"), 1,
 				func(l *chain.LinkSpec) { l.Deadline = -time.Second }), false,

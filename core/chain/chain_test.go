@@ -83,8 +83,12 @@ func TestFailure(t *testing.T) {
 					weak := link("weak", &fake{HandleFn: way.handle})
 					weak.OnFailure, weak.Deadline = p.policy, time.Second
 					c := mustBuild(t, weak, link("route", answering()))
-					if d, _ := c.Run(t.Context(), &sdk.Envelope{Kind: sdk.KindSend}); d != p.want {
+					env := &sdk.Envelope{Kind: sdk.KindSend}
+					if d, _ := c.Run(t.Context(), env); d != p.want {
 						t.Errorf("got %+v, want %+v", d, p.want)
+					}
+					if marked := len(env.Attributes) > 0; marked != (p.policy == chain.FailOpen) {
+						t.Errorf("the envelope is marked: %v", env.Attributes)
 					}
 					want := []chain.FailureStat{{Failure: way.failure, Count: 1}}
 					if diff := cmp.Diff(want, c.Stats()[0].Failures); diff != "" {

@@ -125,24 +125,6 @@ func (k *checker) order(i int, role Role) {
 	}
 }
 
-func (k *checker) policy(i int, ls LinkSpec) {
-	f := k.factories.find(ls)
-	allowed := f.policies()
-	switch {
-	case ls.OnFailure == "" || slices.Contains(allowed, ls.OnFailure):
-	case ls.OnFailure == FailOpen && k.spec.Insecure:
-	case ls.OnFailure == FailOpen:
-		k.add(i, "on_failure: fail_open would let everything through while the stage is broken",
-			"write fail_closed, or say `insecure: true` if that is what you want")
-	default:
-		words := make([]string, len(allowed))
-		for i, p := range allowed {
-			words[i] = string(p)
-		}
-		k.add(i, fmt.Sprintf("on_failure cannot be %q", ls.OnFailure), "it can be "+strings.Join(words, " or "))
-	}
-}
-
 // whole checks what no single link can be blamed for.
 func (k *checker) whole() {
 	const all = -1

@@ -38,8 +38,7 @@ func (c *Chain) Start(ctx context.Context) error {
 	c.life.started = true
 	c.life.mu.Unlock()
 	for _, l := range c.links {
-		if err := l.instance.start(ctx); err != nil {
-			err = fmt.Errorf("start of stage %s: %w", l.name, err)
+		if err := l.start(ctx); err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 			defer cancel()
 			return errors.Join(err, c.Stop(ctx))
@@ -58,7 +57,10 @@ func (c *Chain) adopt() {
 	}
 	c.meters, c.lineage = c.lineage, nil
 	for _, l := range c.links {
-		l.meter = c.meters.of(l.name)
+		m := c.meters.of(l.name)
+		for _, p := range l.parts() {
+			p.meter = m
+		}
 	}
 }
 
@@ -74,11 +76,29 @@ func (c *Chain) Stop(ctx context.Context) error {
 	}
 	var errs []error
 	for _, l := range slices.Backward(c.links) {
-		if err := l.instance.release(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop of stage %s: %w", l.name, err))
-		}
+		errs = append(errs, l.stop(ctx)...)
 	}
 	return errors.Join(errs...)
+}
+
+// start starts the link's fallback and then its stage.
+func (l *Link) start(ctx context.Context) error {
+	for _, p := range l.parts() {
+		if err := p.instance.start(ctx); err != nil {
+			return fmt.Errorf("start of stage %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// stop ends the link's use of its stage and then of its fallback.
+func (l *Link) stop(ctx context.Context) (errs []error) {
+	for _, p := range slices.Backward(l.parts()) {
+		if err := p.instance.release(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop of stage %s: %w", p.name, err))
+		}
+	}
+	return errs
 }
 
 // instance is a stage that one or, around a reload, two chains use.

@@ -26,8 +26,10 @@ type Link struct {
 	stageName string // the stage's name in the config
 	role      Role
 	policy    Policy
+	then      Policy        // after Hold
+	fallback  *Link         // decides with the policy Fallback; nil without
 	deadline  time.Duration // 0: none
-	onFailure sdk.Decision  // what policy stands for
+	refusal   sdk.Decision  // for an envelope that nobody could judge
 
 	instance *instance
 	stage    sdk.Stage
@@ -64,7 +66,7 @@ func (s *step) ask(ctx context.Context, env *sdk.Envelope, w watch, d *sdk.Decis
 	} else {
 		err = s.link.call(ctx, env, d)
 	}
-	if err != nil || d.Verdict == sdk.Undecided || d.Verdict > sdk.Answer {
+	if err != nil || !decided(*d) {
 		*d = s.link.fail(ctx, env, err)
 	}
 	s.counts.add(env.Sender.Conn, d.Verdict)
@@ -90,7 +92,7 @@ func (l *Link) callWithin(ctx context.Context, env *sdk.Envelope, d *sdk.Decisio
 	return err
 }
 
-// fail counts and logs a failure and returns what the policy makes of it.
+// fail counts and logs a failure, and returns what the policy makes of it.
 func (l *Link) fail(ctx context.Context, env *sdk.Envelope, err error) sdk.Decision {
 	why := classify(ctx, err)
 	l.meter.failures[why].Add(1)
@@ -98,7 +100,7 @@ func (l *Link) fail(ctx context.Context, env *sdk.Envelope, err error) sdk.Decis
 		return gaveUp
 	}
 	l.report(ctx, "stage failed", why, env, err)
-	return l.onFailure
+	return l.instead(ctx, env)
 }
 
 // record and done contain panics like call does: whoever decided has decided,
@@ -130,7 +132,7 @@ func (l *Link) report(ctx context.Context, msg string, why failure, env *sdk.Env
 	}
 	attrs := []slog.Attr{
 		slog.String("link", l.name), slog.String("stage", l.stageName),
-		slog.String("failure", why.String()), slog.String("on_failure", string(l.policy)),
+		slog.String("failure", why.String()), slog.String("on_failure", l.policyText()),
 		slog.String("kind", string(env.Kind)), slog.Uint64("conn", env.Sender.Conn),
 		slog.String("mesh", env.Mesh), slog.String("member", env.Sender.MemberID),
 	}

@@ -113,8 +113,10 @@ func (h *histogram) observe(d time.Duration) {
 
 // meter counts for one link.
 type meter struct {
-	failures [numFailures]atomic.Uint64
-	seconds  histogram
+	failures        [numFailures]atomic.Uint64
+	fallbackDecided atomic.Uint64
+	fallbackFailed  atomic.Uint64
+	seconds         histogram
 
 	mu     sync.Mutex
 	byKind map[sdk.Kind]*counts

@@ -51,7 +51,9 @@ func (c *Chain) path(kind sdk.Kind) *path {
 func (c *Chain) compile() {
 	named := make(map[sdk.Kind]bool)
 	for _, l := range c.links {
-		l.wish, l.filter = wishOf(l.stage)
+		for _, p := range l.parts() {
+			p.wish, p.filter = wishOf(p.stage)
+		}
 		for _, k := range slices.Concat(l.wish.matched, l.wish.selected) {
 			named[k] = true
 		}

@@ -33,15 +33,6 @@ func (r Role) String() string {
 	}
 }
 
-// Policy says what becomes of an envelope when a stage fails on it.
-type Policy string
-
-// Policies.
-const (
-	FailClosed Policy = "fail_closed" // deny it with stage_failed
-	FailOpen   Policy = "fail_open"   // go on as if the stage had said "continue"
-)
-
 // Decode fills into, a pointer to the stage's options with their defaults set,
 // from the link's `with`. It refuses keys that the options do not have.
 type Decode func(into any) error
@@ -51,20 +42,14 @@ type Factory struct {
 	Role Role
 
 	// Policies are the failure policies that a link may choose, its default
-	// first. Empty means fail_closed, then fail_open.
+	// first. Empty means fail_closed, fail_open and fallback. A factory lists
+	// Hold only when its stages wait by themselves.
 	Policies []Policy
 
 	// New makes one stage. It checks the options and opens nothing: a chain is
 	// also built to be checked, printed and thrown away. What has to be opened
 	// is opened in Start.
 	New func(LinkSpec) (sdk.Stage, error)
-}
-
-func (f *Factory) policies() []Policy {
-	if len(f.Policies) == 0 {
-		return []Policy{FailClosed, FailOpen}
-	}
-	return f.Policies
 }
 
 // Factories are the stages that a config can name.
@@ -84,9 +69,16 @@ type LinkSpec struct {
 	Name      string // unique; empty for the stage's name
 	Enabled   bool
 	OnFailure Policy        // empty for the factory's default
+	Then      Policy        // what Hold ends with; empty for fail_closed
 	Deadline  time.Duration // for one call of the stage; 0 for none
 	With      Decode        // nil when the config says nothing
 	Where     string        // file and line, for messages; may be empty
+
+	// Fallback is the stage that decides when this one fails, with the policy
+	// Fallback: a gate of [Factories], made for this link alone. It is started
+	// before the link's own stage and stopped after it, and only ever judges: it
+	// neither records nor observes. Only Stage, Name, Deadline and With count.
+	Fallback *LinkSpec
 
 	// Use is the factory to take instead of the one that Stage names. Plugins
 	// come this way: the factory knows the program to start.

@@ -19,6 +19,7 @@ type LinkStats struct {
 	Link      string         `json:"link"`
 	Decisions []DecisionStat `json:"decisions,omitempty"` // by kind, then verdict
 	Failures  []FailureStat  `json:"failures,omitempty"`
+	Fallback  *FallbackStat  `json:"fallback,omitempty"` // nil until the fallback was asked
 	Timing    Timing         `json:"timing"`
 }
 
@@ -35,6 +36,13 @@ type DecisionStat struct {
 type FailureStat struct {
 	Failure string `json:"failure"`
 	Count   uint64 `json:"count"`
+}
+
+// FallbackStat counts what became of envelopes that the link's own stage had
+// failed on. Those that the fallback does not want are in neither count.
+type FallbackStat struct {
+	Decided uint64 `json:"decided"` // by the fallback; they count as the link's decisions too
+	Failed  uint64 `json:"failed"`  // denied, because the fallback failed as well
 }
 
 // Timing is a histogram of the calls that were timed: those of the sample and
@@ -121,6 +129,9 @@ func (m *meter) stats(name string) LinkStats {
 		if n := m.failures[f].Load(); n > 0 {
 			s.Failures = append(s.Failures, FailureStat{f.String(), n})
 		}
+	}
+	if f := (FallbackStat{m.fallbackDecided.Load(), m.fallbackFailed.Load()}); f != (FallbackStat{}) {
+		s.Fallback = &f
 	}
 	return s
 }
