@@ -12,6 +12,7 @@ const (
 	ReasonUnanswered  Reason = "unanswered"   // no stage answered: the chain lacks a route
 	ReasonStageFailed Reason = "stage_failed" // a stage failed and its policy is to refuse
 	ReasonUnavailable Reason = "unavailable"  // the store is away; try again
+	ReasonRefused     Reason = "refused"      // a plugin refused and gave no reason of its own
 
 	// auth.
 	ReasonNoHello          Reason = "no_hello"
