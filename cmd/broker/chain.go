@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/control"
 )
 
@@ -30,7 +31,9 @@ fails, and which stages an envelope of each kind visits.`,
 					return p.json(text)
 				}
 				if s.Running != nil {
-					fmt.Fprintf(p.out, "running in process %d on %s\n\n", s.Running.PID, s.Running.URL)
+					fmt.Fprintf(p.out, "running in process %d on %s\n", s.Running.PID, s.Running.URL)
+					p.printLoaded(d.Loaded)
+					fmt.Fprintln(p.out)
 				} else {
 					fmt.Fprint(p.out, "no broker runs; this is what the configuration would run\n\n")
 				}
@@ -41,4 +44,20 @@ fails, and which stages an envelope of each kind visits.`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// printLoaded says which config the chain was made of; l is nil where an older
+// broker answers.
+func (p *program) printLoaded(l *admin.Loaded) {
+	if l == nil {
+		return
+	}
+	fmt.Fprintf(p.out, "generation %d, loaded %s by %s", l.Generation, at(l.At), l.By)
+	if l.SHA256 != "" {
+		fmt.Fprintf(p.out, " from a file with sha256 %s", l.SHA256)
+	}
+	fmt.Fprintln(p.out)
+	if e := l.LastError; e != nil {
+		fmt.Fprintf(p.out, "last reload, %s by %s, was refused: %s\n", at(e.At), e.By, printable(e.Text))
+	}
 }

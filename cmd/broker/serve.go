@@ -18,6 +18,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/reload"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -25,7 +26,8 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve (also without a command)",
 		Long: `Serves until SIGINT or SIGTERM, then stops gracefully; a second signal kills. SIGHUP
-reads the config again, as broker reload does.
+reads the config again, as broker reload does. So does a change of the config file, or of
+a plugin's program, unless reload.watch is false.
 
 One line goes to standard output, when the broker accepts connections:
 "ready ws://HOST:PORT/ws". Everything else goes to standard error.`,
@@ -89,15 +91,19 @@ func (p *program) serve(ctx context.Context) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	b := &broker{program: p, config: c, store: st, log: log, fail: fail}
-	b.app, err = newApp(ctx, c, st, log, app.Options{Cluster: node, Ready: func(addr string) {
-		if err := b.ready(ctx, addr); err != nil {
-			fail(err)
-		}
-	}})
+	b.app, err = newApp(ctx, c, st, log, app.Options{
+		Cluster: node,
+		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
+		Ready: func(addr string) {
+			if err := b.ready(ctx, addr); err != nil {
+				fail(err)
+			}
+		},
+	})
 	if err != nil {
 		return errors.Join(err, leave(ctx, node))
 	}
-	b.reloads = &reloads{app: b.app, load: b.loadToServe, over: ctx.Err, log: b.log}
+	b.reloads = reload.New(reload.Options{First: loaded, Load: b.loadToServe, Chains: b.app, Log: log})
 	b.ops = b.operations(keys)
 	return b.run(ctx)
 }
@@ -129,7 +135,7 @@ type broker struct {
 	log     *slog.Logger
 	app     *app.App
 	ops     *admin.Local
-	reloads *reloads
+	reloads *reload.Reloader
 	fail    context.CancelCauseFunc
 
 	control *control.Server // set by ready, when the broker accepts connections
@@ -140,14 +146,15 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h := hooks(b.store, func() string { return publicURL(b.config, b.app.Addr()) })
 	h.Revoked = b.app.Revoked
 	h.Record = b.app.Record
-	h.Reload = b.reloads.reload
+	h.Reload = b.reloads.Reload
+	h.Loaded = b.reloads.Loaded
 	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
 	return admin.New(b.store, keys, h)
 }
 
 // run serves, and ends what serving began.
 func (b *broker) run(ctx context.Context) error {
-	hangups := b.reloads.onSignal(ctx)
+	reloading := b.reload(ctx)
 	err := b.app.Run(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
@@ -158,8 +165,7 @@ func (b *broker) run(ctx context.Context) error {
 		defer cancel()
 		err = errors.Join(err, b.control.Close(stop))
 	}
-	hangups()
-	b.reloads.wait()
+	reloading()
 	return err
 }
 

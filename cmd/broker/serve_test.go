@@ -202,7 +202,7 @@ func TestOffline(t *testing.T) {
 }
 
 // TestReload swaps the chain by command and by signal, under a connection that
-// stays.
+// stays. Nothing watches the file.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)
@@ -216,7 +216,7 @@ func TestReload(t *testing.T) {
 		return "pipeline: [{stage: auth}, {stage: grants}, {stage: rate-limit, with: {send: " + rate + "}}, {stage: route}, {stage: audit}]\n"
 	}
 	write(pipeline("60/min"))
-	broker, _ := x.serve("--config", file)
+	broker, _ := x.serve("--config", file, "--set", "reload.watch=false")
 	keys := filepath.Join(x.home, "keys")
 	m := parse[admin.NewMesh](t, x.ok(x.on("mesh", "create", "team", "--members", "2", "--save", keys, "--json")...))
 	listener := x.start("peer", "listen", "--member", filepath.Join(keys, "member-2.json"))
@@ -230,16 +230,20 @@ func TestReload(t *testing.T) {
 	if again := x.ok(x.on("reload", "--dry-run")...); again != dry {
 		t.Errorf("the dry run changed something; then it says\n%s", again)
 	}
-	if out := x.ok(x.on("reload", "--wait")...); !strings.Contains(out, "the new chain runs; 1 link(s) changed") {
+	if out := x.ok(x.on("reload", "--wait")...); !strings.Contains(out, "generation 2 runs, the old chain has ended; 1 link(s) changed") {
 		t.Errorf("reload says\n%s", out)
 	}
-	if out := x.ok(x.on("reload")...); !strings.Contains(out, "0 link(s) change") {
+	if out := x.ok(x.on("reload")...); !strings.Contains(out, "generation 3 runs; 0 link(s) changed") {
 		t.Errorf("second reload says\n%s", out)
 	}
 	write("pipeline: [{stage: rout}]\n")
 	x.fails(exitFailed, "did you mean route?", x.on("reload")...)
 	write("pipeline: [{stage: grants}, {stage: auth}, {stage: route}]\n")
 	x.fails(exitFailed, "nothing was changed", x.on("reload", "--wait")...)
+	x.fails(exitFailed, "nothing was changed", x.on("reload", "--dry-run")...)
+	if out := x.ok(x.on("chain")...); !strings.Contains(out, "\ngeneration 3, loaded ") || !strings.Contains(out, " by command, was refused: nothing was changed: ") {
+		t.Errorf("chain says\n%s", out)
+	}
 
 	write("pipeline: [{stage: auth}, {stage: route}]\n")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
@@ -249,6 +253,9 @@ func TestReload(t *testing.T) {
 	chain := parse[admin.Chain](t, x.ok(x.on("chain", "--json")...))
 	if !chain.Running || len(chain.Links) != 2 || chain.Text != "" {
 		t.Errorf("chain: %+v", chain)
+	}
+	if l := chain.Loaded; l == nil || l.Generation != 4 || l.By != admin.BySignal || len(l.SHA256) != 64 || l.LastError != nil {
+		t.Errorf("loaded: %+v", l)
 	}
 	x.ok("peer", "send", "--member", filepath.Join(keys, "member-1.json"), m.Members[1].Key.String(), "still connected")
 	listener.out.wait(listener, "still connected")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/stages"
 )
 
@@ -67,13 +68,23 @@ func loadFrom(o config.Options) (*config.Loaded, error) {
 	return loaded, nil
 }
 
-// loadToServe is load with what the program knows of itself.
-func (p *program) loadToServe() (*config.Loaded, error) {
-	loaded, err := p.load()
-	if err == nil && loaded.Config.GitSHA == "" {
-		loaded.Config.GitSHA = commit()
+// loadToServe is load with what the program knows of itself, and with which file
+// it was that it read.
+func (p *program) loadToServe() (reload.Loaded, error) {
+	o, err := p.options()
+	if err != nil {
+		return reload.Loaded{}, err
 	}
-	return loaded, err
+	l := reload.ReadFile(&o)
+	loaded, err := loadFrom(o)
+	if err != nil {
+		return l, err
+	}
+	l.Config, l.Warnings = loaded.Config, loaded.Warnings
+	if l.Config.GitSHA == "" {
+		l.Config.GitSHA = commit()
+	}
+	return l, nil
 }
 
 // loadForCommand reads the configuration for a command that may find a running

@@ -6,9 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -196,17 +193,5 @@ func TestComesBack(t *testing.T) {
 		if got := comesBack(fmt.Errorf("hello: %w", tt.err)); got != tt.want {
 			t.Errorf("%s: got %v", tt.name, got)
 		}
-	}
-}
-
-func TestNeedRestart(t *testing.T) {
-	t.Parallel()
-	a, b := config.Default(), config.Default()
-	b.Pipeline = nil
-	b.Listen = ":1"
-	b.Limits.Window = 1
-	b.Audit.Events = []string{"all"}
-	if diff := cmp.Diff([]string{"listen", "limits.window", "audit.events"}, needRestart(a, b)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -89,14 +89,44 @@ type Migration struct {
 // Chain is a chain to print. Text is the same for people; it comes with the
 // description because only the process that runs the chain has all of it.
 type Chain struct {
-	Running bool `json:"running"`
+	Running bool    `json:"running"`
+	Loaded  *Loaded `json:"loaded,omitempty"` // of a chain that runs
 	chain.Description
 	Text string `json:"text,omitempty"`
 }
 
+// Trigger is what a load of the config was asked by.
+type Trigger string
+
+// Triggers. They are metric labels.
+const (
+	ByStart   Trigger = "start"
+	BySignal  Trigger = "signal"
+	ByFile    Trigger = "file" // the config file, or a plugin's program, changed
+	ByCommand Trigger = "command"
+)
+
+// Loaded says which config the chain was made of.
+type Loaded struct {
+	Generation uint64     `json:"generation"` // 1 at the start, one more with each reload
+	At         time.Time  `json:"at"`
+	By         Trigger    `json:"by"`
+	SHA256     string     `json:"configSha256,omitempty"` // of the file; empty without one
+	LastError  *LoadError `json:"lastError,omitempty"`    // the newest load was refused, and why
+}
+
+// LoadError is why a load was refused.
+type LoadError struct {
+	At   time.Time `json:"at"`
+	By   Trigger   `json:"by"`
+	Text string    `json:"text"`
+}
+
 // Reload is what a reload changed, or would change.
 type Reload struct {
-	Applied bool     `json:"applied"`           // false after a dry run, and while the swap still goes on
-	Changes []string `json:"changes"`           // links that differ, one line each
-	Restart []string `json:"restart,omitempty"` // keys that differ and need a restart
+	Applied    bool     `json:"applied"`              // the new chain runs; false after a dry run
+	Drained    bool     `json:"drained"`              // the old one has ended
+	Generation uint64   `json:"generation,omitempty"` // of the new chain
+	Changes    []string `json:"changes"`              // links that differ, one line each
+	Restart    []string `json:"restart,omitempty"`    // keys that differ and need a restart
 }

@@ -39,7 +39,10 @@ type Hooks struct {
 	Migrate    func(ctx context.Context) ([]Migration, error)
 
 	// Chain returns the chain, and whether it runs.
-	Chain  func() (d chain.Description, running bool, err error)
+	Chain func() (d chain.Description, running bool, err error)
+
+	// Loaded says what the chain that runs was made of.
+	Loaded func() Loaded
 	Reload func(ctx context.Context, o ReloadOptions) (*Reload, error)
 }
 
@@ -104,7 +107,12 @@ func (l *Local) Chain(context.Context) (*Chain, error) {
 	if err := d.WriteText(&text); err != nil {
 		return nil, err
 	}
-	return &Chain{Running: running, Description: d, Text: text.String()}, nil
+	c := &Chain{Running: running, Description: d, Text: text.String()}
+	if running && l.hooks.Loaded != nil {
+		loaded := l.hooks.Loaded()
+		c.Loaded = &loaded
+	}
+	return c, nil
 }
 
 // Reload implements [Ops].

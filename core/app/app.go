@@ -22,6 +22,7 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
@@ -52,6 +53,9 @@ type Options struct {
 
 	// Migrations are the store's; nil when it cannot tell.
 	Migrations server.Migrations
+
+	// Reloads returns what to report of reloads; nil when nobody reloads.
+	Reloads func() reload.Numbers
 
 	// Dropped returns how many recipients grants kept out, by capability; nil
 	// when nobody counts.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/cluster"
+	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -103,9 +104,27 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
 	})
 	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+	if a.options.Reloads != nil {
+		reloadMetrics(t, a.options.Reloads())
+	}
 	if n := a.options.Cluster; n != nil {
 		clusterMetrics(t, n)
 	}
+}
+
+// reloadMetrics writes which config the chain was made of, and how loading it
+// went.
+func reloadMetrics(t *telemetry.Text, n reload.Numbers) {
+	t.Gauge("broker_config_generation", "Which chain runs: 1 since the start, one more with each reload", int64(n.Generation)) //nolint:gosec // a count
+	t.Gauge("broker_config_last_reload_successful", "1 if the newest load of the config was applied, 0 if it was refused", oneIf(n.Successful))
+	t.Gauge("broker_config_last_reload_timestamp_seconds", "When the config was last loaded, well or not, the start included", n.Last.Unix())
+	samples := make([]telemetry.Sample, 0, len(n.Counts))
+	for c, total := range n.Counts {
+		samples = append(samples, telemetry.Sample{
+			Labels: []telemetry.Label{{Name: "trigger", Value: string(c.By)}, {Name: "result", Value: string(c.Result)}}, Value: total,
+		})
+	}
+	t.Samples("broker_config_reloads_total", "Loads of the config after the start, by what asked for them and how they ended", samples)
 }
 
 // clusterMetrics writes what a node counts that shares its store with others.

@@ -37,8 +37,10 @@ func timeFor(op string) time.Duration {
 	switch op {
 	case opAbout:
 		return 5 * time.Second
-	case opVerifyAudit, opMigrate, opReload: // they read, change or drain everything there is
+	case opVerifyAudit, opMigrate: // they read or change everything there is
 		return 10 * time.Minute
+	case opReload: // one chain starts, and two drain: the one before it, and its own
+		return 25 * time.Minute
 	case opCreateMesh: // makes a key pair for each member
 		return 2 * time.Minute
 	default:
