@@ -1,0 +1,86 @@
+// From the start of the process to its end.
+import { writeHandshake } from "./stdout"; // first: nothing may print before it
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeCertificate } from "./certificate";
+import { addGoPlugin } from "./goplugin";
+import { holdLifeline } from "./lifeline";
+import { maxMessage } from "./protocol";
+import { offered, Service } from "./service";
+import type { Program } from "./stage";
+
+// What both sides of the launch have to agree on; sdk/plugin/pluginpb/handshake.go
+// has the same.
+const cookieKey = "CLAUDEMESH_PLUGIN";
+const cookieValue = "45ea274a8edd579542c3c2b479b1dc42202bdaa7c1578cb6f14beb63743f0beb";
+const major = 1;
+const lifelineEnv = "CLAUDEMESH_LIFELINE_FD";
+
+// go-plugin's own: the version of the handshake line, and how long the host
+// waits for the exit before it kills, less a margin.
+const coreProtocol = 1;
+const exitWithin = 1500;
+
+const longestSocketPath = 107; // bytes, sun_path without its final 0
+
+/**
+ * Serves a program to the broker that started this process, until the broker
+ * ends it. A program that somebody started by hand says so and ends.
+ */
+export function serve(program: Program): void {
+  if (process.env[cookieKey] !== cookieValue) {
+    console.error(`${program.name} is a plugin of the claudemesh broker, which starts it. Name it in the broker's config.`);
+    process.exit(1);
+  }
+  start(program).catch((err: unknown) => {
+    console.error(`${program.name} cannot start:`, err);
+    process.exit(1);
+  });
+}
+
+async function start(program: Program): Promise<void> {
+  const clientCertificate = process.env["PLUGIN_CLIENT_CERT"];
+  if (!clientCertificate) {
+    throw new Error("the broker sent no certificate in PLUGIN_CLIENT_CERT, and nobody else is served");
+  }
+  const own = await makeCertificate();
+  const credentials = ServerCredentials.createSsl(
+    Buffer.from(clientCertificate),
+    [{ cert_chain: Buffer.from(own.certificate), private_key: Buffer.from(own.key) }],
+    true, // require the client's certificate and verify it against the first argument, alone
+  );
+
+  const server = new Server({
+    "grpc.max_receive_message_length": maxMessage,
+    "grpc.max_send_message_length": maxMessage,
+  });
+  const service = new Service(program);
+  server.addService(offered, service.implementation());
+  addGoPlugin(server, () => void end(server, service));
+
+  const socket = join(process.env["PLUGIN_UNIX_SOCKET_DIR"] || tmpdir(), `plugin${randomBytes(8).toString("hex")}`);
+  if (Buffer.byteLength(socket) > longestSocketPath) {
+    throw new Error(`the path of the socket, ${socket}, is longer than ${longestSocketPath} bytes`);
+  }
+  process.on("exit", () => rmSync(socket, { force: true }));
+  process.on("SIGINT", () => {}); // a terminal sends it to the broker too, which decides
+  process.on("SIGTERM", () => process.exit(0));
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socket}`, credentials, (err) => (err ? reject(err) : resolve()));
+  });
+
+  const lifeline = process.env[lifelineEnv];
+  if (lifeline) holdLifeline(Number(lifeline), socket);
+  const certificate = Buffer.from(own.der).toString("base64").replace(/=+$/, "");
+  writeHandshake([coreProtocol, major, "unix", socket, "grpc", certificate].join("|"));
+}
+
+// end answers what is in hand and exits.
+async function end(server: Server, service: Service): Promise<void> {
+  setTimeout(() => process.exit(0), exitWithin);
+  await service.finish();
+  server.tryShutdown(() => process.exit(0));
+}
