@@ -1,0 +1,66 @@
+package hop
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// errLost is what the breaker is told of batches that ended with their
+// process: a crash is dealt with by a restart, not by asking less.
+var errLost = errors.New("the process ended")
+
+// BreakerOptions say when a plugin that runs, and answers badly or not at all,
+// is left alone for a while.
+type BreakerOptions struct {
+	Failures int           // percent of batches that may fail, of Batches or more in one second
+	Batches  int           // how few tell nothing
+	Misses   int           // failed batches in a row that open it, however few
+	Open     time.Duration // how long it stays open; then one batch is a probe
+}
+
+// breaker counts batches.
+type breaker struct {
+	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
+	misses atomic.Int64 // failed batches since the last good one; the library forgets them each second
+}
+
+func newBreaker(o BreakerOptions) *breaker {
+	b := new(breaker)
+	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: 1,
+		Interval:    time.Second,
+		Timeout:     o.Open,
+		IsExcluded:  func(err error) bool { return errors.Is(err, errLost) },
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			bad := c.Requests >= uint32(o.Batches) && c.TotalFailures*100 >= c.Requests*uint32(o.Failures)
+			return bad || b.misses.Load() >= int64(o.Misses)
+		},
+	})
+	return b
+}
+
+// open reports whether envelopes fail at once.
+func (b *breaker) open() bool { return b.two.State() == gobreaker.StateOpen }
+
+// allow asks for one batch. report tells how it ended.
+func (b *breaker) allow() (report func(error), ok bool) {
+	tell, err := b.two.Allow()
+	if err != nil {
+		return nil, false
+	}
+	return func(err error) {
+		switch {
+		case err == nil:
+			b.misses.Store(0)
+		case !errors.Is(err, errLost):
+			b.misses.Add(1)
+		}
+		tell(err)
+	}, true
+}
+
+// state returns closed, half-open or open.
+func (b *breaker) state() string { return b.two.State().String() }

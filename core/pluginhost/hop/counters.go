@@ -1,0 +1,84 @@
+package hop
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Counters count since the hop was made.
+type Counters struct {
+	failures  [numFailures]atomic.Uint64
+	batches   atomic.Uint64
+	envelopes atomic.Uint64
+	queued    atomic.Int64 // nanoseconds that envelopes waited to be sent
+	answered  atomic.Uint64
+	crossing  atomic.Int64 // nanoseconds from a batch's send to its answer
+	late      atomic.Uint64
+	replayed  atomic.Uint64
+	breaches  atomic.Uint64
+	missed    atomic.Uint64
+}
+
+func (c *Counters) fail(err error) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		c.failures[e.Failure].Add(1)
+	}
+}
+
+// batch counts one that is sent.
+func (c *Counters) batch(f *flight) {
+	c.batches.Add(1)
+	c.envelopes.Add(uint64(f.n))
+	var waited time.Duration
+	for _, call := range f.calls {
+		waited += f.sent.Sub(call.at)
+	}
+	c.queued.Add(int64(waited))
+}
+
+// landed counts one that was answered.
+func (c *Counters) landed(f *flight, now time.Time) {
+	c.answered.Add(1)
+	c.crossing.Add(int64(now.Sub(f.sent)))
+}
+
+// Stats are the counters and the state of a hop at one moment.
+type Stats struct {
+	Up       bool              `json:"up"`
+	Breaker  string            `json:"breaker"` // closed, half-open or open
+	Window   int               `json:"window"`  // most envelopes in the plugin's hand
+	InHand   int               `json:"inHand"`
+	Waiting  int               `json:"waiting"` // envelopes that have not been sent
+	Batches  uint64            `json:"batches"`
+	Sent     uint64            `json:"sent"` // envelopes in them
+	Queued   time.Duration     `json:"queued_ns"`
+	Answered uint64            `json:"answered"` // batches
+	Crossing time.Duration     `json:"crossing_ns"`
+	Failures map[string]uint64 `json:"failures,omitempty"`
+	Late     uint64            `json:"late"`     // answers after the deadline
+	Replayed uint64            `json:"replayed"` // envelopes that were asked again after a crash
+	Breaches uint64            `json:"breaches"` // answers against the protocol
+	Missed   uint64            `json:"missed"`   // outcomes that were not told
+}
+
+// Stats reads the counters.
+func (h *Hop) Stats() Stats {
+	h.mu.Lock()
+	s := Stats{Up: h.lane != nil, Window: h.window, InHand: h.inHand, Waiting: h.queue.len()}
+	h.mu.Unlock()
+	c := &h.counters
+	s.Breaker = h.trip.state()
+	s.Batches, s.Sent, s.Queued = c.batches.Load(), c.envelopes.Load(), time.Duration(c.queued.Load())
+	s.Answered, s.Crossing = c.answered.Load(), time.Duration(c.crossing.Load())
+	s.Late, s.Replayed, s.Breaches, s.Missed = c.late.Load(), c.replayed.Load(), c.breaches.Load(), c.missed.Load()
+	for f := range numFailures {
+		if n := c.failures[f].Load(); n > 0 {
+			if s.Failures == nil {
+				s.Failures = make(map[string]uint64)
+			}
+			s.Failures[f.String()] = n
+		}
+	}
+	return s
+}

@@ -1,0 +1,226 @@
+package hop
+
+import (
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
+)
+
+// errStarting is why there is no process before the first one is ready.
+var errStarting = errors.New("it is being started")
+
+// Session is a process in which the instance has been configured.
+type Session struct {
+	Conn     grpc.ClientConnInterface
+	Instance string // the id that Configure was given
+	Stream   bool   // the plugin has "stream/1"; else single calls carry the batches
+	Window   int    // the plugin's own limit; 0 for none
+	Observes bool   // it wants outcomes
+}
+
+// Up opens a lane to a process. What waited for it is sent at once.
+func (h *Hop) Up(s Session) error {
+	l, err := h.open(s)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		l.close()
+		return errClosed
+	}
+	old := h.lane
+	h.lane, h.since, h.heard = l, time.Now(), time.Now()
+	h.window = h.o.Window
+	if s.Window > 0 {
+		h.window = min(s.Window, h.window)
+	}
+	h.outcomes.open(s.Observes)
+	h.arm(h.since, h.o.Deadline)
+	h.unlock()
+	if old != nil {
+		old.close()
+	}
+	l.start()
+	h.wakePump()
+	return nil
+}
+
+// Down says that the process is gone, and why. With wait the next one is
+// expected soon: callers wait for it as far as the options allow, and what was
+// in hand is asked again where that does no harm.
+func (h *Hop) Down(why error, wait bool) {
+	h.mu.Lock()
+	l := h.lane
+	h.lane, h.why, h.waits, h.since = nil, why, wait && h.o.HoldMax > 0, time.Now()
+	flights := h.flights
+	h.flights, h.inHand, h.cancels, h.ping = nil, 0, nil, 0
+	h.outcomes.lost()
+	h.land(flights)
+	if h.waits {
+		h.arm(h.since, h.o.HoldMax)
+	} else {
+		h.failQueue(down(why))
+	}
+	h.unlock()
+	if l != nil {
+		l.close()
+	}
+}
+
+// land deals with what the lost process had in hand.
+func (h *Hop) land(flights []*flight) {
+	var again []*call
+	for _, f := range flights {
+		if f.expired {
+			continue
+		}
+		f.report(errLost)
+		if h.waits && h.o.Idempotent {
+			again = append(again, f.calls...)
+			continue
+		}
+		h.end(errCrash, f.calls...)
+	}
+	if len(again) > 0 {
+		h.counters.replayed.Add(uint64(len(again)))
+		h.queue.unshift(again)
+	}
+}
+
+// lost is how a lane says that it broke. Only the lane in use matters.
+func (h *Hop) lost(l lane, err error) {
+	h.mu.Lock()
+	mine := h.lane == l
+	h.mu.Unlock()
+	if mine {
+		h.Down(err, true)
+		h.broken(lostReason(err), err)
+	}
+}
+
+// lostReason tells a process that ended from one that sent what nobody can
+// read, such as a message over the limit.
+func lostReason(err error) string {
+	if c := status.Code(err); c == codes.ResourceExhausted || c == codes.Internal {
+		return "protocol"
+	}
+	return "stream"
+}
+
+// broken reports a process that has to be replaced.
+func (h *Hop) broken(reason string, err error) {
+	if h.o.Broken != nil {
+		go h.o.Broken(reason, err)
+	}
+}
+
+// answered takes the answer to a batch.
+func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
+	f, err := h.landed(l, v)
+	if err != nil {
+		h.counters.breaches.Add(1)
+		h.broken("protocol", err)
+	}
+	if f == nil {
+		return
+	}
+	if err != nil {
+		f.report(err)
+		for _, c := range f.calls {
+			h.calls.finish(c, nil, err)
+		}
+		return
+	}
+	f.report(nil)
+	h.deliver(f, v)
+}
+
+// refused takes the error of a single call; the process goes on.
+func (h *Hop) refused(l lane, seq uint64, err error) {
+	h.mu.Lock()
+	defer h.unlock()
+	for i, f := range h.flights {
+		if h.lane != l || f.seq != seq {
+			continue
+		}
+		h.flights = append(h.flights[:i], h.flights[i+1:]...)
+		h.inHand -= f.n
+		if !f.expired {
+			f.report(err)
+			h.end(&Error{FailStage, err}, f.calls...)
+		}
+		return
+	}
+}
+
+// landed takes the flight of an answer out of the list. It is nil when nobody
+// waits for the answer any more.
+func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (*flight, error) {
+	h.mu.Lock()
+	defer h.unlock()
+	if h.lane != l {
+		return nil, nil // of a process that has gone
+	}
+	h.heard = time.Now()
+	for i, f := range h.flights {
+		if f.seq != v.GetSeq() {
+			continue
+		}
+		h.flights = append(h.flights[:i], h.flights[i+1:]...)
+		h.inHand -= f.n
+		h.counters.landed(f, h.heard)
+		if h.queue.len() > 0 {
+			h.wakePump()
+		}
+		if f.expired {
+			h.counters.late.Add(1)
+			return nil, check(v, f.n)
+		}
+		return f, check(v, f.n)
+	}
+	return nil, breach("it answered batch %d, which it does not have", v.GetSeq())
+}
+
+// deliver hands every call its verdict; nil stands for "continue".
+func (h *Hop) deliver(f *flight, v *pluginpb.Verdicts) {
+	var special [maxBatch]*pluginpb.Verdict
+	for _, e := range v.GetExceptions() {
+		special[e.GetIndex()] = e
+	}
+	var usual *pluginpb.Verdict
+	if v.GetDefaultVerdict() != 1 {
+		usual = &pluginpb.Verdict{Verdict: v.GetDefaultVerdict()}
+	}
+	for i, c := range f.calls {
+		if special[i] == nil {
+			special[i] = usual
+		}
+		h.calls.finish(c, special[i], nil)
+	}
+}
+
+// sign notes that the lane is alive.
+func (h *Hop) sign(l lane) {
+	h.mu.Lock()
+	defer h.unlock()
+	if h.lane == l {
+		h.heard = time.Now()
+	}
+}
+
+// credit sets the plugin's own window.
+func (h *Hop) credit(l lane, window int) {
+	h.mu.Lock()
+	defer h.unlock()
+	if h.lane == l {
+		h.window = max(min(window, h.o.Window), 0)
+		h.wakePump()
+	}
+}

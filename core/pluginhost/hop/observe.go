@@ -1,0 +1,87 @@
+package hop
+
+import (
+	"github.com/claudemesh/broker/sdk"
+)
+
+// outcomesAhead is how many batches of outcomes a plugin may have in hand.
+const outcomesAhead = 4
+
+// outcomes is what waits to be told to an observer. Nobody waits for it.
+type outcomes struct {
+	on     bool // the plugin wants them
+	limit  int
+	queue  fifo[[]byte]
+	ahead  int // batches that it has not confirmed
+	seq    uint64
+	missed uint64 // left out since the last batch
+}
+
+// open begins with a process.
+func (o *outcomes) open(on bool) { o.on, o.ahead = on, 0 }
+
+// lost ends with a process: what it had in hand is gone.
+func (o *outcomes) lost() { o.ahead = 0 }
+
+func (o *outcomes) idle() bool { return o.queue.len() == 0 && o.ahead == 0 }
+
+// Observe tells the plugin how an envelope ended. It never waits: a plugin that
+// is behind, or away for longer than the window holds, misses outcomes, which
+// are counted.
+func (h *Hop) Observe(env *sdk.Envelope, out sdk.Outcome) {
+	b, err := h.view.appendOutcome(nil, env, out)
+	if err != nil || len(b) > maxView {
+		h.counters.missed.Add(1)
+		return
+	}
+	h.mu.Lock()
+	defer h.unlock()
+	o := &h.outcomes
+	if h.closed || h.lane != nil && !o.on {
+		return
+	}
+	if o.queue.len() >= o.limit {
+		o.missed++
+		h.counters.missed.Add(1)
+		return
+	}
+	o.queue.push(b)
+	if h.lane != nil {
+		h.wakePump()
+	}
+}
+
+// sendOutcomes sends the next batch of outcomes.
+func (h *Hop) sendOutcomes() bool {
+	h.mu.Lock()
+	o := &h.outcomes
+	l := h.lane
+	if l == nil || !o.on || o.ahead >= outcomesAhead || o.queue.len() == 0 {
+		h.unlock()
+		return false
+	}
+	var batch [][]byte
+	for bytes := 0; len(batch) < maxBatch && o.queue.len() > 0; {
+		if bytes += len(o.queue.head()); bytes > maxBatchBytes && len(batch) > 0 {
+			break
+		}
+		batch = append(batch, o.queue.pop())
+	}
+	o.seq++
+	o.ahead++
+	seq, missed := o.seq, o.missed
+	o.missed = 0
+	h.unlock()
+	l.outcomes(seq, batch, missed)
+	return true
+}
+
+// observed says that the plugin is done with a batch of outcomes.
+func (h *Hop) observed(l lane, _ uint64) {
+	h.mu.Lock()
+	defer h.unlock()
+	if h.lane == l && h.outcomes.ahead > 0 {
+		h.outcomes.ahead--
+		h.wakePump()
+	}
+}

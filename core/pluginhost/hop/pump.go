@@ -1,0 +1,91 @@
+package hop
+
+import (
+	"runtime"
+	"time"
+)
+
+// pump sends batches until the hop is closed. It is the only goroutine that
+// writes to the lane.
+func (h *Hop) pump() {
+	defer close(h.done)
+	for range h.kick {
+		for {
+			// Whoever is about to hand over an envelope does it now, and the batch
+			// is that much larger.
+			runtime.Gosched()
+			if !h.pumpOne() {
+				break
+			}
+		}
+	}
+}
+
+// pumpOne sends what there is to say, and reports whether it sent anything.
+func (h *Hop) pumpOne() bool {
+	control := h.sayControl()
+	outcomes := h.sendOutcomes()
+	batch := h.sendBatch()
+	return control || outcomes || batch
+}
+
+// sayControl sends pings and cancels.
+func (h *Hop) sayControl() bool {
+	h.mu.Lock()
+	l, cancels, ping := h.lane, h.cancels, h.ping
+	h.cancels, h.ping = nil, 0
+	h.mu.Unlock()
+	if l == nil || len(cancels) == 0 && ping == 0 {
+		return false
+	}
+	l.control(cancels, ping)
+	return true
+}
+
+// sendBatch sends the next batch.
+func (h *Hop) sendBatch() bool {
+	l, seq, b := h.takeOff()
+	if l == nil {
+		return false
+	}
+	l.batch(seq, b)
+	return true
+}
+
+// takeOff makes a flight of what waits, and returns it encoded: from then on its
+// calls may end at any moment. The lane is nil when nothing may leave now.
+func (h *Hop) takeOff() (lane, uint64, raw) {
+	h.mu.Lock()
+	defer h.unlock()
+	room := min(h.window-h.inHand, maxBatch)
+	if h.lane == nil || h.queue.len() == 0 || room <= 0 {
+		return nil, 0, nil
+	}
+	report, ok := h.trip.allow()
+	if !ok {
+		h.failQueue(errBreaker)
+		return nil, 0, nil
+	}
+	h.seq++
+	f := &flight{seq: h.seq, sent: time.Now(), report: report, calls: make([]*call, 0, min(room, h.queue.len()))}
+	for bytes := 0; len(f.calls) < room && h.queue.len() > 0; {
+		c := h.queue.head()
+		if bytes += len(c.view); bytes > maxBatchBytes && len(f.calls) > 0 {
+			break
+		}
+		f.calls = append(f.calls, h.queue.pop())
+	}
+	f.n = len(f.calls)
+	h.flights = append(h.flights, f)
+	h.inHand += f.n
+	h.arm(f.sent, h.o.Deadline)
+	h.counters.batch(f)
+	return h.lane, f.seq, h.lane.encode(f.seq, f.calls)
+}
+
+// failQueue ends every call that has not been sent.
+func (h *Hop) failQueue(err error) {
+	for h.queue.len() > 0 {
+		h.end(err, h.queue.pop())
+	}
+}
