@@ -52,7 +52,8 @@ func (r *Reloader) watch(ctx context.Context, every, patience time.Duration) {
 			if !w.places[e.Name] {
 				continue
 			}
-		case <-failures: // events may be lost
+		case err := <-failures: // events may be lost
+			r.log.Debug("watch of files", slog.Any("err", err))
 		case <-r.news: // there may be other files to watch
 		case <-poll.C:
 		case <-w.again.C:
