@@ -43,6 +43,9 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 		return err
 	}
 	r.call.Request = req
+	if isHello(env.Kind) {
+		r.call.Hello = b
+	}
 	return r.address(req)
 }
 

@@ -25,6 +25,10 @@ type Call struct {
 	ID      jsontext.Value    // "id" of the frame, raw; nil when it had none
 	ReqID   jsontext.Value    // "_reqId" of the frame, raw; nil when it had none
 
+	// Hello is the frame of a hello as it came, for stages that may see it. It is
+	// valid while the chain runs.
+	Hello []byte
+
 	// Member is who says hello, or joins. Set by the auth stage, which proved it.
 	Member *store.Member
 

@@ -54,11 +54,6 @@ type Options struct {
 
 	Breaker BreakerOptions
 
-	// Broken is called, on a goroutine of its own, when the process has to be
-	// replaced: it is silent ("hang"), it never ends a batch ("stuck"), or it
-	// does not keep to the protocol ("protocol").
-	Broken func(reason string, err error)
-
 	Log *slog.Logger
 }
 
@@ -77,6 +72,7 @@ type Hop struct {
 	inHand   int         // envelopes of flights: what the plugin owes
 	window   int         // how many it may have
 	lane     lane        // nil while there is no process
+	broken   func(reason string, err error)
 	since    time.Time   // when the lane came or went
 	why      error       // why there is no lane
 	waits    bool        // callers wait for the next lane

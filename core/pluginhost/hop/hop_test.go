@@ -109,9 +109,7 @@ func TestAnswersAgainstTheProtocol(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options()
 			o.Deadline = time.Second
-			broken := make(chan string, 10)
-			o.Broken = func(reason string, _ error) { broken <- reason }
-			h := up(t, o, &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
+			h, broken := watched(t, o, &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
 				v := allow(b)
 				spoil(v)
 				return v
@@ -128,15 +126,12 @@ func TestAnswersAgainstTheProtocol(t *testing.T) {
 }
 
 func TestAnsweredTwice(t *testing.T) {
-	o := options()
-	broken := make(chan string, 10)
-	o.Broken = func(reason string, _ error) { broken <- reason }
 	var f *fake
 	f = &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
 		f.sent(&pluginpb.PluginFrame{Verdicts: allow(b)})
 		return allow(b)
 	}}
-	h := up(t, o, f)
+	h, broken := watched(t, options(), f)
 	if _, err := h.Ask(t.Context(), message(1)); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,12 @@ type Session struct {
 	Stream   bool   // the plugin has "stream/1"; else single calls carry the batches
 	Window   int    // the plugin's own limit; 0 for none
 	Observes bool   // it wants outcomes
+
+	// Broken is called when this process has to be replaced, perhaps more than
+	// once: its stream ended ("stream"), it is silent ("hang"), it never ends a
+	// batch ("stuck"), or it does not keep to the protocol ("protocol"). It must
+	// not wait for the hop. Nil: nobody is told.
+	Broken func(reason string, err error)
 }
 
 // Up opens a lane to a process. What waited for it is sent at once.
@@ -36,7 +42,7 @@ func (h *Hop) Up(s Session) error {
 		return errClosed
 	}
 	old := h.lane
-	h.lane, h.since, h.heard = l, time.Now(), time.Now()
+	h.lane, h.since, h.heard, h.broken = l, time.Now(), time.Now(), s.Broken
 	h.window = h.o.Window
 	if s.Window > 0 {
 		h.window = min(s.Window, h.window)
@@ -97,11 +103,11 @@ func (h *Hop) land(flights []*flight) {
 // lost is how a lane says that it broke. Only the lane in use matters.
 func (h *Hop) lost(l lane, err error) {
 	h.mu.Lock()
-	mine := h.lane == l
+	mine, broken := h.lane == l, h.broken
 	h.mu.Unlock()
 	if mine {
 		h.Down(err, true)
-		h.broken(lostReason(err), err)
+		report(broken, lostReason(err), err)
 	}
 }
 
@@ -114,19 +120,19 @@ func lostReason(err error) string {
 	return "stream"
 }
 
-// broken reports a process that has to be replaced.
-func (h *Hop) broken(reason string, err error) {
-	if h.o.Broken != nil {
-		go h.o.Broken(reason, err)
+// report says that a process has to be replaced.
+func report(broken func(string, error), reason string, err error) {
+	if broken != nil && reason != "" {
+		broken(reason, err)
 	}
 }
 
 // answered takes the answer to a batch.
 func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
-	f, err := h.landed(l, v)
+	f, broken, err := h.landed(l, v)
 	if err != nil {
 		h.counters.breaches.Add(1)
-		h.broken("protocol", err)
+		report(broken, "protocol", err)
 	}
 	if f == nil {
 		return
@@ -162,11 +168,11 @@ func (h *Hop) refused(l lane, seq uint64, err error) {
 
 // landed takes the flight of an answer out of the list. It is nil when nobody
 // waits for the answer any more.
-func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (*flight, error) {
+func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(string, error), err error) {
 	h.mu.Lock()
 	defer h.unlock()
 	if h.lane != l {
-		return nil, nil // of a process that has gone
+		return nil, nil, nil // of a process that has gone
 	}
 	h.heard = time.Now()
 	for i, f := range h.flights {
@@ -181,11 +187,11 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (*flight, error) {
 		}
 		if f.expired {
 			h.counters.late.Add(1)
-			return nil, check(v, f.n)
+			return nil, h.broken, check(v, f.n)
 		}
-		return f, check(v, f.n)
+		return f, h.broken, check(v, f.n)
 	}
-	return nil, breach("it answered batch %d, which it does not have", v.GetSeq())
+	return nil, h.broken, breach("it answered batch %d, which it does not have", v.GetSeq())
 }
 
 // deliver hands every call its verdict; nil stands for "continue".

@@ -71,11 +71,9 @@ func TestCrashWithABatchInHand(t *testing.T) {
 	for _, idempotent := range []bool{true, false} {
 		o := options()
 		o.Idempotent = idempotent
-		broken := make(chan string, 4)
-		o.Broken = func(reason string, _ error) { broken <- reason }
 		h := newHop(t, o)
 		conn, kill := process(t, &fake{judge: func(*pluginpb.Batch) *pluginpb.Verdicts { return nil }})
-		connect(t, h, conn)
+		broken := connect(t, h, conn)
 		ended := answers(t, h, 20)
 		until(t, "the batch", func() bool { return h.Stats().InHand == 20 })
 		kill()
@@ -200,10 +198,8 @@ func TestSilenceIsReported(t *testing.T) {
 		want string
 	}{"stopped": {true, "hang"}, "stuck in a stage": {false, "stuck"}} {
 		t.Run(name, func(t *testing.T) {
-			broken := make(chan string, 100)
-			o.Broken = func(reason string, _ error) { broken <- reason }
 			f := &fake{deaf: c.deaf, judge: func(*pluginpb.Batch) *pluginpb.Verdicts { return nil }}
-			h := up(t, o, f)
+			h, broken := watched(t, o, f)
 			wantFailure(t, receive(t, "the answer", answers(t, h, 1)), hop.FailDeadline)
 			if got := receive(t, "the report", broken); got != c.want {
 				t.Errorf("reported as %q, want %q", got, c.want)

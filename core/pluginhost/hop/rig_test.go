@@ -135,17 +135,29 @@ func newHop(t testing.TB, o hop.Options) *hop.Hop {
 // up makes a hop to a fake.
 func up(t testing.TB, o hop.Options, f *fake) *hop.Hop {
 	t.Helper()
-	h := newHop(t, o)
-	conn, _ := process(t, f)
-	connect(t, h, conn)
+	h, _ := watched(t, o, f)
 	return h
 }
 
-func connect(t testing.TB, h *hop.Hop, conn *grpc.ClientConn) {
+// watched is up with the reports about the process.
+func watched(t testing.TB, o hop.Options, f *fake) (h *hop.Hop, broken <-chan string) {
 	t.Helper()
-	if err := h.Up(hop.Session{Conn: conn, Instance: "1", Stream: true, Observes: true}); err != nil {
+	h = newHop(t, o)
+	conn, _ := process(t, f)
+	return h, connect(t, h, conn)
+}
+
+func connect(t testing.TB, h *hop.Hop, conn *grpc.ClientConn) (broken <-chan string) {
+	t.Helper()
+	reports := make(chan string, 1000)
+	s := hop.Session{
+		Conn: conn, Instance: "1", Stream: true, Observes: true,
+		Broken: func(reason string, _ error) { reports <- reason },
+	}
+	if err := h.Up(s); err != nil {
 		t.Fatal(err)
 	}
+	return reports
 }
 
 // message is an envelope from a connection.

@@ -31,13 +31,12 @@ func (h *Hop) look() {
 		next = d
 	}
 	reason, err := h.pulse(now)
+	broken := h.broken
 	if next > 0 {
 		h.arm(now, max(next, time.Millisecond))
 	}
 	h.unlock()
-	if reason != "" {
-		h.broken(reason, err)
-	}
+	report(broken, reason, err)
 }
 
 // expireQueue fails what has waited too long to be sent, and returns when to
