@@ -1,0 +1,76 @@
+package plugin
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// description is what --describe prints.
+type description struct {
+	Name    string             `json:"name"`
+	Version string             `json:"version"`
+	SDK     string             `json:"sdk"`
+	Stages  []stageDescription `json:"stages"`
+}
+
+type stageDescription struct {
+	Name           string          `json:"name"`
+	Summary        string          `json:"summary,omitempty"`
+	Judges         bool            `json:"judges"`
+	Observes       bool            `json:"observes"`
+	Idempotent     bool            `json:"idempotent"`
+	Capabilities   []Capability    `json:"capabilities,omitempty"`
+	OptionsSchema  json.RawMessage `json:"options_schema,omitempty"`
+	OptionsExample json.RawMessage `json:"options_example,omitempty"`
+}
+
+func describe(p Plugin) description {
+	d := description{Name: p.Name, Version: p.Version, SDK: sdkID}
+	for _, s := range p.Stages {
+		d.Stages = append(d.Stages, stageDescription{
+			Name: s.name, Summary: s.summary, Judges: s.judges, Observes: s.observes, Idempotent: s.idempotent,
+			Capabilities: s.needs, OptionsSchema: s.schema, OptionsExample: s.example,
+		})
+	}
+	return d
+}
+
+func printDescription(w io.Writer, p Plugin) {
+	to := json.NewEncoder(w)
+	to.SetEscapeHTML(false)
+	to.SetIndent("", "  ")
+	_ = to.Encode(describe(p)) // only bytes that were JSON before
+}
+
+// introduce is for somebody who starts the program by hand.
+func introduce(w io.Writer, p Plugin) {
+	fmt.Fprintf(w, "%s %s is a plugin: the broker starts it when its config names it.\n", p.Name, p.Version)
+	for _, s := range describe(p).Stages {
+		fmt.Fprintf(w, "\nStage %s", s.Name)
+		if s.Summary != "" {
+			fmt.Fprintf(w, ": %s", s.Summary)
+		}
+		fmt.Fprintln(w)
+		if len(s.Capabilities) > 0 {
+			var list []string
+			for _, c := range s.Capabilities {
+				list = append(list, string(c))
+			}
+			fmt.Fprintf(w, "  needs %s\n", strings.Join(list, ", "))
+		}
+		if len(s.OptionsSchema) == 0 {
+			fmt.Fprintln(w, "  takes no options")
+			continue
+		}
+		fmt.Fprintf(w, "  options, for example: %s\n  schema: %s\n", s.OptionsExample, s.OptionsSchema)
+	}
+	program := "./plugin"
+	if len(os.Args) > 0 {
+		program = "./" + filepath.Base(os.Args[0])
+	}
+	fmt.Fprintf(w, "\nTo try it:          broker plugin validate %s\nTo read it as JSON: %s --describe\n", program, program)
+}

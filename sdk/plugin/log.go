@@ -1,0 +1,192 @@
+package plugin
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
+)
+
+// logBudget is how many records a second go to the broker. What is above is
+// counted and left out: a program in trouble must not take its broker along.
+const logBudget = 200
+
+// logFrom is the context key of the instance that a record is from. Its stream
+// tells the broker which link of the chain speaks.
+type logFrom struct{}
+
+// logs takes records to the broker by way of any stream, or writes them as
+// text while there is none. It never waits for the broker. Safe for concurrent
+// use.
+type logs struct {
+	level slog.Leveler
+	text  slog.Handler
+
+	mu      sync.Mutex
+	allowed bool      // the broker takes records
+	outs    []*outbox // of the streams that are open
+	second  time.Time // when the current second of the budget began
+	spent   int       // in it
+	missing uint64    // left out since the last record
+	timer   *time.Timer
+}
+
+func newLogs(text io.Writer, level slog.Leveler) *logs {
+	if level == nil {
+		level = slog.LevelInfo
+	}
+	return &logs{level: level, text: slog.NewTextHandler(text, &slog.HandlerOptions{Level: level})}
+}
+
+func (l *logs) handler() slog.Handler { return &logHandler{logs: l, text: l.text} }
+
+// allow says whether the broker takes records.
+func (l *logs) allow(yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.allowed = yes
+}
+
+func (l *logs) connect(o *outbox) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outs = append(l.outs, o)
+}
+
+func (l *logs) disconnect(o *outbox) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outs = slices.DeleteFunc(l.outs, func(other *outbox) bool { return other == o })
+}
+
+// send is false when there is no broker to send to.
+func (l *logs) send(from *instance, r *pluginpb.LogRecord) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.allowed || len(l.outs) == 0 {
+		return false
+	}
+	now := time.Now()
+	if now.Sub(l.second) >= time.Second {
+		l.second, l.spent = now, 0
+	}
+	if l.spent >= logBudget {
+		l.leaveOutLocked()
+		return true
+	}
+	l.spent++
+	l.tellMissingLocked(now)
+	if !l.outLocked(from).log(r) {
+		l.leaveOutLocked()
+	}
+	return true
+}
+
+// outLocked returns the outbox of an instance, or that of another.
+func (l *logs) outLocked(from *instance) *outbox {
+	for _, o := range l.outs {
+		if o.in == from {
+			return o
+		}
+	}
+	return l.outs[0]
+}
+
+// leaveOutLocked counts a record, and sees to it that the count is told even
+// if no other record follows.
+func (l *logs) leaveOutLocked() {
+	l.missing++
+	if l.timer != nil {
+		return
+	}
+	l.timer = time.AfterFunc(time.Second, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.timer = nil
+		l.tellMissingLocked(time.Now())
+	})
+}
+
+func (l *logs) tellMissingLocked(now time.Time) {
+	if l.missing == 0 || len(l.outs) == 0 {
+		return
+	}
+	if l.outs[0].log(&pluginpb.LogRecord{
+		Time: now.UnixNano(), Level: int32(slog.LevelWarn), Message: "log records were left out",
+		Attributes: []*pluginpb.Attribute{{Key: "records", Value: strconv.FormatUint(l.missing, 10)}},
+	}) {
+		l.missing = 0
+	}
+}
+
+// logHandler is the slog.Handler of an author's logger.
+type logHandler struct {
+	logs   *logs
+	text   slog.Handler // the same, for when there is no broker
+	prefix string       // of open groups, with a dot at the end
+	attrs  []*pluginpb.Attribute
+}
+
+// Enabled reports whether a level is logged.
+func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.logs.level.Level()
+}
+
+// Handle sends a record, or writes it where there is no broker.
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	record := &pluginpb.LogRecord{
+		Time: r.Time.UnixNano(), Level: int32(r.Level), Message: r.Message, Attributes: slices.Clip(h.attrs),
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		record.Attributes = appendAttr(record.Attributes, h.prefix, a)
+		return true
+	})
+	from, _ := ctx.Value(logFrom{}).(*instance)
+	if h.logs.send(from, record) {
+		return nil
+	}
+	return h.text.Handle(ctx, r)
+}
+
+// WithAttrs returns a handler that adds attributes to every record.
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	more := *h
+	more.text, more.attrs = h.text.WithAttrs(attrs), slices.Clip(h.attrs)
+	for _, a := range attrs {
+		more.attrs = appendAttr(more.attrs, h.prefix, a)
+	}
+	return &more
+}
+
+// WithGroup returns a handler that puts a name before those that follow.
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	more := *h
+	more.text, more.prefix = h.text.WithGroup(name), h.prefix+name+"."
+	return &more
+}
+
+// appendAttr appends an attribute, or those of a group with dotted names.
+func appendAttr(list []*pluginpb.Attribute, prefix string, a slog.Attr) []*pluginpb.Attribute {
+	value := a.Value.Resolve()
+	if value.Kind() != slog.KindGroup {
+		if a.Key == "" {
+			return list
+		}
+		return append(list, &pluginpb.Attribute{Key: prefix + a.Key, Value: value.String()})
+	}
+	if a.Key != "" {
+		prefix += a.Key + "."
+	}
+	for _, member := range value.Group() {
+		list = appendAttr(list, prefix, member)
+	}
+	return list
+}

@@ -1,0 +1,81 @@
+package plugin
+
+import (
+	"log/slog"
+
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
+)
+
+// Plugin is a program with the stages that it can be.
+type Plugin struct {
+	Name    string // letters, digits and hyphens, as in "office-hours"
+	Version string // semantic version, without a "v"
+	Stages  []Stage
+
+	// LogLevel is the least level that log/slog sends to the broker; nil is
+	// info.
+	LogLevel slog.Leveler
+}
+
+// Stage is one kind of stage that a program can be; [Define] and
+// [DefineObserver] make it.
+type Stage struct {
+	name        string
+	summary     string
+	needs       []Capability
+	idempotent  bool
+	parallel    int
+	judges      bool
+	observes    bool
+	schema      []byte // empty: takes no options
+	example     []byte
+	exampleFrom any // what Example was given
+
+	build func(options []byte) (parts, []*pluginpb.Diagnostic)
+}
+
+// Capability is a right to see or do more than metadata. A stage says what it
+// needs, and the operator grants it in the config.
+type Capability string
+
+// Capabilities; docs/plugins.md says what each one gives away.
+const (
+	IdentityRead   Capability = "identity.read"   // real keys, names and addresses instead of pseudonyms
+	AudienceRead   Capability = "audience.read"   // the recipients, and leaving some out
+	AttributesRead Capability = "attributes.read" // what all stages noted
+	PayloadHash    Capability = "payload.hash"    // SHA-256 of the ciphertext
+	PayloadBytes   Capability = "payload.bytes"   // the ciphertext
+	CredentialRead Capability = "credential.read" // the hello frame, with the proof of who calls
+	PriorityWrite  Capability = "priority.write"  // changing an envelope's priority
+	VerdictDrop    Capability = "verdict.drop"    // dropping in silence
+)
+
+// Option says one more thing about a stage.
+type Option func(*Stage)
+
+// Summary is one line about the stage, for lists and for who runs the program
+// by hand.
+func Summary(text string) Option { return func(s *Stage) { s.summary = text } }
+
+// Needs says what the stage cannot do without. It does not start unless the
+// operator grants all of it.
+func Needs(capabilities ...Capability) Option {
+	return func(s *Stage) { s.needs = append(s.needs, capabilities...) }
+}
+
+// Idempotent says that judging an envelope twice does no harm. What a crashed
+// process had in hand is then asked again, where the config says so.
+func Idempotent() Option { return func(s *Stage) { s.idempotent = true } }
+
+// Parallel lets n envelopes be judged at once, those of one connection still
+// in order. Handle is then called by n goroutines. The default is 1.
+func Parallel(n int) Option { return func(s *Stage) { s.parallel = max(n, 1) } }
+
+// Observes says that the stage implements sdk.Observer. It is only needed
+// where the type does not tell: when the function that makes the stage returns
+// an interface.
+func Observes() Option { return func(s *Stage) { s.observes = true } }
+
+// Example is a set of options to show to operators, of the type that the stage
+// takes. Without one the defaults are shown.
+func Example[O any](options O) Option { return func(s *Stage) { s.exampleFrom = options } }
