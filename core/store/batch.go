@@ -10,8 +10,10 @@ import (
 // the disk at the same moment.
 type Batch struct {
 	// Messages and their Deliveries. A delivery's message is in the same batch.
+	// Held are the deliveries of messages that have a NotBefore.
 	Messages   []*Message
 	Deliveries []Delivery
+	Held       []Delivery
 
 	// Sent remembers client_message_ids, of messages with and without a row.
 	//
@@ -38,7 +40,7 @@ type Batch struct {
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Messages)+len(b.Deliveries)+len(b.Sent)+len(b.Settled)+
+	return len(b.Messages)+len(b.Deliveries)+len(b.Held)+len(b.Sent)+len(b.Settled)+
 		len(b.Audit)+len(b.Presences)+len(b.States)+len(b.SessionKeys) == 0
 }
 
@@ -51,7 +53,7 @@ func (b *Batch) Reset() {
 	clear(b.States)
 	clear(b.SessionKeys)
 	*b = Batch{
-		Messages: b.Messages[:0], Deliveries: b.Deliveries[:0], Sent: b.Sent[:0],
+		Messages: b.Messages[:0], Deliveries: b.Deliveries[:0], Held: b.Held[:0], Sent: b.Sent[:0],
 		Settled: b.Settled[:0], Audit: b.Audit[:0], Presences: b.Presences[:0], States: b.States[:0],
 		SessionKeys: b.SessionKeys[:0], // Repeats starts empty
 	}

@@ -29,6 +29,11 @@ type Message struct {
 	Trace           string // W3C traceparent
 	CreatedAt       time.Time
 	ExpiresAt       time.Time
+
+	// NotBefore is until when the message's deliveries are held back, in whole
+	// milliseconds; zero for most. It is kept with them, see [Batch], and does
+	// not come back with a message that is read.
+	NotBefore time.Time
 }
 
 // SeqAt returns the lowest Seq of a message that is accepted at t: microseconds
@@ -73,8 +78,11 @@ type DeliveryStatus struct {
 // Queue reads what has to arrive. It is written through a Batch.
 //
 // A row leaves the pending set in two ways only: by the Settlement of its
-// delivery or by expiry.
+// delivery or by expiry. A row that is held back enters the set when it is
+// released.
 type Queue interface {
+	Holds
+
 	// Pending returns what a drain asks for.
 	Pending(ctx context.Context, d Drain) ([]Waiting, error)
 
@@ -89,8 +97,8 @@ type Queue interface {
 	// LastSeq returns the highest Seq ever stored, 0 for none.
 	LastSeq(ctx context.Context) (int64, error)
 
-	// QueueDepth counts deliveries that wait, and returns the acceptance time
-	// of the oldest, zero when none waits.
+	// QueueDepth counts deliveries that wait, those that are held back too, and
+	// returns the acceptance time of the oldest, zero when none waits.
 	QueueDepth(ctx context.Context) (n int64, oldest time.Time, err error)
 
 	// Expire ends at most limit deliveries whose message does not last beyond

@@ -21,6 +21,9 @@ func (t *transaction) writeRows() error {
 	if err := t.writeDeliveries(b.Deliveries); err != nil {
 		return fmt.Errorf("deliveries: %w", err)
 	}
+	if err := t.writeHeld(b.Held); err != nil {
+		return fmt.Errorf("held deliveries: %w", err)
+	}
 	t.writeSettled(b.Settled)
 	t.writePresences(b.Presences)
 	if err := t.writeStates(b.States); err != nil {
@@ -110,24 +113,48 @@ func (t *transaction) writeDeliveries(list []store.Delivery) error {
 	if len(list) == 0 {
 		return nil
 	}
-	r := &t.rows
-	r.begin(insertDeliveries.columns)
+	t.rows.begin(insertDeliveries.columns)
 	for i := range list {
-		d := &list[i]
-		m := t.bySeq[d.Seq]
-		if m == nil {
-			return fmt.Errorf("message %d is not in the batch", d.Seq)
+		if _, err := t.writeDelivery(&list[i]); err != nil {
+			return err
 		}
-		r.int8(d.Seq)
-		r.key(&d.Recipient)
-		r.text(m.MeshID)
-		r.text(d.MemberID)
-		r.int2(int16(m.Priority))
-		r.time(m.ExpiresAt)
-		r.bool(t.inSent[m.Seq])
 	}
 	t.send(&insertDeliveries, nil)
 	return nil
+}
+
+// writeHeld does the same for rows that are held back.
+func (t *transaction) writeHeld(list []store.Delivery) error {
+	if len(list) == 0 {
+		return nil
+	}
+	t.rows.begin(insertHeld.columns)
+	for i := range list {
+		m, err := t.writeDelivery(&list[i])
+		if err != nil {
+			return err
+		}
+		t.rows.time(m.NotBefore)
+	}
+	t.send(&insertHeld, nil)
+	return nil
+}
+
+// writeDelivery gathers what both kinds of rows have, and returns the message.
+func (t *transaction) writeDelivery(d *store.Delivery) (*store.Message, error) {
+	m := t.bySeq[d.Seq]
+	if m == nil {
+		return nil, fmt.Errorf("message %d is not in the batch", d.Seq)
+	}
+	r := &t.rows
+	r.int8(d.Seq)
+	r.key(&d.Recipient)
+	r.text(m.MeshID)
+	r.text(d.MemberID)
+	r.int2(int16(m.Priority))
+	r.time(m.ExpiresAt)
+	r.bool(t.inSent[m.Seq])
+	return m, nil
 }
 
 // writeSettled ends deliveries. The first settlement of a delivery counts.

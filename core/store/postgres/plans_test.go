@@ -28,6 +28,8 @@ INSERT INTO message SELECT i, 'id' || md5(i::text), 'mesh' || i % 20 + 1, 'membe
 	'n', 'c', NULL, NULL, NULL, NULL, now(), now() + i * interval '1 second' FROM generate_series(1, 100000) i;
 INSERT INTO delivery SELECT i, sha256((i % 500)::text::bytea), 'mesh' || i % 20 + 1, 'member', i % 3, now() + i * interval '1 second',
 	CASE WHEN i % 100 > 0 THEN now() END FROM generate_series(1, 100000) i;
+INSERT INTO held_delivery SELECT i, sha256((i % 500)::text::bytea), 'mesh' || i % 20 + 1, 'member', i % 3, now() + i * interval '1 second',
+	now() + i * interval '1 minute' FROM generate_series(1, 100000) i;
 INSERT INTO sent SELECT i, 'mesh' || i % 20 + 1, 'member' || i % 100, 'client' || i, 'id', NULL FROM generate_series(1, 100000) i;
 INSERT INTO audit_log SELECT 'mesh' || i % 20 + 1, i, 'message_sent', 'member' || i % 100, '', '{}', now(), md5(i::text), md5(i::text)
 	FROM generate_series(1, 100000) i;
@@ -51,6 +53,8 @@ func plans() map[string]planned {
 		"LastSeq":           {lastSeq, nil},
 		"QueueDepth":        {queueDepth, nil},
 		"Expire":            {expire, []any{now, 1000}},
+		"NextRelease":       {nextRelease, nil},
+		"Release":           {release, []any{now, 256}},
 		"pruning messages":  {pruneMessages, []any{int64(50000), 1000}},
 		"pruning sends":     {pruneSent, []any{int64(50000), 1000}},
 		"Member":            {memberByKey, []any{"mesh1", key}},
@@ -143,7 +147,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, step := range steps {
-					if strings.Contains(step, "Seq Scan") && !harmless(step) {
+					counts := name == "QueueDepth" && strings.Contains(step, "Seq Scan on held_delivery") // all of them
+					if strings.Contains(step, "Seq Scan") && !harmless(step) && !counts {
 						t.Errorf("after %q:\n%s", settings, strings.Join(steps, "\n"))
 						break
 					}

@@ -46,12 +46,13 @@ const (
 
 	messagesByPrefix = `SELECT ` + envelopeColumns + ` FROM message m
 		WHERE m.mesh_id = $1 AND m.id >= $2 AND m.id < $3 ORDER BY m.id LIMIT 2`
-	deliveriesOf = `SELECT recipient, member_id, settled_at, expired_at FROM delivery
-		WHERE seq = $1 ORDER BY recipient`
+	deliveriesOf = `SELECT recipient, member_id, settled_at, expired_at FROM delivery WHERE seq = $1
+		UNION ALL SELECT recipient, member_id, NULL, NULL FROM held_delivery WHERE seq = $1 ORDER BY recipient`
 
 	lastSeq = `SELECT greatest(last_seq, (SELECT max(seq) FROM message), (SELECT max(seq) FROM sent)) FROM queue_mark`
 
-	queueDepth = `SELECT w.depth, (SELECT created_at FROM message WHERE seq = w.first)
+	queueDepth = `SELECT w.depth + (SELECT count(*) FROM held_delivery),
+			(SELECT created_at FROM message WHERE seq = least(w.first, (SELECT min(seq) FROM held_delivery)))
 		FROM (SELECT count(*) AS depth, min(d.seq) AS first FROM delivery d WHERE ` + waitsAnywhere + `) w`
 )
 
@@ -142,7 +143,8 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	return one(ctx, s, value[int64], lastSeq)
 }
 
-// QueueDepth implements [store.Queue]. It walks the index of what waits.
+// QueueDepth implements [store.Queue]. It walks the index of what waits, and what
+// is held.
 func (s *Store) QueueDepth(ctx context.Context) (n int64, oldest time.Time, err error) {
 	defer wrap(&err, "queue depth")
 	n, err = one(ctx, s, func(row scanner) (n int64, err error) {

@@ -19,9 +19,11 @@ const (
 	setQueueMark = `UPDATE queue_mark SET last_seq = (` + lastSeq + `)`
 
 	// The oldest messages before $1 that nobody waits for, with their deliveries.
+	// The test of what is held is not EXISTS, for the reason that is told at kept.
 	pruneMessages = `WITH old AS MATERIALIZED (
 			SELECT m.seq FROM message m WHERE m.seq < $1
 			AND NOT EXISTS (SELECT FROM delivery d WHERE d.seq = m.seq AND ` + waits + `)
+			AND (SELECT h.seq FROM held_delivery h WHERE h.seq = m.seq LIMIT 1) IS NULL
 			ORDER BY m.seq LIMIT $2),
 		claims AS (DELETE FROM delivery WHERE seq = ANY (ARRAY (SELECT seq FROM old)))
 		DELETE FROM message WHERE seq = ANY (ARRAY (SELECT seq FROM old))`

@@ -69,6 +69,16 @@ var insertDeliveries = statement{
 	columns: []column{int8Column, bytesColumn, textColumn, textColumn, int2Column, timeColumn, boolColumn},
 }
 
+var insertHeld = statement{
+	name: "batch_held",
+	query: `INSERT INTO held_delivery (seq, recipient, mesh_id, member_id, priority, expires_at, not_before)
+		SELECT seq, recipient, mesh_id, member_id, priority, expires_at, not_before
+		FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::bool[],
+			$8::timestamptz[])
+			u (seq, recipient, mesh_id, member_id, priority, expires_at, remembered, not_before)` + kept + ` ON CONFLICT DO NOTHING`,
+	columns: []column{int8Column, bytesColumn, textColumn, textColumn, int2Column, timeColumn, boolColumn, timeColumn},
+}
+
 var settle = statement{
 	name: "batch_settle",
 	query: `UPDATE delivery d SET settled_at = u.at FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[])
@@ -151,5 +161,5 @@ var moveHeads = statement{
 // batchStatements are all of them; each connection prepares them once.
 var batchStatements = []*statement{
 	&beginBatch, &commitBatch, &identify, &identifyAsync, &insertSent, &repeated, &insertMessages, &insertDeliveries,
-	&settle, &putPresences, &putStates, &insertSessionKeys, &lockHeads, &beginHeads, &insertAudit, &moveHeads,
+	&insertHeld, &settle, &putPresences, &putStates, &insertSessionKeys, &lockHeads, &beginHeads, &insertAudit, &moveHeads,
 }

@@ -17,6 +17,7 @@ const (
 		target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
 		expires_at) VALUES `
 	insertDeliveries  = `INSERT INTO delivery (seq, recipient, mesh_id, member_id, priority, expires_at) VALUES `
+	insertHeld        = `INSERT INTO held_delivery (seq, recipient, mesh_id, member_id, priority, expires_at, not_before) VALUES `
 	insertSent        = `INSERT INTO sent (mesh_id, member_id, client_message_id, message_id, fingerprint, seq) VALUES `
 	insertAudit       = `INSERT INTO audit_log (` + auditColumns + `) VALUES `
 	putPresences      = `INSERT OR REPLACE INTO presence (` + presenceColumns + `) VALUES `
@@ -27,7 +28,7 @@ const (
 
 // committer writes batches. Whoever holds the write connection may use it.
 type committer struct {
-	messages, deliveries, sent, audit, presences, states, keys many
+	messages, deliveries, held, sent, audit, presences, states, keys many
 
 	settle, head, setHead *sql.Stmt
 
@@ -46,6 +47,7 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 	}{
 		{&c.messages, insertMessages, 17, ""},
 		{&c.deliveries, insertDeliveries, 6, " ON CONFLICT DO NOTHING"},
+		{&c.held, insertHeld, 7, " ON CONFLICT DO NOTHING"},
 		{&c.sent, insertSent, 6, " ON CONFLICT DO NOTHING"},
 		{&c.audit, insertAudit, 9, ""},
 		{&c.presences, putPresences, 11, ""},
@@ -108,22 +110,31 @@ func (c *committer) write(ctx context.Context, tx *sql.Tx, b *store.Batch) error
 
 // writeDeliveries completes each row from its message.
 func (c *committer) writeDeliveries(ctx context.Context, tx *sql.Tx, b *store.Batch) error {
-	if len(b.Deliveries) == 0 {
+	if len(b.Deliveries)+len(b.Held) == 0 {
 		return nil
 	}
 	defer clear(c.bySeq)
 	for _, m := range b.Messages {
 		c.bySeq[m.Seq] = m
 	}
-	for _, d := range b.Deliveries {
-		if c.bySeq[d.Seq] == nil {
-			return fmt.Errorf("message %d is not in the batch", d.Seq)
+	for _, list := range [][]store.Delivery{b.Deliveries, b.Held} {
+		for _, d := range list {
+			if c.bySeq[d.Seq] == nil {
+				return fmt.Errorf("message %d is not in the batch", d.Seq)
+			}
 		}
 	}
-	return write(ctx, tx, &c.deliveries, b.Deliveries, func(args []any, d store.Delivery) []any {
-		m := c.bySeq[d.Seq]
-		return append(args, d.Seq, d.Recipient.String(), m.MeshID, d.MemberID, int64(m.Priority), m.ExpiresAt.UnixMilli())
+	if err := write(ctx, tx, &c.deliveries, b.Deliveries, c.deliveryArgs); err != nil {
+		return err
+	}
+	return write(ctx, tx, &c.held, b.Held, func(args []any, d store.Delivery) []any {
+		return append(c.deliveryArgs(args, d), c.bySeq[d.Seq].NotBefore.UnixMilli())
 	})
+}
+
+func (c *committer) deliveryArgs(args []any, d store.Delivery) []any {
+	m := c.bySeq[d.Seq]
+	return append(args, d.Seq, d.Recipient.String(), m.MeshID, d.MemberID, int64(m.Priority), m.ExpiresAt.UnixMilli())
 }
 
 func (c *committer) writeSettled(ctx context.Context, tx *sql.Tx, settled []store.Settlement) error {

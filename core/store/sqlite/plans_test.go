@@ -38,8 +38,12 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"},
 		"FindSent":      {findSent, 3, "SEARCH sent USING INDEX sqlite_autoindex_sent_1 (mesh_id=? AND member_id=? AND client_message_id=?)"},
 		"MessageStatus": {messagesByPrefix, 3, "SEARCH m USING INDEX message_by_id (mesh_id=? AND id>? AND id<?)"},
-		"its deliveries": {deliveriesOf, 1,
-			"SEARCH delivery USING PRIMARY KEY (seq=?)"},
+		"NextRelease":   {nextRelease, 0, "SEARCH held_delivery USING COVERING INDEX held_delivery_by_time"},
+		"Release":       {dueNow, 2, "SEARCH held_delivery USING INDEX held_delivery_by_time (not_before<?)"},
+		"its rows":      {release, 2, "SEARCH held_delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
+		"their end":     {unhold, 2, "SEARCH held_delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
+		"its deliveries": {deliveriesOf, 1, "MERGE (UNION ALL); LEFT; SEARCH delivery USING PRIMARY KEY (seq=?); " +
+			"RIGHT; SEARCH held_delivery USING PRIMARY KEY (seq=?)"},
 		"Member":            {memberByKey, 2, "SEARCH member USING INDEX sqlite_autoindex_member_2 (mesh_id=? AND pubkey=?)"},
 		"MemberByID":        {memberByID, 1, "SEARCH member USING PRIMARY KEY (id=?)"},
 		"SessionKeyOwner":   {sessionKeyOwner, 2, "SEARCH session_key USING PRIMARY KEY (mesh_id=? AND pubkey=?)"},
@@ -55,7 +59,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"closing presences": {closePresences, 1, "SEARCH presence USING INDEX presence_by_end (disconnected_at=?)"},
 		"pruning presences": {prunePresences, 1, "SEARCH presence USING INDEX presence_by_end (disconnected_at<?)"},
 		"what can be pruned": {prunable, 2, "SEARCH m USING INTEGER PRIMARY KEY (rowid<?); " +
-			"CORRELATED SCALAR SUBQUERY 1; SEARCH d USING PRIMARY KEY (seq=?)"},
+			"CORRELATED SCALAR SUBQUERY 1; SEARCH d USING PRIMARY KEY (seq=?); " +
+			"CORRELATED SCALAR SUBQUERY 2; SEARCH h USING PRIMARY KEY (seq=?)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := plan(t, s, tt.query, tt.args); got != tt.want {
@@ -79,7 +84,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 
 // harmless reports whether a scan is of one row, or of nothing but what waits.
 func harmless(step string) bool {
-	for _, s := range []string{"SCAN queue_mark", "SCAN CONSTANT ROW", "SCAN d USING COVERING INDEX delivery_pending", "SCAN (subquery-"} {
+	for _, s := range []string{
+		"SCAN queue_mark", "SCAN CONSTANT ROW", "SCAN (subquery-", "SCAN waits", "SCAN held",
+		"SCAN d USING COVERING INDEX delivery_pending", "SCAN held_delivery USING COVERING INDEX held_delivery_by_time",
+	} {
 		if strings.HasPrefix(step, s) {
 			return true
 		}

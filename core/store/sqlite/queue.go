@@ -35,12 +35,15 @@ const (
 
 	messagesByPrefix = `SELECT ` + envelopeColumns + ` FROM message m
 		WHERE m.mesh_id = ? AND m.id >= ? AND m.id < ? ORDER BY m.id LIMIT 2`
-	deliveriesOf = `SELECT recipient, member_id, settled_at, expired_at FROM delivery WHERE seq = ? ORDER BY recipient`
+	deliveriesOf = `SELECT recipient, member_id, settled_at, expired_at FROM delivery WHERE seq = ?1
+		UNION ALL SELECT recipient, member_id, NULL, NULL FROM held_delivery WHERE seq = ?1 ORDER BY recipient`
 
 	lastSeq = `SELECT max(last_seq, (SELECT ifnull(max(seq), 0) FROM message), (SELECT ifnull(max(seq), 0) FROM sent))
 		FROM queue_mark`
-	queueDepth = `SELECT depth, (SELECT created_at FROM message WHERE seq = first)
-		FROM (SELECT count(*) AS depth, min(d.seq) AS first FROM delivery d WHERE ` + waits + `)`
+	queueDepth = `SELECT waits.depth + held.depth,
+			(SELECT created_at FROM message WHERE seq = min(ifnull(waits.first, held.first), ifnull(held.first, waits.first)))
+		FROM (SELECT count(*) AS depth, min(d.seq) AS first FROM delivery d WHERE ` + waits + `) waits,
+			(SELECT count(*) AS depth, min(seq) AS first FROM held_delivery) held`
 )
 
 // Pending implements [store.Queue]. It walks the index once for each key, each
@@ -122,7 +125,8 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	return seq, err
 }
 
-// QueueDepth implements [store.Queue]. It walks the index of what waits.
+// QueueDepth implements [store.Queue]. It walks the index of what waits, and that
+// of what is held.
 func (s *Store) QueueDepth(ctx context.Context) (n int64, oldest time.Time, err error) {
 	defer wrap(&err, "queue depth")
 	err = s.read.QueryRowContext(ctx, queueDepth).Scan(&n, (*millis)(&oldest))

@@ -17,6 +17,7 @@ const (
 	// The oldest messages before ?1 that nobody waits for.
 	prunable = `SELECT m.seq FROM message m WHERE m.seq < ?1
 		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = m.seq AND ` + waits + `)
+		AND NOT EXISTS (SELECT 1 FROM held_delivery h WHERE h.seq = m.seq)
 		ORDER BY m.seq LIMIT ?2`
 
 	pruneDeliveries = `DELETE FROM delivery WHERE seq IN (` + prunable + `)`

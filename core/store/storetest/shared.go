@@ -89,6 +89,8 @@ var sharedSends = []sharedTest{
 	{"one of many brokers that use a client's id at once has the message", sendRace},
 	{"a message whose id nobody asked to remember is written in any case", sendUnremembered},
 	{"keys with something waiting are told apart", waitingKeys},
+	{"what many brokers release at once is released once", releaseTogether},
+	{"a message that came second is not held either", holdSecond},
 	{"a session key is the first claimer's, in any broker", claimShared},
 }
 
@@ -185,6 +187,54 @@ func waitingKeys(s *shared) {
 	none, err := s.brokers[1].Waiting(s.ctx, "mesh", nil)
 	s.must(err)
 	same(&s.suite, none, nil)
+}
+
+func releaseTogether(s *shared) {
+	const messages = 200
+	var list []*store.Message
+	for n := range messages {
+		list = append(list, until(n, due(10)))
+	}
+	s.commit(holding(list, key(1)))
+	var released [len(s.brokers)]int
+	var wg sync.WaitGroup
+	for i, b := range s.brokers {
+		wg.Go(func() {
+			for next := due(10); !next.IsZero() && s.ctx.Err() == nil; {
+				got, err := b.Release(s.ctx, due(10), 7)
+				if err == nil {
+					released[i] += len(got)
+					next, err = b.NextRelease(s.ctx)
+				}
+				if err != nil {
+					s.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if sum := released[0] + released[1] + released[2]; sum != messages {
+		s.Errorf("%v were released, want %d together", released, messages)
+	}
+	d := drain(key(1))
+	d.Limit = messages + 1
+	s.wantPending(d, read(list...)...)
+	if got, err := s.brokers[1].Waiting(s.ctx, "mesh", []sdk.Key{key(1)}); err != nil || len(got) != 1 {
+		s.Errorf("got %v, error %v", got, err)
+	}
+}
+
+func holdSecond(s *shared) {
+	first, second := sendOnce(1, "c", ""), sendOnce(2, "c", "")
+	second.Deliveries, second.Held = nil, second.Deliveries
+	second.Messages[0].NotBefore = due(10)
+	s.must(s.brokers[0].Commit(s.ctx, &first))
+	s.must(s.brokers[1].Commit(s.ctx, &second))
+	s.wantNext(time.Time{})
+	if none, err := s.brokers[1].Waiting(s.ctx, "mesh", []sdk.Key{key(2)}); err != nil || len(none) != 0 {
+		s.Errorf("got %v, error %v", none, err)
+	}
 }
 
 func claimShared(s *shared) {

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"presences", presences},
 		{"states", states},
 		{"pending", pending},
+		{"holds", holds},
 		{"sent", sent},
 		{"status", status},
 		{"retention", retention},
