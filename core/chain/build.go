@@ -79,7 +79,10 @@ func (c *Chain) newLink(ls LinkSpec, f *Factory, factories Factories) (*Link, er
 		return nil, err
 	}
 	l.policy, l.then = ls.policy(f)
-	l.meter = c.meters.of(l.name)
+	l.meter, l.shadow = c.meters.of(l.name), ls.Shadow
+	if l.shadow && c.shadows == nil {
+		c.shadows = newShadows()
+	}
 	if ls.Fallback == nil {
 		return l, nil
 	}
@@ -123,6 +126,7 @@ func (l *Link) use(in *instance) {
 	l.instance, l.stage = in, in.stage
 	l.recorder, _ = in.stage.(sdk.Recorder)
 	l.observer, _ = in.stage.(sdk.Observer)
+	l.submitter, _ = in.stage.(Submitter)
 }
 
 // carryOver replaces new instances by those of the running chain that were made

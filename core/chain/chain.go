@@ -45,6 +45,8 @@ type Chain struct {
 	families []family           // kinds that a stage names as "prefix*", longest first
 	rest     *path              // every other kind
 
+	shadows *shadows // nil without a link in shadow
+
 	inside gauge // envelopes between Holder.Enter and Leave
 	life   life
 }
@@ -58,7 +60,7 @@ func (c *Chain) Run(ctx context.Context, env *sdk.Envelope) (sdk.Decision, *Link
 	steps, w := c.path(env.Kind).steps, c.watch(ctx, env)
 	var d sdk.Decision
 	for i := range steps {
-		if f := steps[i].link.filter; f != nil && !f.Accepts(env) {
+		if steps[i].aside && c.pass(ctx, env, steps[i].link, w) {
 			continue
 		}
 		if steps[i].ask(ctx, env, w, &d); d.Verdict != sdk.Continue {
@@ -66,6 +68,18 @@ func (c *Chain) Run(ctx context.Context, env *sdk.Envelope) (sdk.Decision, *Link
 		}
 	}
 	return unanswered, nil
+}
+
+// pass reports whether the walk goes around a link that has a filter or is in
+// shadow. In shadow, the stage is asked aside.
+func (c *Chain) pass(ctx context.Context, env *sdk.Envelope, l *Link, w watch) bool {
+	if l.filter != nil && !l.filter.Accepts(env) {
+		return true
+	}
+	if l.shadow {
+		c.shadows.ask(ctx, env, l, w.timed)
+	}
+	return l.shadow
 }
 
 // Record lets the recorders add to env.Records what must be committed with the
@@ -80,6 +94,9 @@ func (c *Chain) Record(env *sdk.Envelope, d sdk.Decision) {
 // Done tells the observers that want the envelope how it ended, last stage
 // first. Call it exactly once per envelope, on the chain that ran it.
 func (c *Chain) Done(env *sdk.Envelope, out sdk.Outcome) {
+	if c.shadows != nil {
+		c.shadows.settle(env, c.endOf(out))
+	}
 	for _, l := range c.path(env.Kind).observers {
 		if l.filter == nil || l.filter.Accepts(env) {
 			l.done(env, out)

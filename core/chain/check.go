@@ -103,6 +103,9 @@ func (k *checker) link(i int, ls LinkSpec) {
 	if known {
 		k.policy(i, ls)
 	}
+	if ls.Shadow && role != RoleGate {
+		k.add(i, fmt.Sprintf("shadow is for stages that judge, and this one is of the role %s", role), "take shadow out")
+	}
 	k.order(i, role)
 }
 

@@ -36,6 +36,10 @@ type Link struct {
 	recorder sdk.Recorder // nil unless the stage is one
 	observer sdk.Observer // nil unless the stage is one
 
+	// In shadow, the stage is asked and decides nothing: see shadows.
+	shadow    bool
+	submitter Submitter // nil unless the stage is one
+
 	// Set by compile, which reads what the stage wants.
 	wish   wish
 	filter *sdk.Match // what paths cannot tell; nil: every envelope of the kinds
@@ -66,7 +70,7 @@ func (s *step) ask(ctx context.Context, env *sdk.Envelope, w watch, d *sdk.Decis
 	} else {
 		err = s.link.call(ctx, env, d)
 	}
-	if err != nil || !decided(*d) {
+	if err != nil || !decided(d.Verdict) {
 		*d = s.link.fail(ctx, env, err)
 	}
 	s.counts.add(env.Sender.Conn, d.Verdict)

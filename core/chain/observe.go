@@ -117,6 +117,7 @@ type meter struct {
 	fallbackDecided atomic.Uint64
 	fallbackFailed  atomic.Uint64
 	seconds         histogram
+	shadow          shadowCounts
 
 	mu     sync.Mutex
 	byKind map[sdk.Kind]*counts

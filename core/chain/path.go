@@ -21,6 +21,7 @@ type path struct {
 type step struct {
 	link   *Link
 	counts *counts
+	aside  bool // the link has a filter or is in shadow
 }
 
 // family is the path of every kind that begins with prefix and that no stage
@@ -77,8 +78,8 @@ func (c *Chain) newPath(kind sdk.Kind) *path {
 		if !l.wish.has(kind) {
 			continue
 		}
-		p.steps = append(p.steps, step{l, l.meter.of(kind)})
-		if l.recorder != nil {
+		p.steps = append(p.steps, step{l, l.meter.of(kind), l.shadow || l.filter != nil})
+		if l.recorder != nil && !l.shadow {
 			p.recorders = append(p.recorders, l)
 		}
 		if l.observer != nil {

@@ -80,6 +80,11 @@ type LinkSpec struct {
 	// neither records nor observes. Only Stage, Name, Deadline and With count.
 	Fallback *LinkSpec
 
+	// Shadow has the stage asked and its verdict counted, and nothing else: it
+	// sees a copy, does not record, and no answer waits for it where it is a
+	// [Submitter]. Only gates can be in shadow.
+	Shadow bool
+
 	// Use is the factory to take instead of the one that Stage names. Plugins
 	// come this way: the factory knows the program to start.
 	Use *Factory

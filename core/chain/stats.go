@@ -20,6 +20,7 @@ type LinkStats struct {
 	Decisions []DecisionStat `json:"decisions,omitempty"` // by kind, then verdict
 	Failures  []FailureStat  `json:"failures,omitempty"`
 	Fallback  *FallbackStat  `json:"fallback,omitempty"` // nil until the fallback was asked
+	Shadow    *ShadowStat    `json:"shadow,omitempty"`   // nil unless the link was in shadow
 	Timing    Timing         `json:"timing"`
 }
 
@@ -32,7 +33,8 @@ type DecisionStat struct {
 }
 
 // FailureStat counts failures of one sort: error, undecided, panic, deadline
-// or cancelled. What the policy made of each is counted as a decision too.
+// or cancelled. What the policy made of each is counted as a decision too, but
+// for a link in shadow, which has no decisions.
 type FailureStat struct {
 	Failure string `json:"failure"`
 	Count   uint64 `json:"count"`
@@ -46,7 +48,7 @@ type FallbackStat struct {
 }
 
 // Timing is a histogram of the calls that were timed: those of the sample and
-// those that a probe watched, so its count is lower than the sum of the
+// those that a probe watched (in shadow: until the verdict came), so its count is lower than the sum of the
 // decisions.
 type Timing struct {
 	Bounds []time.Duration `json:"-"`                 // upper edges
@@ -113,7 +115,7 @@ func (c *Chain) Stats() Stats {
 }
 
 func (m *meter) stats(name string) LinkStats {
-	s := LinkStats{Link: name, Timing: m.seconds.load()}
+	s := LinkStats{Link: name, Shadow: m.shadow.load(), Timing: m.seconds.load()}
 	m.mu.Lock()
 	byKind := maps.Clone(m.byKind)
 	m.mu.Unlock()
