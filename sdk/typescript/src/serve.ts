@@ -1,5 +1,5 @@
 // From the start of the process to its end.
-import { writeHandshake } from "./stdout"; // first: nothing may print before it
+import { writeStdout } from "./stdout"; // first: nothing may print before it
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
@@ -9,7 +9,7 @@ import { makeCertificate } from "./certificate";
 import { addGoPlugin } from "./goplugin";
 import { holdLifeline } from "./lifeline";
 import { maxMessage } from "./protocol";
-import { offered, Service } from "./service";
+import { offered, sdk, Service } from "./service";
 import type { Program } from "./stage";
 
 // What both sides of the launch have to agree on; sdk/plugin/pluginpb/handshake.go
@@ -26,14 +26,25 @@ const exitWithin = 1500;
 
 const longestSocketPath = 107; // bytes, sun_path without its final 0
 
+const exitByHand = 2; // somebody started it who is no broker
+
 /**
  * Serves a program to the broker that started this process, until the broker
- * ends it. A program that somebody started by hand says so and ends.
+ * ends it.
+ *
+ * SIGTERM finishes what is in hand and ends; SIGINT is ignored. When the broker
+ * dies, the program ends at once. Started by hand, it says what it is and exits
+ * with code 2; with --describe it prints its stages as JSON.
  */
 export function serve(program: Program): void {
+  if (process.argv.length === 3 && process.argv[2] === "--describe") {
+    writeStdout(JSON.stringify(description(program), undefined, 2));
+    process.exit(0);
+  }
   if (process.env[cookieKey] !== cookieValue) {
-    console.error(`${program.name} is a plugin of the claudemesh broker, which starts it. Name it in the broker's config.`);
-    process.exit(1);
+    console.error(`${program.name} ${program.version} is a plugin: the broker starts it when its config names it.\n` +
+      "With --describe it prints its stages as JSON.");
+    process.exit(exitByHand);
   }
   start(program).catch((err: unknown) => {
     console.error(`${program.name} cannot start:`, err);
@@ -67,7 +78,7 @@ async function start(program: Program): Promise<void> {
   }
   process.on("exit", () => rmSync(socket, { force: true }));
   process.on("SIGINT", () => {}); // a terminal sends it to the broker too, which decides
-  process.on("SIGTERM", () => process.exit(0));
+  process.on("SIGTERM", () => void end(server, service));
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${socket}`, credentials, (err) => (err ? reject(err) : resolve()));
   });
@@ -75,7 +86,7 @@ async function start(program: Program): Promise<void> {
   const lifeline = process.env[lifelineEnv];
   if (lifeline) holdLifeline(Number(lifeline), socket);
   const certificate = Buffer.from(own.der).toString("base64").replace(/=+$/, "");
-  writeHandshake([coreProtocol, major, "unix", socket, "grpc", certificate].join("|"));
+  writeStdout([coreProtocol, major, "unix", socket, "grpc", certificate].join("|"));
 }
 
 // end answers what is in hand and exits.
@@ -83,4 +94,23 @@ async function end(server: Server, service: Service): Promise<void> {
   setTimeout(() => process.exit(0), exitWithin);
   await service.finish();
   server.tryShutdown(() => process.exit(0));
+}
+
+// description has the names that a Go plugin's --describe has.
+function description(program: Program): object {
+  return {
+    name: program.name,
+    version: program.version,
+    sdk,
+    stages: program.stages.map((s) => ({
+      name: s.name,
+      summary: s.summary,
+      judges: true,
+      observes: false,
+      idempotent: s.idempotent ?? false,
+      capabilities: s.capabilities,
+      options_schema: s.optionsSchema,
+      options_example: s.optionsExample,
+    })),
+  };
 }

@@ -6,7 +6,9 @@ import { Running } from "./running";
 import type { Diagnostic, Program, Stage } from "./stage";
 
 const minor = 0;            // version of plugin.proto within the major version of the handshake
-const sdk = "typescript 0.1";
+
+/** What the program is written with. */
+export const sdk = "typescript 0.1";
 
 // The stream and the outcomes are not offered. Their calls get what gRPC says
 // of methods that nobody implements.
@@ -25,8 +27,9 @@ class CallError extends Error {
 
 /** Service answers the broker for a program. */
 export class Service {
-  private readonly instances = new Map<string, Running>();
+  private readonly instances = new Map<string, Running | undefined>(); // without a value: being opened
   private readonly calls = new Set<Promise<unknown>>();
+  private ending = false; // no instance comes any more
 
   constructor(private readonly program: Program) {}
 
@@ -44,11 +47,11 @@ export class Service {
 
   /** Resolves when no call is in hand and every instance is closed. */
   async finish(): Promise<void> {
+    this.ending = true;
     while (this.calls.size > 0) {
       await Promise.allSettled(this.calls);
     }
-    await Promise.allSettled([...this.instances.values()].map((running) => running.end()));
-    this.instances.clear();
+    await Promise.allSettled(this.all().map((running) => running.end()));
   }
 
   private unary<Request>(handle: (m: Request, signal: AbortSignal) => object | Promise<object>) {
@@ -100,8 +103,14 @@ export class Service {
 
   private async configure(m: ConfigureRequest): Promise<object> {
     const stage = this.stage(m.stage);
-    if (m.instance === "" || this.instances.has(m.instance)) {
-      throw new CallError(status.ALREADY_EXISTS, `the instance ${JSON.stringify(m.instance)} has no name or is there already`);
+    if (m.instance === "") {
+      throw new CallError(status.INVALID_ARGUMENT, "the instance has no name");
+    }
+    if (this.ending) {
+      throw new CallError(status.UNAVAILABLE, "the program is ending");
+    }
+    if (this.instances.has(m.instance)) {
+      throw new CallError(status.ALREADY_EXISTS, `there is an instance ${JSON.stringify(m.instance)}`);
     }
     const { options, diagnostics } = judgeOptions(stage, m.options);
     for (const capability of stage.capabilities ?? []) {
@@ -112,17 +121,21 @@ export class Service {
     if (options === undefined || diagnostics.some((d) => !d.warning)) {
       return { diagnostics };
     }
-    const instance = await stage.open(options, { link: m.link, granted: m.granted });
-    this.instances.set(m.instance, new Running(instance));
-    const match = instance.match;
-    return { diagnostics, hasMatch: match !== undefined, ...(match && { match: matchToWire(match) }) };
+    this.instances.set(m.instance, undefined);
+    try {
+      const instance = await stage.open(options, { link: m.link, granted: m.granted });
+      this.instances.set(m.instance, new Running(instance));
+      const match = instance.match;
+      return { diagnostics, hasMatch: match !== undefined, ...(match && { match: matchToWire(match) }) };
+    } catch (err) {
+      this.instances.delete(m.instance);
+      diagnostics.push({ path: "", message: `start: ${err instanceof Error ? err.message : String(err)}` });
+      return { diagnostics };
+    }
   }
 
   private async processBatch(m: Batch, cancelled: AbortSignal): Promise<object> {
-    const running = this.instances.get(m.instance);
-    if (running === undefined) {
-      throw new CallError(status.NOT_FOUND, `no instance ${JSON.stringify(m.instance)} is here`);
-    }
+    const running = this.running(m.instance);
     const late = new AbortController();
     const timer = setTimeout(
       () => late.abort(new CallError(status.DEADLINE_EXCEEDED, "the batch took longer than its deadline")),
@@ -141,24 +154,33 @@ export class Service {
   }
 
   private async drain(m: DrainRequest): Promise<object> {
-    const names = m.instance === "" ? [...this.instances.keys()] : [m.instance];
-    const draining = names.map((name) => {
-      const running = this.instances.get(name);
-      if (running === undefined) {
-        throw new CallError(status.NOT_FOUND, `no instance ${JSON.stringify(name)} is here`);
-      }
-      return running;
-    });
-    for (const name of names) this.instances.delete(name); // no more batches
+    const draining = m.instance === "" ? this.all() : [this.running(m.instance)];
+    if (m.instance === "") {
+      this.ending = true;
+      this.instances.clear();
+    }
+    this.instances.delete(m.instance); // no more batches
     const done = Promise.all(draining.map((running) => running.end()));
     await within(done, milliseconds(m.deadlineNanos));
     return { unfinished: draining.reduce((sum, running) => sum + running.unfinished, 0) };
   }
 
+  private all(): Running[] {
+    return [...this.instances.values()].filter((running) => running !== undefined);
+  }
+
+  private running(name: string): Running {
+    const running = this.instances.get(name);
+    if (running === undefined) {
+      throw new CallError(status.NOT_FOUND, `there is no instance ${JSON.stringify(name)}`);
+    }
+    return running;
+  }
+
   private stage(name: string): Stage {
     const stage = this.program.stages.find((s) => s.name === name);
     if (stage === undefined) {
-      throw new CallError(status.NOT_FOUND, `this program has no stage ${JSON.stringify(name)}`);
+      throw new CallError(status.NOT_FOUND, `the program has no stage ${JSON.stringify(name)}`);
     }
     return stage;
   }

@@ -7,7 +7,7 @@ import { writeSync } from "node:fs";
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 globalThis.console = new Console({ stdout: process.stderr, stderr: process.stderr });
 
-/** Writes the one line that belongs on standard output. */
-export function writeHandshake(line: string): void {
+/** Writes what does belong on standard output. */
+export function writeStdout(line: string): void {
   writeSync(1, line + "\n");
 }

@@ -49,5 +49,10 @@ serve({
       summary: "never gives the event loop back",
       open: () => ({ judge() { for (;;); } }),
     },
+    {
+      name: "broken",
+      summary: "does not open",
+      open() { throw new Error("no database"); },
+    },
   ],
 });
