@@ -58,8 +58,12 @@ func TestChainHasText(t *testing.T) {
 		h.Chain = func() (chain.Description, bool, error) {
 			return chain.Description{Links: []chain.LinkDescription{{Name: "auth", Stage: "auth", Enabled: true}}}, true, nil
 		}
+		h.Loaded = func() admin.Loaded { return admin.Loaded{Generation: 3, By: admin.ByFile} }
 	})
 	c, err := r.Chain(t.Context())
+	if err == nil && (c.Loaded == nil || c.Loaded.Generation != 3) {
+		t.Errorf("loaded: %+v", c.Loaded)
+	}
 	if err != nil || !c.Running || !strings.Contains(c.Text, "auth") || len(c.Links) != 1 {
 		t.Errorf("got %+v, %v", c, err)
 	}

@@ -37,8 +37,12 @@ func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Loca
 		Migrations: func(context.Context) ([]admin.Migration, error) {
 			return []admin.Migration{{Version: 1, Name: "0001_init.sql", SHA256: "ab", AppliedAt: time.UnixMilli(1).UTC()}, {Version: 2}}, nil
 		},
+		Loaded: func() admin.Loaded {
+			at := time.Date(2026, 11, 23, 1, 2, 3, 4e6, time.UTC)
+			return admin.Loaded{Generation: 3, At: at, By: admin.ByFile, SHA256: "5a", LastError: &admin.LoadError{At: at, By: admin.BySignal, Text: "no"}}
+		},
 		Reload: func(_ context.Context, o admin.ReloadOptions) (*admin.Reload, error) {
-			return &admin.Reload{Applied: !o.DryRun && o.Wait, Changes: []string{"auth: changed"}}, nil
+			return &admin.Reload{Applied: !o.DryRun, Drained: o.Wait, Generation: 4, Changes: []string{"auth: changed"}}, nil
 		},
 	}
 	if change != nil {
