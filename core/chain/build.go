@@ -79,7 +79,7 @@ func (c *Chain) newLink(ls LinkSpec, f *Factory, factories Factories) (*Link, er
 		return nil, err
 	}
 	l.policy, l.then = ls.policy(f)
-	l.meter, l.shadow = c.meters.of(l.name), ls.Shadow
+	l.meter, l.shadow, l.required = c.meters.of(l.name), ls.Shadow, ls.Required && !ls.Shadow
 	if l.shadow && c.shadows == nil {
 		c.shadows = newShadows()
 	}

@@ -26,6 +26,13 @@ type life struct {
 	stopped bool
 }
 
+// running reports whether the chain was started and not stopped.
+func (l *life) running() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started && !l.stopped
+}
+
 // Start starts the stages in order, but for those that run already in the chain
 // before this one. When one fails, Start stops them all, last first, and
 // returns why.

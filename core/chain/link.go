@@ -28,6 +28,7 @@ type Link struct {
 	policy    Policy
 	then      Policy        // after Hold
 	fallback  *Link         // decides with the policy Fallback; nil without
+	required  bool          // the broker is not ready while the stage is down
 	deadline  time.Duration // 0: none
 	refusal   sdk.Decision  // for an envelope that nobody could judge
 

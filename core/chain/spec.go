@@ -41,6 +41,10 @@ type Decode func(into any) error
 type Factory struct {
 	Role Role
 
+	// Plugin names the program that runs the stages, for people; empty for
+	// stages that are built in.
+	Plugin string
+
 	// Policies are the failure policies that a link may choose, its default
 	// first. Empty means fail_closed, fail_open and fallback. A factory lists
 	// Hold only when its stages wait by themselves.
@@ -84,6 +88,10 @@ type LinkSpec struct {
 	// sees a copy, does not record, and no answer waits for it where it is a
 	// [Submitter]. Only gates can be in shadow.
 	Shadow bool
+
+	// Required says that the broker is not ready while the stage is down. It has
+	// no effect in shadow, nor for a stage without [Health].
+	Required bool
 
 	// Use is the factory to take instead of the one that Stage names. Plugins
 	// come this way: the factory knows the program to start.
