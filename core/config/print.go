@@ -105,15 +105,37 @@ func (p *printer) links(links []Link, name, key string, indent int) {
 		link := reflect.ValueOf(links[i])
 		at := index(key, i)
 		p.line(indent+1, "- stage: "+text(link.FieldByName("Stage")), p.behind(at))
-		usual := newLink(links[i].Stage)
-		if links[i].Plugin != nil {
-			usual.Deadline = pluginDeadline
-		}
-		for _, f := range fieldsOf(link.Type()) {
-			value := link.Field(f.index)
-			if !reflect.DeepEqual(value.Interface(), reflect.ValueOf(usual).Field(f.index).Interface()) {
-				p.line(indent+2, f.name+": "+text(value), p.behind(join(at, f.name)))
-			}
+		p.link(links[i], at, indent+2)
+	}
+}
+
+// link writes of a link what is not the default of every link: what is usual
+// for plugins is worth seeing.
+func (p *printer) link(l Link, key string, indent int) {
+	v, builtin, usual := reflect.ValueOf(l), reflect.ValueOf(newLink(l.Stage)), reflect.ValueOf(usualLink(l))
+	for _, f := range fieldsOf(v.Type()) {
+		below, value := join(key, f.name), v.Field(f.index).Interface()
+		isUsual := reflect.DeepEqual(value, usual.Field(f.index).Interface())
+		switch {
+		case isUsual && reflect.DeepEqual(value, builtin.Field(f.index).Interface()):
+		case isUsual && !p.keep(below):
+		case f.name == "plugin":
+			p.line(indent, f.name+":", "")
+			p.section(v.Field(f.index).Elem(), below, indent+1)
+		default:
+			p.line(indent, f.name+": "+text(v.Field(f.index)), p.behind(below))
 		}
 	}
+}
+
+// usualLink returns the defaults of a link like l.
+func usualLink(l Link) Link {
+	if l.Plugin == nil {
+		return newLink(l.Stage)
+	}
+	usual := newPluginLink(l.Stage, l.Plugin.Role)
+	if l.OnFailure != Hold {
+		usual.Then = ""
+	}
+	return usual
 }

@@ -29,14 +29,20 @@ func Full() []byte {
 
 // linkHelp explains the keys of a link, for a comment.
 func linkHelp() []string {
-	lines := []string{"", "Keys of a link:"}
-	for _, f := range fieldsOf(reflect.TypeFor[Link]()) {
-		for i, line := range wrap(upper(f.doc)+limits(f)+".", 82) {
-			name := ""
-			if i == 0 {
-				name = f.name
-			}
-			lines = append(lines, fmt.Sprintf("  %-11s %s", name, line))
+	lines := append([]string{"", "Keys of a link:"}, help(reflect.TypeFor[Link]())...)
+	return append(append(lines, "", "Keys of plugin:"), help(reflect.TypeFor[Plugin]())...)
+}
+
+// help explains the keys of a struct, those of its sections too.
+func help(t reflect.Type) (lines []string) {
+	width := 0
+	for key := range leaves(t) {
+		width = max(width, len(key))
+	}
+	for key, f := range leaves(t) {
+		for _, line := range wrap(upper(f.doc)+limits(f)+".", 93-width) {
+			lines = append(lines, fmt.Sprintf("  %-*s %s", width, key, line))
+			key = ""
 		}
 	}
 	return lines
@@ -77,7 +83,8 @@ command line. Sections are merged key by key; a list replaces the earlier list a
 			b.WriteString("```\n\nKeys of a link:\n\n")
 			keyTable(&b, reflect.TypeFor[Link](), reflect.ValueOf(newLink("")), "")
 			b.WriteString("\nKeys of `plugin`:\n\n")
-			keyTable(&b, reflect.TypeFor[Plugin](), reflect.ValueOf(Plugin{}), "")
+			b.WriteString(tableHead)
+			keyRows(&b, reflect.TypeFor[Plugin](), reflect.ValueOf(newPlugin()), "", true)
 			optionTables(&b, builtins)
 		}
 	}

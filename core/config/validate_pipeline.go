@@ -18,7 +18,8 @@ func (l *loader) pipeline(c *Config) {
 			continue
 		}
 		l.stage(link)
-		l.failure(link, c)
+		l.failure(link)
+		l.guards(link, c)
 		if link.Plugin != nil {
 			l.plugin(link, c)
 		}
@@ -62,10 +63,16 @@ func (l *loader) stage(link *Link) {
 			show(link.Stage), hint(nearest.Of(link.Stage, l.builtins()), l.known()))
 		return
 	}
-	if b.Options != nil {
-		if err := DecodeWith(*link, b.Options()); err != nil {
-			l.take(err, link)
-		}
+	l.options(*link, b)
+}
+
+// options judges the options of a built-in stage.
+func (l *loader) options(link Link, b *Builtin) {
+	if b.Options == nil {
+		return
+	}
+	if err := DecodeWith(link, b.Options()); err != nil {
+		l.take(err, &link)
 	}
 }
 
@@ -73,7 +80,7 @@ func (l *loader) stage(link *Link) {
 func (l *loader) take(err error, link *Link) {
 	problems := Problems(nil)
 	if !errors.As(err, &problems) {
-		l.invalid([]string{link.key + ".with", link.key}, "%s", err)
+		l.invalid([]string{link.withAt(), link.key}, "%s", err)
 		return
 	}
 	for _, p := range problems {
@@ -103,47 +110,6 @@ func (l *loader) builtin(name string) *Builtin {
 		return nil
 	}
 	return &l.Builtins[i]
-}
-
-func (l *loader) failure(link *Link, c *Config) {
-	key := link.key + ".fallback"
-	policy := link.key + ".on_failure"
-	switch {
-	case link.OnFailure == Fallback && link.Fallback == "":
-		l.invalid([]string{policy, key}, "fallback needs the name of a built-in stage in the key fallback")
-	case link.OnFailure != Fallback && link.Fallback != "":
-		l.invalid([]string{key, policy}, "has no effect without on_failure: fallback")
-	case link.Fallback != "" && l.Builtins != nil && l.builtin(link.Fallback) == nil:
-		l.invalid([]string{key}, "there is no stage %s%s",
-			show(link.Fallback), hint(nearest.Of(link.Fallback, l.builtins()), l.known()))
-	}
-	if b := l.builtin(link.Stage); b != nil && b.Guards && link.OnFailure == FailOpen && !c.Insecure {
-		l.invalid([]string{policy, "insecure"}, "%s keeps others out, and fail_open would let them in; "+
-			"use fail_closed or hold, or say insecure: true", link.Stage)
-	}
-}
-
-func (l *loader) plugin(link *Link, c *Config) {
-	key := link.key + ".plugin"
-	p := link.Plugin
-	switch {
-	case p.Path == "":
-		l.invalid([]string{key, key + ".path"}, "lacks the path of the plugin's program")
-	case strings.HasPrefix(p.Path, "~"):
-		l.invalid([]string{key + ".path"}, "~ is not expanded here; write the whole path")
-	}
-	switch {
-	case p.SHA256 != "" && !isHex256(p.SHA256):
-		l.invalid([]string{key + ".sha256"}, "must be 64 hex digits; got %s", show(p.SHA256))
-	case p.SHA256 == "" && link.Enabled && c.Mode == Production && !c.Insecure:
-		l.invalid([]string{key, key + ".sha256", "mode", "insecure"},
-			"lacks sha256, which production needs; broker plugin pin writes it")
-	}
-	for i, name := range p.Env {
-		if !plainName(name) || strings.Contains(name, "-") {
-			l.invalid([]string{index(key+".env", i), key + ".env"}, "must be the name of a variable, without its value")
-		}
-	}
 }
 
 // needed checks that the stages are there without which nothing is safe. A

@@ -21,7 +21,7 @@ func DecodeWith(link Link, into any) error {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("config: options of stage %s are read into a pointer to a struct, not %T", link.Stage, into)
 	}
-	key := join(link.key, "with")
+	key := link.withAt()
 	n := &node{kind: section}
 	if link.With != nil {
 		n = nodeOf(link.With, key, link.places)
@@ -50,4 +50,12 @@ func DecodeWith(link Link, into any) error {
 		}
 	}
 	return nil
+}
+
+// withAt returns the key of the link's options.
+func (l Link) withAt() string {
+	if l.withKey != "" {
+		return join(l.key, l.withKey)
+	}
+	return join(l.key, "with")
 }

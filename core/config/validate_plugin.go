@@ -1,0 +1,36 @@
+package config
+
+import "strings"
+
+// plugin judges the section of a link that runs a plugin.
+func (l *loader) plugin(link *Link, c *Config) {
+	key := link.key + ".plugin"
+	p := link.Plugin
+	switch {
+	case p.Path == "":
+		l.invalid([]string{key, key + ".path"}, "lacks the path of the plugin's program")
+	case strings.HasPrefix(p.Path, "~"):
+		l.invalid([]string{key + ".path"}, "~ is not expanded here; write the whole path")
+	}
+	switch {
+	case p.SHA256 != "" && !isHex256(p.SHA256):
+		l.invalid([]string{key + ".sha256"}, "must be 64 hex digits; got %s", show(p.SHA256))
+	case p.SHA256 == "" && link.Enabled && c.Mode == Production && !c.Insecure:
+		l.invalid([]string{key, key + ".sha256", "mode", "insecure"},
+			"lacks sha256, which production needs; broker plugin pin writes it")
+	}
+	if p.Stage != "" && !plainName(p.Stage) {
+		l.invalid([]string{key + ".stage"}, "a stage's name has letters, digits, - and _, at most %d; got %s", maxShown, show(p.Stage))
+	}
+	for i, name := range p.Env {
+		if !plainName(name) || strings.Contains(name, "-") {
+			l.invalid([]string{index(key+".env", i), key + ".env"}, "must be the name of a variable, without its value")
+		}
+	}
+	if p.Restart.First > p.Restart.Most {
+		l.invalid([]string{key + ".restart.most", key + ".restart.first"}, "must not be below restart.first, which is %s", duration(p.Restart.First))
+	}
+	if link.Shadow && p.Role == Observer {
+		l.invalid([]string{link.key + ".shadow"}, "is for stages that judge, and an observer decides nothing; take it out")
+	}
+}
