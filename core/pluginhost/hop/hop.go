@@ -45,10 +45,6 @@ type Options struct {
 	HoldMax   time.Duration
 	HoldQueue int
 
-	// Idempotent says that judging an envelope twice does no harm: what a
-	// crashed process had in hand is asked again.
-	Idempotent bool
-
 	// HangAfter is how long the process may be silent with a batch in hand.
 	HangAfter time.Duration
 
@@ -72,6 +68,7 @@ type Hop struct {
 	inHand   int         // envelopes of flights: what the plugin owes
 	window   int         // how many it may have
 	lane     lane        // nil while there is no process
+	again    bool        // what is lost with the lane is asked again on the next
 	broken   func(reason string, err error)
 	since    time.Time   // when the lane came or went
 	why      error       // why there is no lane

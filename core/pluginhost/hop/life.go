@@ -22,6 +22,10 @@ type Session struct {
 	Window   int    // the plugin's own limit; 0 for none
 	Observes bool   // it wants outcomes
 
+	// Idempotent says that judging an envelope twice does no harm: what a crashed
+	// process had in hand is asked again.
+	Idempotent bool
+
 	// Broken is called when this process has to be replaced, perhaps more than
 	// once: its stream ended ("stream"), it is silent ("hang"), it never ends a
 	// batch ("stuck"), or it does not keep to the protocol ("protocol"). It must
@@ -42,7 +46,7 @@ func (h *Hop) Up(s Session) error {
 		return errClosed
 	}
 	old := h.lane
-	h.lane, h.since, h.heard, h.broken = l, time.Now(), time.Now(), s.Broken
+	h.lane, h.since, h.heard, h.again, h.broken = l, time.Now(), time.Now(), s.Idempotent, s.Broken
 	h.window = h.o.Window
 	if s.Window > 0 {
 		h.window = min(s.Window, h.window)
@@ -88,7 +92,7 @@ func (h *Hop) land(flights []*flight) {
 			continue
 		}
 		f.report(errLost)
-		if h.waits && h.o.Idempotent {
+		if h.waits && h.again {
 			again = append(again, f.calls...)
 			continue
 		}

@@ -69,11 +69,9 @@ func TestHoldQueueIsBounded(t *testing.T) {
 // What the process had in hand is asked again only where that does no harm.
 func TestCrashWithABatchInHand(t *testing.T) {
 	for _, idempotent := range []bool{true, false} {
-		o := options()
-		o.Idempotent = idempotent
-		h := newHop(t, o)
+		h := newHop(t, options())
 		conn, kill := process(t, &fake{judge: func(*pluginpb.Batch) *pluginpb.Verdicts { return nil }})
-		broken := connect(t, h, conn)
+		broken := connect(t, h, conn, func(s *hop.Session) { s.Idempotent = idempotent })
 		ended := answers(t, h, 20)
 		until(t, "the batch", func() bool { return h.Stats().InHand == 20 })
 		kill()

@@ -147,12 +147,15 @@ func watched(t testing.TB, o hop.Options, f *fake) (h *hop.Hop, broken <-chan st
 	return h, connect(t, h, conn)
 }
 
-func connect(t testing.TB, h *hop.Hop, conn *grpc.ClientConn) (broken <-chan string) {
+func connect(t testing.TB, h *hop.Hop, conn *grpc.ClientConn, change ...func(*hop.Session)) (broken <-chan string) {
 	t.Helper()
 	reports := make(chan string, 1000)
 	s := hop.Session{
 		Conn: conn, Instance: "1", Stream: true, Observes: true,
 		Broken: func(reason string, _ error) { reports <- reason },
+	}
+	for _, c := range change {
+		c(&s)
 	}
 	if err := h.Up(s); err != nil {
 		t.Fatal(err)
