@@ -29,24 +29,20 @@ func (e *OptionError) Error() string { return e.Path + ": " + e.Message }
 
 // decode reads options over a copy of defaults. Everything that is wrong is
 // told at once: what one round finds is taken out for the next.
-func decode[O any](options []byte, defaults O) (O, []*pluginpb.Diagnostic) {
-	var tree any = map[string]any{}
-	if len(options) > 0 {
-		if err := json.Unmarshal(options, &tree); err != nil {
-			return defaults, []*pluginpb.Diagnostic{{Message: "the options are no JSON: " + err.Error()}}
-		}
+func decode[O any](options []byte, defaults O) (o O, wrong []*pluginpb.Diagnostic) {
+	var tree any
+	if len(options) == 0 {
+		tree = map[string]any{}
+	} else if err := json.Unmarshal(options, &tree); err != nil {
+		return defaults, []*pluginpb.Diagnostic{{Message: "the options are no JSON: " + err.Error()}}
 	}
 	if _, ok := tree.(map[string]any); !ok {
 		return defaults, []*pluginpb.Diagnostic{{Message: "the options have to be an object"}}
 	}
-	var wrong []*pluginpb.Diagnostic
 	for len(wrong) < mostDiagnostics {
-		o, err := decodeOnce(options, defaults)
-		if err == nil {
-			if len(wrong) == 0 {
-				wrong = validate(&o)
-			}
-			return o, wrong
+		var err error
+		if o, err = decodeOnce(options, defaults); err == nil {
+			break
 		}
 		var semantic *json.SemanticError
 		if !errors.As(err, &semantic) || semantic.JSONPointer == "" {
@@ -61,7 +57,12 @@ func decode[O any](options []byte, defaults O) (O, []*pluginpb.Diagnostic) {
 			break
 		}
 	}
-	return defaults, wrong
+	if len(wrong) == 0 {
+		return o, validate(&o)
+	}
+	// The order of a map is another each time.
+	slices.SortStableFunc(wrong, func(a, b *pluginpb.Diagnostic) int { return strings.Compare(a.Path, b.Path) })
+	return o, wrong
 }
 
 // decodeOnce decodes over a deep copy of defaults, so that two instances share
