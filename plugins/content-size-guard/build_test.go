@@ -105,8 +105,11 @@ func run(dir, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// npm's own tests hold the logic and the protocol in detail.
+// The tests in TypeScript hold the limits and the protocol in detail.
 func TestNPM(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not tested: takes 10 s and more")
+	}
 	program(t)
 	for _, dir := range []string{sdkFolder, "."} {
 		t.Run(filepath.Base(dir), func(t *testing.T) {

@@ -44,7 +44,9 @@ type life struct {
 
 // start starts the program as the broker does: with an environment that has
 // PATH alone, a lifeline as descriptor 3 and the program itself as 4. The
-// caller kills it and keeps lifeline open. More files are 5 and so on.
+// caller kills it and keeps lifeline open. More files are 5 and so on. By
+// descriptor means what the broker does on Linux: the path may be gone by then,
+// and is.
 func start(path string, byDescriptor bool, lifeline *os.File, more ...*os.File) (*life, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -59,6 +61,9 @@ func start(path string, byDescriptor bool, lifeline *os.File, more ...*os.File) 
 	}
 	if byDescriptor {
 		cmd.Path = "/proc/self/fd/4"
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
 	c := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
@@ -90,6 +95,9 @@ func start(path string, byDescriptor bool, lifeline *os.File, more ...*os.File) 
 func started(t *testing.T, byDescriptor bool) *life {
 	t.Helper()
 	path := program(t)
+	if byDescriptor {
+		path = copyOf(t, path)
+	}
 	t.Setenv(socketEnv, folder)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -105,6 +113,19 @@ func started(t *testing.T, byDescriptor bool) *life {
 	t.Logf("started in %v", time.Since(begin).Round(time.Millisecond))
 	t.Cleanup(l.kill)
 	return l
+}
+
+func copyOf(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := path + "-copy"
+	if err := os.WriteFile(to, raw, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 func TestHello(t *testing.T) {

@@ -5,7 +5,6 @@ import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeCertificate } from "./certificate";
 import { addGoPlugin } from "./goplugin";
 import { holdLifeline } from "./lifeline";
 import { maxMessage } from "./protocol";
@@ -53,17 +52,7 @@ export function serve(program: Program): void {
 }
 
 async function start(program: Program): Promise<void> {
-  const clientCertificate = process.env["PLUGIN_CLIENT_CERT"];
-  if (!clientCertificate) {
-    throw new Error("the broker sent no certificate in PLUGIN_CLIENT_CERT, and nobody else is served");
-  }
-  const own = await makeCertificate();
-  const credentials = ServerCredentials.createSsl(
-    Buffer.from(clientCertificate),
-    [{ cert_chain: Buffer.from(own.certificate), private_key: Buffer.from(own.key) }],
-    true, // require the client's certificate and verify it against the first argument, alone
-  );
-
+  const { credentials, certificate } = await security(process.env["PLUGIN_CLIENT_CERT"]);
   const server = new Server({
     "grpc.max_receive_message_length": maxMessage,
     "grpc.max_send_message_length": maxMessage,
@@ -85,8 +74,24 @@ async function start(program: Program): Promise<void> {
 
   const lifeline = process.env[lifelineEnv];
   if (lifeline) holdLifeline(Number(lifeline), socket);
-  const certificate = Buffer.from(own.der).toString("base64").replace(/=+$/, "");
   writeStdout([coreProtocol, major, "unix", socket, "grpc", certificate].join("|"));
+}
+
+// security makes the server's credentials, and the certificate as the handshake
+// line has it. A broker that sends no certificate has been told to do without;
+// the socket's directory is then what keeps others out.
+async function security(client: string | undefined): Promise<{ credentials: ServerCredentials; certificate: string }> {
+  if (!client) {
+    return { credentials: ServerCredentials.createInsecure(), certificate: "" };
+  }
+  const { makeCertificate } = await import("./certificate"); // takes a while to load
+  const own = await makeCertificate();
+  const credentials = ServerCredentials.createSsl(
+    Buffer.from(client),
+    [{ cert_chain: Buffer.from(own.certificate), private_key: Buffer.from(own.key) }],
+    true, // require the client's certificate and verify it against the first argument, alone
+  );
+  return { credentials, certificate: Buffer.from(own.der).toString("base64").replace(/=+$/, "") };
 }
 
 // end answers what is in hand and exits.

@@ -58,8 +58,9 @@ export interface Instance {
   match?: Match;
 
   /**
-   * Judges one envelope. Envelopes of an instance come one at a time, in order;
-   * what waits here makes all of them wait. An error says nothing about the
+   * Judges one envelope. Envelopes of an instance come one at a time, in the
+   * order in which the broker's calls arrive; what waits here makes all of them
+   * wait. An error says nothing about the
    * envelope: the operator's failure policy then decides. The signal is aborted
    * when nobody waits for the answer any more.
    */
@@ -142,7 +143,7 @@ export interface Attribute {
 /**
  * Decision is the answer for one envelope: "continue" hands it to the next
  * stage, "deny" stops it and tells the sender why, "drop" stops it and lets the
- * sender believe that it was delivered.
+ * sender believe that it was delivered (verdict.drop).
  */
 export type Decision =
   | ({ verdict: "continue" } & Changes)
