@@ -172,9 +172,18 @@ func newRing(t *testing.T, url string, mesh *admin.NewMesh) *ring {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = peer.Close() })
+		t.Cleanup(peer.Abort) // for a ring that is never whole
 		r.peers = append(r.peers, peer)
 	}
+	for i := range r.peers {
+		r.recipients.Go(func() { r.receive(i) })
+	}
+	t.Cleanup(func() {
+		for _, p := range r.peers {
+			_ = p.Close()
+		}
+		r.recipients.Wait()
+	})
 	return r
 }
 
@@ -185,7 +194,6 @@ func (r *ring) start() {
 	r.t.Cleanup(cancel)
 	for i := range r.peers {
 		r.senders.Go(func() { r.send(ctx, i) })
-		r.recipients.Go(func() { r.receive(i) })
 	}
 }
 

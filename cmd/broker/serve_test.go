@@ -249,7 +249,7 @@ func TestReload(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	broker.err.wait(broker, `"msg":"reloaded"`)
+	broker.err.wait(broker, `"msg":"reloaded","by":"signal"`)
 	chain := parse[admin.Chain](t, x.ok(x.on("chain", "--json")...))
 	if !chain.Running || len(chain.Links) != 2 || chain.Text != "" {
 		t.Errorf("chain: %+v", chain)
