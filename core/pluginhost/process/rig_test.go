@@ -44,7 +44,7 @@ func runHost(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	p, err := process.Start(context.Background(), prog, process.Options{RunDir: dir, Env: []string{processtest.ModeEnv}})
+	p, err := process.Start(context.Background(), prog, process.Options{RunDir: dir, Env: []string{processtest.ModeEnv, "GORACE"}})
 	if err != nil {
 		panic(err)
 	}
@@ -56,7 +56,7 @@ func runHost(dir string) {
 func startHost(t *testing.T, dir string) (host *exec.Cmd, plugin int) {
 	t.Helper()
 	host = exec.CommandContext(t.Context(), self(t))
-	host.Env = append(os.Environ(), hostEnv+"="+dir, processtest.ModeEnv+"="+processtest.Serve)
+	host.Env = append(os.Environ(), hostEnv+"="+dir, processtest.ModeEnv+"="+processtest.Serve, "GORACE=atexit_sleep_ms=0")
 	host.Stderr = os.Stderr
 	out, err := host.StdoutPipe()
 	if err != nil {
@@ -65,6 +65,10 @@ func startHost(t *testing.T, dir string) (host *exec.Cmd, plugin int) {
 	if err := host.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		_ = host.Process.Kill()
+		_ = host.Wait()
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the host said %q: %v", line, err)
@@ -107,12 +111,13 @@ type rig struct {
 func newRig(t testing.TB, mode string) *rig {
 	t.Helper()
 	t.Setenv(processtest.ModeEnv, mode)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector lets an exit wait for 1 s
 	dir := shortDir(t)
 	t.Cleanup(func() { wantEmpty(t, dir) })
 	l := &lines{}
 	return &rig{
 		prog:    open(t, self(t), ""),
-		options: process.Options{RunDir: dir, Env: []string{processtest.ModeEnv}, StartTimeout: patience, Output: l.add},
+		options: process.Options{RunDir: dir, Env: []string{processtest.ModeEnv, "GORACE"}, StartTimeout: patience, Output: l.add},
 		lines:   l,
 	}
 }

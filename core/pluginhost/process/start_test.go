@@ -119,7 +119,7 @@ func TestInheritance(t *testing.T) {
 		got[name] = true
 	}
 	want := []string{
-		processtest.ModeEnv, "PROCESS_TEST_LISTED", "CLAUDEMESH_PLUGIN", "CLAUDEMESH_LIFELINE_FD",
+		processtest.ModeEnv, "GORACE", "PROCESS_TEST_LISTED", "CLAUDEMESH_PLUGIN", "CLAUDEMESH_LIFELINE_FD",
 		"PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
 	for _, name := range want {
