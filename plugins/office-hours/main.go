@@ -1,0 +1,33 @@
+// Command office-hours is a plugin that holds messages back outside office
+// hours, or refuses them. README.md says how to run it.
+package main
+
+import (
+	_ "time/tzdata" // zones also where the system has none
+
+	"github.com/claudemesh/broker/plugins/office-hours/officehours"
+	"github.com/claudemesh/broker/sdk/plugin"
+)
+
+func main() { plugin.Serve(program()) }
+
+func program() plugin.Plugin {
+	groups := officehours.Default()
+	groups.Groups = map[string]officehours.Group{
+		"ops": {Open: []string{"daily 00:00-24:00"}, Closed: []string{}},
+	}
+	return plugin.Plugin{
+		Name: "office-hours", Version: "1.0.0",
+		Stages: []plugin.Stage{
+			plugin.Define("office-hours", officehours.Default(), officehours.New,
+				plugin.Summary("holds or refuses what is not urgent outside office hours"),
+				plugin.Needs(deliveryHold), plugin.Idempotent()),
+			plugin.Define("office-hours-groups", officehours.Default(), officehours.NewForGroups,
+				plugin.Summary("office-hours with hours of their own for groups"),
+				plugin.Needs(deliveryHold, plugin.IdentityRead), plugin.Idempotent(), plugin.Example(groups)),
+		},
+	}
+}
+
+// deliveryHold is the right to hold a message back.
+const deliveryHold plugin.Capability = "delivery.hold"
