@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"time"
@@ -66,13 +65,8 @@ func exitOf(state *os.ProcessState, err error) Exit {
 // startError removes the name of the descriptor from the error of a start,
 // which says nothing to the reader.
 func startError(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
-	}
-	var lookup *exec.Error
-	if errors.As(err, &lookup) {
-		err = lookup.Err
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot be executed: %w (its interpreter or loader is missing, or /proc is not mounted)", err)

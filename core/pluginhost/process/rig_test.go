@@ -139,7 +139,7 @@ func (r *rig) start(t testing.TB) *process.Process {
 // shortDir is like t.TempDir with a path that has room for sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "r")
+	dir, err := os.MkdirTemp("", "r") //nolint:usetesting // t.TempDir has the name of the test in it
 	if err != nil {
 		t.Fatal(err)
 	}

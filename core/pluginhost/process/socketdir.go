@@ -133,7 +133,7 @@ func baseDir(runDir string) (string, error) {
 		return "", err
 	}
 	info, err := os.Lstat(short)
-	if err == nil && !(info.IsDir() && owned(info) && info.Mode().Perm()&0o022 == 0) {
+	if err == nil && (!info.IsDir() || !owned(info) || info.Mode().Perm()&0o022 != 0) {
 		err = fmt.Errorf("%s belongs to somebody else, or others may write to it: remove it, or choose a shorter directory than %s", short, base)
 	}
 	return short, err
