@@ -47,6 +47,9 @@ type Options struct {
 	// Factories are the stages that the pipeline can name.
 	Factories func(Parts) chain.Factories
 
+	// Plugins makes the stages of links with a plugin section; nil refuses them.
+	Plugins Plugins
+
 	// Cluster is this process's place among those that share the store; nil for
 	// a broker on its own. Run runs it, and leaves it at the end.
 	Cluster *cluster.Node

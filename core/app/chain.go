@@ -60,26 +60,8 @@ func (a *App) closeChain(ctx context.Context) error {
 
 // buildChain makes the chain of a config. Nothing is started.
 func (a *App) buildChain(c config.Config, previous *chain.Chain) (*chain.Chain, error) {
-	if err := supported(c.Pipeline); err != nil {
-		return nil, err
-	}
 	factories := a.options.Factories(a.parts(c))
 	return chain.Build(Spec(c, previous, a.options), factories)
-}
-
-// supported refuses what the config can say and this release cannot do, so that
-// no stage is believed to be there that is not.
-func supported(pipeline []config.Link) error {
-	for _, l := range pipeline {
-		switch {
-		case !l.Enabled:
-		case l.Plugin != nil:
-			return fmt.Errorf("pipeline: %s: this release runs no plugins: take the link out, or set enabled: false", l.Name)
-		case l.Shadow:
-			return fmt.Errorf("pipeline: %s: this release has no shadow mode: take shadow out", l.Name)
-		}
-	}
-	return nil
 }
 
 // parts are what the stages of a config may use.
@@ -95,13 +77,40 @@ func (a *App) parts(c config.Config) Parts {
 func Spec(c config.Config, previous *chain.Chain, o Options) chain.Spec {
 	spec := chain.Spec{Insecure: c.Insecure, Previous: previous, Trace: o.Trace, Log: o.Log}
 	for _, link := range c.Pipeline {
-		spec.Links = append(spec.Links, chain.LinkSpec{
-			Stage: link.Stage, Name: link.Name, Enabled: link.Enabled,
-			OnFailure: chain.Policy(link.OnFailure), Deadline: link.Deadline,
-			With: func(into any) error { return config.DecodeWith(link, into) },
-		})
+		spec.Links = append(spec.Links, linkSpec(link, o.Plugins))
 	}
 	return spec
+}
+
+func linkSpec(link config.Link, plugins Plugins) chain.LinkSpec {
+	ls := chain.LinkSpec{
+		Stage: link.Stage, Name: link.Name, Enabled: link.Enabled,
+		OnFailure: chain.Policy(link.OnFailure), Then: chain.Policy(link.Then),
+		Deadline: link.Deadline, Shadow: link.Shadow, Required: link.Required,
+		With: func(into any) error { return config.DecodeWith(link, into) },
+		Use:  pluginFactory(link, plugins),
+	}
+	if link.Fallback != "" {
+		in := link.StandIn()
+		ls.Fallback = &chain.LinkSpec{
+			Stage: in.Stage, Name: in.Name, Enabled: true,
+			With: func(into any) error { return config.DecodeWith(in, into) },
+		}
+	}
+	return ls
+}
+
+// down returns the names of the links whose stages are down: those that
+// readiness needs, and the others.
+func (a *App) down() (required, others []string) {
+	for _, c := range a.chains.Current().Conditions() {
+		if c.Required {
+			required = append(required, c.Link)
+		} else {
+			others = append(others, c.Link)
+		}
+	}
+	return required, others
 }
 
 // differences says what a reload changes, link by link.

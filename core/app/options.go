@@ -50,7 +50,7 @@ func (a *App) serverOptions(c config.Config) server.Options {
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
 		Health: server.Health{
 			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
-			Ping: a.options.Store.Ping, Draining: a.draining.Load,
+			Ping: a.options.Store.Ping, Draining: a.draining.Load, Down: a.down,
 			Expected: c.ExpectedMigration, Migrations: a.options.Migrations, Held: a.held(),
 		},
 	}

@@ -22,6 +22,10 @@ type Health struct {
 	Ping     func(context.Context) error // asks the store
 	Draining func() bool                 // the broker is about to stop
 
+	// Down returns the names of the links whose stages are down: those that the
+	// broker is not ready without, and the others.
+	Down func() (required, others []string)
+
 	// Held reports whether this broker may push to its peers; nil for a broker
 	// that shares its store with nobody.
 	Held func() bool
@@ -83,16 +87,26 @@ func (s *routes) health(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ready says whether the broker should get traffic.
+// ready says whether the broker should get traffic. It names the links whose
+// stages are down, and not why: the cause is for the operator.
 func (s *routes) ready(w http.ResponseWriter, r *http.Request) {
-	if body := s.notReady(r); body != nil {
+	required, others := s.Health.Down()
+	body := s.notReady(r)
+	if body == nil && len(required) > 0 {
+		body = map[string]any{"reason": "stage_down", "stages": required}
+	}
+	if body != nil {
 		body["status"] = "not_ready"
 		s.reply(w, http.StatusServiceUnavailable, body)
 		return
 	}
-	s.reply(w, http.StatusOK, map[string]any{
+	body = map[string]any{
 		"status": "ready", "version": s.Health.Version, "gitSha": s.Health.GitSHA, "uptime": s.Health.uptime(),
-	})
+	}
+	if len(others) > 0 {
+		body["degraded"] = others
+	}
+	s.reply(w, http.StatusOK, body)
 }
 
 // notReady returns why the broker is not ready, nil when it is.
