@@ -44,8 +44,8 @@ func decode[O any](options []byte, defaults O) (o O, wrong []*pluginpb.Diagnosti
 		if o, err = decodeOnce(options, defaults); err == nil {
 			break
 		}
-		var semantic *json.SemanticError
-		if !errors.As(err, &semantic) || semantic.JSONPointer == "" {
+		semantic, ok := errors.AsType[*json.SemanticError](err)
+		if !ok || semantic.JSONPointer == "" {
 			return o, append(wrong, &pluginpb.Diagnostic{Message: err.Error()})
 		}
 		path := slices.Collect(semantic.JSONPointer.Tokens())
@@ -103,15 +103,14 @@ func diagnosticsOf(err error) []*pluginpb.Diagnostic {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself is meant, not one below
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*pluginpb.Diagnostic
 		for _, one := range joined.Unwrap() {
 			all = append(all, diagnosticsOf(one)...)
 		}
 		return all
 	}
-	var option *OptionError
-	if errors.As(err, &option) {
+	if option, ok := errors.AsType[*OptionError](err); ok {
 		return []*pluginpb.Diagnostic{{Path: option.Path, Message: option.Message}}
 	}
 	return []*pluginpb.Diagnostic{{Message: err.Error()}}
@@ -223,7 +222,7 @@ func fieldsOf(t reflect.Type) (list []string) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil
 	}
-	for field := range reflectFields(t) {
+	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case name == "-" || !field.IsExported() && !field.Anonymous:
@@ -236,14 +235,4 @@ func fieldsOf(t reflect.Type) (list []string) {
 		}
 	}
 	return list
-}
-
-func reflectFields(t reflect.Type) func(func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
-				return
-			}
-		}
-	}
 }

@@ -61,7 +61,7 @@ func docTag(t reflect.Type, field string) string {
 	if field == "" || t.Kind() != reflect.Struct {
 		return ""
 	}
-	for f := range reflectFields(t) {
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Name == field || name == field {
 			return f.Tag.Get("doc")
