@@ -86,10 +86,18 @@ function plain(value: any): any {
   return Object.fromEntries(Object.entries(value).filter(([, v]) => !Array.isArray(v) || v.length > 0).map(([k, v]) => [k, plain(v)]));
 }
 
-async function exit(life: Life, ms: number): Promise<number | string> {
-  if (life.process.exitCode !== null) return life.process.exitCode;
-  if (life.process.signalCode !== null) return life.process.signalCode;
-  const [code, signal] = (await once(life.process, "exit", { signal: AbortSignal.timeout(ms) })) as [number | null, string | null];
+/** Waits until the program has printed something; what it prints comes on a pipe of its own. */
+async function printed(life: Life, want: RegExp): Promise<void> {
+  const until = Date.now() + 5000;
+  while (!want.test(life.stderr()) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.match(life.stderr(), want);
+}
+
+/** Waits for the end, and returns the exit code or the signal. */
+async function exit(life: Life): Promise<number | string> {
+  const { exitCode, signalCode } = life.process;
+  if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode ?? "";
+  const [code, signal] = (await once(life.process, "exit", { signal: AbortSignal.timeout(5000) })) as [number | null, string | null];
   return code ?? signal ?? "";
 }
 
@@ -113,7 +121,7 @@ test("it says hello, describes itself and judges options", async (t) => {
   assert.match((await judged("plain", "{"))[0], /^: the options are not JSON/);
   assert.deepEqual(await judged("waiting", '{"x":1}'), ["x: unknown option; this stage takes none"]);
   await assert.rejects(judged("nobody", "{}"), { code: grpc.status.NOT_FOUND });
-  assert.match(life.stderr(), /printed before serve/);
+  await printed(life, /printed before serve/);
 });
 
 test("it makes instances and answers batches with the exceptions", async (t) => {
@@ -138,7 +146,7 @@ test("it makes instances and answers batches with the exceptions", async (t) => 
     { index: 5, verdict: 2, reason: "low", text: "topic 2023-11-14T22:13:20.123Z send" },
     { index: 6, verdict: 0, error: "Error: priority 0 or target kind 77 is newer than this plugin" },
   ]);
-  assert.match(life.stderr(), /judging 5 at a/);
+  await printed(life, /judging 5 at a/);
 });
 
 test("it does not offer the stream and the outcomes", async (t) => {
@@ -162,7 +170,7 @@ test("it keeps the order of batches and drains what is in hand", async (t) => {
   await Promise.all([first, second]);
   assert.deepEqual(done, [1, 2]);
   assert.equal((await plugin(life, "Drain", { deadlineNanos: 1e9 })).unfinished, 0);
-  assert.match(life.stderr(), /closed slow[^]*closed releaser/);
+  await printed(life, /closed slow[^]*closed releaser/);
 });
 
 test("it gives a batch up at its deadline", async (t) => {
@@ -193,12 +201,12 @@ test("it answers go-plugin's services, finishes the calls in hand and exits", as
   const life = await start(t);
   assert.equal((await call(life.client, healthService["Check"], { service: "plugin" })).status, 1);
   const stdio = stdioService["StreamStdio"]!;
-  const printed = life.client.makeServerStreamRequest(stdio.path, stdio.requestSerialize, stdio.responseDeserialize, {});
-  printed.on("data", () => assert.fail("something on the stdio stream"));
+  const output = life.client.makeServerStreamRequest(stdio.path, stdio.requestSerialize, stdio.responseDeserialize, {});
+  output.on("data", () => assert.fail("something on the stdio stream"));
   const start_ = brokerService["StartStream"]!;
   const side = life.client.makeBidiStreamRequest(start_.path, start_.requestSerialize, start_.responseDeserialize);
   side.resume();
-  const ends = Promise.all([once(printed, "end"), once(side, "end")]);
+  const ends = Promise.all([once(output, "end"), once(side, "end")]);
   await configure(life, "slow", "waiting");
   await configure(life, "free", "waiting", "releaser");
   const inHand = plugin(life, "ProcessBatch", batch("slow", 1, { size: 1 }));
@@ -207,7 +215,7 @@ test("it answers go-plugin's services, finishes the calls in hand and exits", as
   await ends;
   await plugin(life, "ProcessBatch", batch("free", 1, { size: 1 }));
   assert.equal((await inHand).count, 1);
-  assert.equal(await exit(life, 5000), 0);
+  assert.equal(await exit(life), 0);
   assert.equal(existsSync(life.socket), false);
 });
 
@@ -217,7 +225,7 @@ test("it exits although a call never ends", async (t) => {
   plugin(life, "ProcessBatch", batch("slow", 1, { size: 1 })).catch(() => {});
   await plugin(life, "Hello", {});
   await call(life.client, controllerService["Shutdown"], {});
-  assert.equal(await exit(life, 5000), 0);
+  assert.equal(await exit(life), 0);
 });
 
 test("it ends with the lifeline, also in a stage that never returns", async (t) => {
@@ -226,7 +234,7 @@ test("it ends with the lifeline, also in a stage that never returns", async (t) 
   plugin(life, "ProcessBatch", batch("stuck", 1, { size: 1 })).catch(() => {});
   await assert.rejects(plugin(life, "Hello", {}, 300), { code: grpc.status.DEADLINE_EXCEEDED });
   life.lifeline.destroy();
-  assert.equal(await exit(life, 5000), "SIGKILL");
+  assert.equal(await exit(life), "SIGKILL");
   assert.equal(existsSync(life.socket), false);
 });
 
@@ -262,8 +270,8 @@ test("it finishes and exits on SIGTERM", async (t) => {
   const life = await start(t);
   await configure(life, "i", "waiting");
   life.process.kill("SIGTERM");
-  assert.equal(await exit(life, 5000), 0);
-  assert.match(life.stderr(), /closed i/);
+  assert.equal(await exit(life), 0);
+  await printed(life, /closed i/);
 });
 
 test("it carries the broker's own plugin.proto", () => {
