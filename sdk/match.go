@@ -26,7 +26,9 @@ type Match struct {
 // Selector is a stage that wants only some envelopes, and can tell which by
 // more than their kind. The chain does not ask the stage about the others, nor
 // call its Done with them: they go on as if the stage were not in the list.
-// Record is called for every envelope of the kinds.
+// Each time the envelope is judged as it then is, so one that a later stage
+// makes more urgent may be wanted by Done alone. Record is called for every
+// envelope of the kinds.
 //
 // The chain asks when it is built and again when it has started, before the
 // first envelope, and keeps the lists: the stage must not change them. A stage
