@@ -41,11 +41,15 @@ func serveChild(path string) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.New(context.Background(), app.Options{
+	options := app.Options{
 		Config: cfg, Store: st, Factories: factories, Version: "child",
 		Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Ready: func(addr string) { fmt.Println("ready", addr) },
-	})
+	}
+	if err := holdInChild(&options); err != nil {
+		return err
+	}
+	a, err := app.New(context.Background(), options)
 	if err != nil {
 		return err
 	}

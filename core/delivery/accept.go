@@ -26,32 +26,49 @@ type Acceptance struct {
 }
 
 // Accept takes a message for the recipients of an audience and pushes it to
-// those who can have it now. from is the sender's own mailbox, which never gets
-// its message back; nil when the sender has none.
+// those who can have it now; to nobody when its NotBefore is still to come. from
+// is the sender's own mailbox, which never gets its message back; nil when the
+// sender has none.
 //
-// It sets the message's Seq, CreatedAt and ExpiresAt and keeps the message. The
-// caller must submit the acceptance: until its transaction is done, nothing is
-// promised.
+// It sets the message's Seq, CreatedAt and ExpiresAt, puts its NotBefore in order
+// (see [holdMax]), and keeps the message. The caller must submit the acceptance:
+// until its transaction is done, nothing is promised.
 func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbox, now time.Time) *Acceptance {
 	m.Seq = e.nextSeq(now)
 	m.CreatedAt = now
+	m.NotBefore = heldUntil(m.NotBefore, now)
 	m.ExpiresAt = now.Add(e.options.ExpireAfter)
 	a := &Acceptance{engine: e, msg: m, deliveries: make([]delivery, len(audience))}
-	frame := e.encodeNew(m)
 	e.recent.accepted(m, audience)
 	e.sends.accepted(m)
-	var buf [4]*Mailbox
 	for i := range audience {
 		d := &a.deliveries[i]
-		d.msg, d.frame = m, frame
-		d.memberID, d.to = audience[i].MemberID, addressOf(&audience[i])
-		pushed := e.offer(d, from, buf[:0])
+		d.msg, d.memberID, d.to = m, audience[i].MemberID, addressOf(&audience[i])
+	}
+	if a.held() {
+		m.ExpiresAt = m.NotBefore.Add(e.options.ExpireAfter)
+		a.Waiting = len(audience)
+		return a
+	}
+	a.offer(e.encodeNew(m), from)
+	return a
+}
+
+// held reports whether the message is held back.
+func (a *Acceptance) held() bool { return !a.msg.NotBefore.IsZero() }
+
+// offer pushes the message to those who can take it now.
+func (a *Acceptance) offer(frame []byte, from *Mailbox) {
+	var buf [4]*Mailbox
+	for i := range a.deliveries {
+		d := &a.deliveries[i]
+		d.frame = frame
+		pushed := a.engine.offer(d, from, buf[:0])
 		a.Pushed += pushed
 		if pushed == 0 {
 			a.Waiting++
 		}
 	}
-	return a
 }
 
 // offer pushes a delivery to every mailbox behind its key that can take it
@@ -82,14 +99,18 @@ func (e *Engine) offer(d *delivery, from *Mailbox, buf []*Mailbox) (pushed int) 
 // confirmed meanwhile.
 func (a *Acceptance) Fill(b *store.Batch) {
 	a.batch = b
-	rows := len(b.Deliveries)
+	to := &b.Deliveries
+	if a.held() {
+		to = &b.Held
+	}
+	rows := len(*to)
 	for i := range a.deliveries {
 		d := &a.deliveries[i]
 		if d.store() {
-			b.Deliveries = append(b.Deliveries, store.Delivery{Seq: d.msg.Seq, Recipient: d.to, MemberID: d.memberID})
+			*to = append(*to, store.Delivery{Seq: d.msg.Seq, Recipient: d.to, MemberID: d.memberID})
 		}
 	}
-	if len(b.Deliveries) > rows {
+	if len(*to) > rows {
 		b.Messages = append(b.Messages, a.msg)
 	}
 	if a.msg.ClientMessageID != "" {
@@ -98,7 +119,8 @@ func (a *Acceptance) Fill(b *store.Batch) {
 }
 
 // Done ends the acceptance. After a transaction that succeeded, whoever could
-// not take the message at once is told to look into the store.
+// not take the message at once is told to look into the store; of a message that
+// is held back, nobody is told before its time.
 func (a *Acceptance) Done(err error) {
 	if a.batch != nil && err == nil {
 		if first, repeats := a.batch.Repeats[a.msg]; repeats {
@@ -108,6 +130,9 @@ func (a *Acceptance) Done(err error) {
 	a.batch = nil
 	a.engine.sends.done(a, err)
 	there := err == nil && a.before == nil
+	if there && a.held() {
+		a.engine.releases.expect(a.msg.NotBefore)
+	}
 	for i := range a.deliveries {
 		d := &a.deliveries[i]
 		if there && d.missed.Load() {

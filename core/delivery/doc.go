@@ -11,13 +11,27 @@
 //	          ┌────────┐ ───────────────────────────────────────────┐
 //	          │accepted│                                            │
 //	          └────────┘                                            ▼
-//	              │ (b) its transaction starts: the row is written ┌─────────┐
-//	              ▼                                                │confirmed│
-//	          ┌────────┐ ── (c) recipient confirmed: mark the row ▶└─────────┘
-//	          │ stored │
-//	          └────────┘ ── (d) its time is over ──▶ expired
+//	           │      │ (b) its transaction starts: the row is     ┌─────────┐
+//	       (e) │      ▼     written                                │confirmed│
+//	           │  ┌────────┐ ── (c) recipient confirmed: mark the ▶└─────────┘
+//	           │  │ stored │        row
+//	           │  └────────┘ ── (d) its time is over ──▶ expired
+//	           │      ▲
+//	           ▼      │ (f) its hold is over
+//	      ┌──────────┐│
+//	      │held until│┘
+//	      └──────────┘
 //
-//	(a), (c) Mailbox.confirm    (b) Acceptance.Fill    (d) Engine.sweep, in the store
+//	(a), (c) Mailbox.confirm    (b), (e) Acceptance.Fill
+//	(d) Engine.Prune, in the store    (f) Engine.ReleaseDue, in the store
+//
+// A message that a stage holds back until a time is pushed to nobody when it is
+// accepted. Its rows are written with that time, out of what drains read, and
+// its time to live counts from then. When they are due they are stored like all
+// others: whoever may have them is told, and everything below holds. Held
+// messages of one time are released in the order in which they were accepted,
+// and one that was not held goes by. A timer waits for the earliest hold that
+// this node knows; a poll, and the start, find those of nodes that are gone.
 //
 // Whether a delivery is on its way is not a state of the row but of the
 // connection: a [Mailbox] remembers what it has pushed and what of it is not

@@ -59,6 +59,7 @@ type Directory interface {
 
 // Queue is what the engine reads from the store.
 type Queue interface {
+	store.Holds
 	Pending(ctx context.Context, d store.Drain) ([]store.Waiting, error)
 	FindSent(ctx context.Context, mesh, memberID, clientMessageID string) (*store.Sent, error)
 	Expire(ctx context.Context, now time.Time, limit int) (int64, error)
@@ -95,8 +96,9 @@ type Engine struct {
 	ctx     context.Context // ends drains
 	cancel  context.CancelFunc
 
-	recent *recent
-	sends  *sends
+	recent   *recent
+	sends    *sends
+	releases *releases
 
 	Counters Counters
 }
@@ -109,6 +111,7 @@ type Counters struct {
 	Confirmed   atomic.Int64    // deliveries that a recipient confirmed
 	Direct      atomic.Int64    // of these, before a row was needed
 	Expired     atomic.Int64    // deliveries given up
+	Released    atomic.Int64    // deliveries that were held back until now
 	Duplicates  atomic.Int64    // sends answered from the memory of ids
 	DrainErrors atomic.Int64
 }
@@ -125,9 +128,10 @@ func NewEngine(ctx context.Context, o Options, q Queue, c Committer, encode Enco
 	}
 	e := &Engine{
 		options: o, queue: q, committer: c, encode: encode, log: log,
-		drains: make(chan struct{}, drainsAtOnce),
-		recent: newRecent(),
-		sends:  newSends(),
+		drains:   make(chan struct{}, drainsAtOnce),
+		recent:   newRecent(),
+		sends:    newSends(),
+		releases: newReleases(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.seq.Store(last)

@@ -28,7 +28,9 @@ import (
 //
 //   - every acknowledged message arrived at everyone it was addressed to,
 //   - nobody got what was not for them, or their own message back,
-//   - first arrivals keep the order of each sender, within a priority,
+//   - first arrivals keep the order of each sender, within a priority, of what
+//     was held back and of what was not,
+//   - nothing that was held back arrives before its time,
 //   - what was confirmed is not pushed again, unless the broker crashed,
 //   - in the end the queue is empty.
 //
@@ -46,6 +48,7 @@ func TestDeliveryKeepsItsPromises(t *testing.T) {
 			"stall":     w.stall,
 			"crash":     w.crash,
 			"late acks": w.lateAcks,
+			"release":   w.release,
 			"":          func(*rapid.T) {},
 		})
 		w.settle()
@@ -75,6 +78,8 @@ type world struct {
 	mesh  string
 	peers []*peer
 	sent  []*message
+	due   time.Time // of what is held back
+	early *early
 
 	// Replaced by a crash.
 	disk      *disk
@@ -93,6 +98,7 @@ type peer struct {
 	conn *conn
 
 	mu        sync.Mutex
+	early     *early
 	first     []string        // message ids by first arrival
 	confirmed map[string]bool // confirmed, as far as the client knows
 	again     []string        // pushed again after they were confirmed
@@ -119,11 +125,45 @@ type message struct {
 	from     *peer
 	to       []*peer // who must get it, if it was acknowledged
 	priority sdk.Priority
+	held     bool
 	acked    chan error
 }
 
+// early is which messages must not arrive yet, and which did all the same. Nil
+// expects nothing.
+type early struct {
+	mu      sync.Mutex
+	waiting map[string]bool
+	arrived []string
+}
+
+func (e *early) hold(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting[id] = true
+}
+
+func (e *early) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.waiting)
+}
+
+func (e *early) got(id string) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.waiting[id] {
+		e.arrived = append(e.arrived, id)
+	}
+}
+
 func newWorld(t *rapid.T, st *sqlite.Store) *world {
-	w := &world{t: t, st: st, mesh: identity.NewID()}
+	w := &world{
+		t: t, st: st, mesh: identity.NewID(), due: time.Now().Add(time.Hour).Truncate(time.Millisecond), early: &early{waiting: map[string]bool{}},
+	}
 	key := func(name string) sdk.Key {
 		var k sdk.Key
 		copy(k[:], name)
@@ -135,7 +175,7 @@ func newWorld(t *rapid.T, st *sqlite.Store) *world {
 		if session != "" {
 			id.Session, name = key("session "+member+session), member+"/"+session
 		}
-		w.peers = append(w.peers, &peer{name: name, id: id, member: member, confirmed: map[string]bool{}})
+		w.peers = append(w.peers, &peer{name: name, id: id, member: member, early: w.early, confirmed: map[string]bool{}})
 	}
 	add("ada", "1", false, false)
 	add("ada", "2", false, true)
@@ -230,6 +270,7 @@ func (c *conn) Push(frame []byte) (uint64, bool) {
 }
 
 func (p *peer) arrived(id string) {
+	p.early.got(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.confirmed[id] {
@@ -286,9 +327,14 @@ func (w *world) send(t *rapid.T) {
 		return
 	}
 	w.sent = append(w.sent, m)
+	var until time.Time
+	if m.held = rapid.IntRange(0, 3).Draw(t, "held") == 0; m.held {
+		until = w.due
+		w.early.hold(m.id)
+	}
 	a := w.engine.Accept(&store.Message{
 		ID: m.id, MeshID: w.mesh, SenderMemberID: from.member, SenderMember: from.id.Member, SenderSession: from.id.Session,
-		TargetSpec: spec, Priority: m.priority, Nonce: "n", Ciphertext: "c",
+		TargetSpec: spec, Priority: m.priority, Nonce: "n", Ciphertext: "c", NotBefore: until,
 	}, audience, from.box, time.Now())
 	w.committer.Submit(work{a, m.acked})
 }
@@ -372,6 +418,17 @@ func (w *world) stall(t *rapid.T) {
 
 func (w *world) lateAcks(*rapid.T) { w.engine.RepeatLate(time.Now().Add(time.Hour)) }
 
+// release ends the hold of all that was sent so far: their time has come.
+func (w *world) release(*rapid.T) {
+	w.early.release()
+	if err := w.committer.Barrier(context.Background()); err != nil {
+		w.t.Fatalf("barrier: %v", err)
+	}
+	if next, err := w.engine.ReleaseDue(context.Background(), w.due); err != nil || !next.IsZero() {
+		w.t.Fatalf("release: next at %v, error %v", next, err)
+	}
+}
+
 // disk writes nothing any more once the process is dead.
 type disk struct {
 	*sqlite.Store
@@ -404,6 +461,7 @@ func (w *world) settle() {
 		p.box.Idle(true)
 		w.online(p)
 	}
+	w.release(nil)
 	w.waitFor("the queue to empty", func() bool {
 		for _, p := range w.peers {
 			p.conn.confirmAll()
@@ -421,6 +479,9 @@ func (w *world) settle() {
 	}
 	for _, p := range w.peers {
 		w.checkPeer(p)
+	}
+	if len(w.early.arrived) > 0 {
+		w.t.Errorf("arrived before their time: %v", w.early.arrived)
 	}
 }
 
@@ -475,6 +536,7 @@ func (w *world) checkPeer(p *peer) {
 		from     *peer
 		priority sdk.Priority
 		many     bool
+		held     bool
 	}
 	last := map[stream]int{}
 	for _, id := range p.first {
@@ -485,7 +547,7 @@ func (w *world) checkPeer(p *peer) {
 		case len(m.to) > 0 && !slices.Contains(m.to, p):
 			w.t.Errorf("%s got %s, which was not for it", p.name, id)
 		}
-		s := stream{m.from, m.priority, len(m.to) > 1}
+		s := stream{m.from, m.priority, len(m.to) > 1, m.held}
 		if before, ok := last[s]; ok && before > m.n {
 			w.t.Errorf("%s got %s after message %d of the same sender and priority", p.name, id, before)
 		}

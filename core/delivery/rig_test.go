@@ -16,7 +16,7 @@ var recipient = sdk.Key{1}
 
 // newEngine returns an engine over a queue, with a directory of nobody. others is
 // nil for a broker on its own.
-func newEngine(t *testing.T, q delivery.Queue, c delivery.Committer, others delivery.Others, ackTimeout time.Duration) (*delivery.Engine, *directory) {
+func newEngine(t testing.TB, q delivery.Queue, c delivery.Committer, others delivery.Others, ackTimeout time.Duration) (*delivery.Engine, *directory) {
 	t.Helper()
 	engine, err := delivery.NewEngine(t.Context(), delivery.Options{
 		ExpireAfter: time.Hour, KeepDelivered: time.Hour, AckTimeout: ackTimeout, UnconfirmedBytes: 1 << 20, DrainBatch: 8, Others: others,

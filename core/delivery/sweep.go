@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -23,9 +24,12 @@ const (
 	silentTries = 3
 )
 
-// Sweep repeats what is not confirmed in time and deletes what is over, until
-// ctx ends.
+// Sweep repeats what is not confirmed in time, releases what was held back and
+// deletes what is over, until ctx ends.
 func (e *Engine) Sweep(ctx context.Context) {
+	var releasing sync.WaitGroup
+	defer releasing.Wait()
+	releasing.Go(func() { e.release(ctx) })
 	repeat := time.NewTicker(sweepEvery)
 	defer repeat.Stop()
 	prune := time.NewTicker(pruneEvery)

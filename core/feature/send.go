@@ -57,7 +57,7 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		SenderSession: env.Sender.Session, SenderName: env.Sender.Name,
 		TargetSpec: m.TargetSpec, Priority: m.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
 		ClientMessageID: m.ClientMessageID, Fingerprint: m.RequestFingerprint,
-		ReplyTo: m.ReplyToID, Trace: m.Traceparent,
+		ReplyTo: m.ReplyToID, Trace: m.Traceparent, NotBefore: env.HoldUntil,
 	}, audience, from.Box, env.Arrived)
 	return wire.Ack{ID: ackID(c), MessageID: env.MessageID, Queued: true}, nil
 }
