@@ -45,9 +45,9 @@ type child struct {
 	gone bool // reaped; the number may belong to somebody else now
 }
 
-// launch starts the program, which has to be as it was before. The caller gets a child that is or will be reaped,
-// or an error and nothing is left.
-func launch(prog *Program, before os.FileInfo, env []string, out *output) (*child, error) {
+// launch starts the program, which has to be as it was before. The caller gets
+// a child that is or will be reaped, or an error and nothing is left.
+func launch(prog *Program, before os.FileInfo, args, env []string, out *output) (*child, error) {
 	pipes, err := openPipes()
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func launch(prog *Program, before os.FileInfo, env []string, out *output) (*chil
 	c := &child{
 		cmd: &exec.Cmd{
 			Path:        execPath(programFD, prog.path),
-			Args:        []string{prog.path},
+			Args:        append([]string{prog.path}, args...),
 			Env:         append(env, pluginpb.LifelineEnv+"=3"),
 			Stdout:      pipes.out.w, // no Stdin: it is the null device
 			Stderr:      pipes.err.w,

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +45,7 @@ func children(t *testing.T) (found []string) {
 func TestStopOfAStoppedProcess(t *testing.T) {
 	r := newRig(t, processtest.Serve)
 	p := r.start(t)
-	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, p.PID())
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
@@ -70,9 +67,7 @@ func TestStopOfAStoppedProcess(t *testing.T) {
 func TestKill(t *testing.T) {
 	r := newRig(t, processtest.Serve)
 	p := r.start(t)
-	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, p.PID())
 	p.Kill()
 	if e := ended(t, p); e.Signal != "killed" || e.Code != -1 {
 		t.Errorf("it ended with %+v", e)
@@ -222,4 +217,34 @@ func TestLongRunDir(t *testing.T) {
 	if got := ask(t, p, processtest.Ping, ""); got != "pong" {
 		t.Errorf("after a sweep: got %q", got)
 	}
+}
+
+// Lives, good and bad, leave no descriptor open.
+func TestDescriptorsAreClosed(t *testing.T) {
+	open := func() int {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("this system does not show descriptors")
+		}
+		return len(fds)
+	}
+	r := newRig(t, processtest.Serve)
+	live := func() {
+		p := r.start(t)
+		p.Kill()
+		if err := p.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		t.Setenv(processtest.ModeEnv, processtest.Garbage)
+		if _, err := process.Start(t.Context(), r.prog, r.options); err == nil {
+			t.Error("garbage started")
+		}
+		t.Setenv(processtest.ModeEnv, processtest.Serve)
+	}
+	live() // what is opened once is open now
+	before := open()
+	for range 3 {
+		live()
+	}
+	eventually(t, patience, "no more descriptors are open than before", func() bool { return open() <= before })
 }

@@ -43,7 +43,7 @@ func (l *launcher) Start(context.Context) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	c, err := launch(l.prog, check.info, environment(l.options.Env, l.env, l.dir), l.out)
+	c, err := launch(l.prog, check.info, l.options.Args, environment(l.options.Env, l.env, l.dir), l.out)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	// but for those of the handshake.
 	Env []string
 
+	// Args are the program's arguments. Others on the machine can read them.
+	Args []string
+
 	// MTLS makes certificates for this life, so that nobody but the host can
 	// talk to the plugin. Off is for plugins whose SDK cannot do it; the
 	// directory is private either way. It costs about 40 ms at the start.
@@ -76,7 +79,7 @@ type Process struct {
 // Start launches prog, shakes hands and connects. It returns when the plugin
 // can be called; no call has been made. After an error nothing of the life is
 // left, or soon nothing: the error is one line that says what the plugin did and
-// what to do.
+// what to do, and has the [Exit] in it when the process had ended by itself.
 //
 // The ctx bounds the start only.
 func Start(ctx context.Context, prog *Program, o Options) (*Process, error) {

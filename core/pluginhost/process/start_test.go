@@ -20,12 +20,13 @@ func TestStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, processtest.Serve)
 			r.options.MTLS = mtls
+			r.options.Args = []string{"one", "two words"}
 			p := r.start(t)
 			if got := ask(t, p, processtest.Ping, ""); got != "pong" {
 				t.Errorf("got %q", got)
 			}
-			if got := ask(t, p, processtest.Executable, ""); got != self(t) {
-				t.Errorf("it was started as %q, want %q", got, self(t))
+			if got, want := ask(t, p, processtest.CommandLine, ""), self(t)+"\none\ntwo words"; got != want {
+				t.Errorf("it was started as %q, want %q", got, want)
 			}
 			if u := p.Usage(); u.RSSBytes < 1<<20 {
 				t.Errorf("it uses %+v", u)

@@ -18,8 +18,9 @@ type Life interface {
 
 var _ Life = (*process.Process)(nil)
 
-// Options say what is supervised. Start, Up and Down are called one at a time,
-// always from the supervisor's goroutine, and must not call its Start or Stop.
+// Options say what is supervised. Start, Up, Down and Rest are called one at a
+// time, always from the supervisor's goroutine, and must not call its Start or
+// Stop.
 type Options struct {
 	Name string // of the plugin, for logs and for what to type
 
@@ -34,6 +35,11 @@ type Options struct {
 	// Down is called once for each Up that succeeded, after the life has ended
 	// and before the next one starts. The error is nil after Stop. May be nil.
 	Down func(exit error)
+
+	// Rest is called when the next life does not start at once, with how the
+	// last one ended and when it will; the zero time waits for Resume. May be
+	// nil.
+	Rest func(why error, next time.Time)
 
 	Restart Restart // the zero value takes the default of each field
 	Log     *slog.Logger

@@ -43,7 +43,7 @@ func TestPace(t *testing.T) {
 		{
 			"it answers the first crash at once and waits twice as long before each further start",
 			[]time.Duration{0, 0, 0, 0},
-			[]time.Duration{0, 0, 50 * ms, 150 * ms, 350 * ms}[:5],
+			[]time.Duration{0, 0, 50 * ms, 150 * ms, 350 * ms},
 		},
 		{
 			"it takes a crash after a minute for a first one",
@@ -121,6 +121,11 @@ func TestQuarantine(t *testing.T) {
 		if state.Restarts[supervise.ReasonCrash] != 5 || state.LastExit.Stderr != "boom\n" ||
 			state.LastExit.Text != `ended with exit code 1, after "boom"` {
 			t.Errorf("got %+v", state)
+		}
+
+		const ms = time.Millisecond
+		if diff := cmp.Diff([]time.Duration{50 * ms, 100 * ms, 200 * ms, -1}, p.rests); diff != "" {
+			t.Errorf("rests (-want +got):\n%s", diff)
 		}
 
 		s.Resume()

@@ -147,7 +147,8 @@ func TestProcessDoesNotStart(t *testing.T) {
 	if err == nil {
 		t.Fatal("it started")
 	}
-	if state := r.State(); state.Phase != supervise.Stopped || state.LastExit.Reason != supervise.ReasonStart {
+	if state := r.State(); state.Phase != supervise.Stopped || state.LastExit.Reason != supervise.ReasonStart ||
+		state.LastExit.Stderr != "no licence\n" {
 		t.Errorf("got %+v", state)
 	}
 }

@@ -59,11 +59,12 @@ type plugin struct {
 	lives  []*life
 	ups    int
 	downs  []string
+	rests  []time.Duration // how long it is to rest; -1: until it is resumed
 }
 
 func (p *plugin) options(log *slog.Logger) supervise.Options {
 	return supervise.Options{
-		Name: "filter", Start: p.start, Up: p.up, Down: p.down, Log: log,
+		Name: "filter", Start: p.start, Up: p.up, Down: p.down, Rest: p.rest, Log: log,
 		Restart: supervise.Restart{Jitter: -1},
 	}
 }
@@ -106,6 +107,16 @@ func (p *plugin) down(exit error) {
 		text = exit.Error()
 	}
 	p.downs = append(p.downs, text)
+}
+
+func (p *plugin) rest(_ error, next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if next.IsZero() {
+		p.rests = append(p.rests, -1)
+		return
+	}
+	p.rests = append(p.rests, time.Until(next))
 }
 
 // crash ends the latest life and lets the supervisor do what it does at once.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/claudemesh/broker/core/pluginhost/process"
 )
 
 // endTime is how long a life that was killed may take to be gone, before the
@@ -48,6 +50,9 @@ func New(o Options) *Supervisor {
 	if o.Down == nil {
 		o.Down = func(error) {}
 	}
+	if o.Rest == nil {
+		o.Rest = func(error, time.Time) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -84,7 +89,11 @@ func (s *Supervisor) Start(ctx context.Context) error {
 		up <- nil
 		s.run(life, nil)
 	}()
-	return <-up
+	err := <-up
+	if err != nil {
+		<-s.finished
+	}
+	return err
 }
 
 // Go is Start for a plugin that the broker can do without: it does not wait,
@@ -196,7 +205,8 @@ func (s *Supervisor) launch(ctx context.Context) (Life, *ending) {
 	s.enter(Starting, 0)
 	life, err := s.options.Start(ctx)
 	if err != nil {
-		return nil, &ending{reason: ReasonStart, err: err}
+		exit, _ := errors.AsType[process.Exit](err) // when the process was what ended
+		return nil, &ending{reason: ReasonStart, err: err, stderr: exit.Stderr}
 	}
 	if !s.take(life) {
 		s.drop(life)
@@ -301,20 +311,23 @@ func (s *Supervisor) rest(e *ending) bool {
 	default:
 	}
 	var due <-chan time.Time
-	if loop {
+	switch {
+	case loop:
 		s.enter(Quarantined, 0)
 		r := s.options.Restart
 		s.options.Log.Error(fmt.Sprintf("plugin ended %d times within %s and is quarantined; when it is mended, run broker plugin resume %s",
 			r.Crashes, r.Within, s.options.Name), attrs...)
-	} else {
+		s.options.Rest(e.err, time.Time{})
+	case delay == 0:
+		s.options.Log.Warn("plugin ended and is started again", attrs...)
+		return s.ctx.Err() == nil
+	default:
 		s.options.Log.Warn("plugin ended and is started again", append(attrs, slog.Duration("after", delay))...)
-		if delay == 0 {
-			return s.ctx.Err() == nil
-		}
-		s.enter(Waiting, delay)
 		t := time.NewTimer(delay)
 		defer t.Stop()
 		due = t.C
+		s.enter(Waiting, delay)
+		s.options.Rest(e.err, time.Now().Add(delay))
 	}
 	select {
 	case <-due:

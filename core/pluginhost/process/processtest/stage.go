@@ -33,7 +33,7 @@ const (
 	PrintOut    = "print-out"    // print the options the way that go-plugin redirects
 	Spawn       = "spawn"        // start a child that holds all descriptors; answer its number
 	Descriptors = "descriptors"  // answer what the descriptors are
-	Executable  = "executable"   // answer the name it was started by
+	CommandLine = "command-line" // answer the name it was started by and the arguments
 	DrainedMark = "drained here" // is written to stderr by Drain
 )
 
@@ -102,8 +102,8 @@ func answer(command, options string) string {
 		return spawn()
 	case Descriptors:
 		return descriptors()
-	case Executable:
-		return os.Args[0]
+	case CommandLine:
+		return strings.Join(os.Args, "\n")
 	}
 	return "pong"
 }
