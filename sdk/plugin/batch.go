@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -114,5 +115,18 @@ func (s *slot) note(key, value string) {
 func (s *slot) fail(text string) {
 	s.used = false
 	v := s.exception()
-	v.Verdict, v.Error = 0, text
+	v.Verdict, v.Error = 0, cut(text)
+}
+
+// longestText is the longest text of the author's in a message, in bytes. A
+// longer one is cut: 64 KiB of envelopes must not answer with megabytes.
+const longestText = 4 << 10
+
+// cut makes a text of the author's one that fits into a message. Bytes that
+// are no UTF-8 are replaced: other codecs refuse a message with them.
+func cut(text string) string {
+	if len(text) > longestText {
+		return strings.ToValidUTF8(text[:longestText], "") + "…"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }

@@ -3,10 +3,12 @@ package plugin_test
 import (
 	"context"
 	"fmt"
+	"testing"
 	"time"
 
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin"
+	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
 // Options is what an operator writes under the stage's name.
@@ -55,6 +57,8 @@ func officeHours() plugin.Plugin {
 			plugin.Summary("refuses messages outside of office hours"), plugin.Idempotent())},
 	}
 }
+
+func TestExampleConforms(t *testing.T) { sdktest.Conformance(t, officeHours()) }
 
 func ExampleDefine() {
 	program := officeHours() // func main() { plugin.Serve(officeHours()) }

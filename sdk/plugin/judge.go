@@ -97,7 +97,7 @@ func (w *worker) allowed(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decisio
 func (w *worker) put(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decision, s *slot) error {
 	if d.Verdict != sdk.Continue {
 		v := s.exception()
-		v.Verdict, v.Reason, v.Text = uint32(d.Verdict), string(d.Reason), d.Text
+		v.Verdict, v.Reason, v.Text = uint32(d.Verdict), cut(string(d.Reason)), cut(d.Text)
 		v.RetryAfterNanos = int64(d.RetryAfter)
 	}
 	if uint32(env.Priority) != pb.Priority {
@@ -118,7 +118,7 @@ func putNotes(notes []sdk.Attribute, s *slot) error {
 	size := 0
 	for _, a := range notes {
 		size += len(a.Key) + len(a.Value)
-		s.note(a.Key, a.Value)
+		s.note(cut(a.Key), cut(a.Value))
 	}
 	if len(notes) > mostNotes || size > mostNoteBytes {
 		return fmt.Errorf("the stage noted %d attributes with %d bytes; %d with %d are allowed",

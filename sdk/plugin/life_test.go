@@ -308,3 +308,18 @@ func TestLogBudget(t *testing.T) {
 		t.Errorf("%d records, and %s left out, of 300", records, missing)
 	}
 }
+
+// Whatever the author writes, it fits into a message.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	_, s := configured(t, judge(func(ctx context.Context, _ *sdk.Envelope) (sdk.Decision, error) {
+		for range 10 {
+			plugin.LoggerForTest(ctx).InfoContext(ctx, long, "long", long)
+		}
+		return sdk.Refuse("no", long), nil
+	}))
+	s.batch(1, envelope(1, ""), envelope(1, ""))
+	if v := s.verdicts(); len(v.Exceptions) != 2 || len(v.Exceptions[1].Text) > 5<<10 || !strings.HasSuffix(v.Exceptions[1].Text, "…") {
+		t.Errorf("%d exceptions, a text of %d bytes", len(v.Exceptions), len(v.Exceptions[0].Text))
+	}
+}

@@ -16,6 +16,9 @@ import (
 // counted and left out: a program in trouble must not take its broker along.
 const logBudget = 200
 
+// mostLogAttrs is how many attributes of a record go to the broker.
+const mostLogAttrs = 32
+
 // logFrom is the context key of the instance that a record is from. Its stream
 // tells the broker which link of the chain speaks.
 type logFrom struct{}
@@ -140,11 +143,14 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle sends a record, or writes it where there is no broker.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	record := &pluginpb.LogRecord{
-		Time: r.Time.UnixNano(), Level: int32(r.Level), Message: r.Message, Attributes: slices.Clip(h.attrs),
+		Level: int32(r.Level), Message: cut(r.Message), Attributes: slices.Clip(h.attrs),
+	}
+	if !r.Time.IsZero() {
+		record.Time = r.Time.UnixNano()
 	}
 	r.Attrs(func(a slog.Attr) bool {
 		record.Attributes = appendAttr(record.Attributes, h.prefix, a)
-		return true
+		return len(record.Attributes) < mostLogAttrs
 	})
 	from, _ := ctx.Value(logFrom{}).(*instance)
 	if h.logs.send(from, record) {
@@ -180,7 +186,7 @@ func appendAttr(list []*pluginpb.Attribute, prefix string, a slog.Attr) []*plugi
 		if a.Key == "" {
 			return list
 		}
-		return append(list, &pluginpb.Attribute{Key: prefix + a.Key, Value: value.String()})
+		return append(list, &pluginpb.Attribute{Key: cut(prefix + a.Key), Value: cut(value.String())})
 	}
 	if a.Key != "" {
 		prefix += a.Key + "."

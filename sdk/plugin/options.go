@@ -111,9 +111,9 @@ func diagnosticsOf(err error) []*pluginpb.Diagnostic {
 		return all
 	}
 	if option, ok := errors.AsType[*OptionError](err); ok {
-		return []*pluginpb.Diagnostic{{Path: option.Path, Message: option.Message}}
+		return []*pluginpb.Diagnostic{{Path: option.Path, Message: cut(option.Message)}}
 	}
-	return []*pluginpb.Diagnostic{{Message: err.Error()}}
+	return []*pluginpb.Diagnostic{{Message: cut(err.Error())}}
 }
 
 // takeOut removes what path leads to, or makes it null in a list, whose other
@@ -161,12 +161,16 @@ func explain(err *json.SemanticError, path []string) string {
 		}
 		return "there is no such option; known are " + strings.Join(known, ", ")
 	}
-	text := ""
-	if wanted := wantedBy(err.GoType); wanted != "" {
-		text = "has to be " + wanted + ", not " + kindName(err.JSONKind)
+	wanted := wantedBy(err.GoType)
+	switch {
+	case err.Err != nil && (wanted == "" || err.JSONKind == '"'):
+		return err.Err.Error() // of the type's own UnmarshalText
+	case wanted == "":
+		return "has the wrong type: " + kindName(err.JSONKind)
 	}
+	text := "has to be " + wanted + ", not " + kindName(err.JSONKind)
 	if err.Err != nil {
-		text = strings.TrimPrefix(text+": "+err.Err.Error(), ": ")
+		text += ": " + err.Err.Error()
 	}
 	return text
 }

@@ -53,7 +53,7 @@ func TestOptions(t *testing.T) {
 			options{Timezone: "UTC", Grace: defaults.Grace, Groups: []group{{From: "a"}, {Size: 2}}}, nil},
 		{"tells all that is wrong", `{"timezon": "x", "grace": "long", "groups": [{"form": "a"}, {"size": "b"}], "strict": 1, "zzzzzz": 1}`, options{},
 			[]*pluginpb.Diagnostic{
-				wrong("grace", `has to be a duration such as "50ms", not a text: "long" is no duration; write it as "50ms", "2s" or "1h30m"`),
+				wrong("grace", `"long" is no duration; write it as "50ms", "2s" or "1h30m"`),
 				wrong("groups.0.form", `there is no such option; did you mean "from"?`),
 				wrong("groups.1.size", "has to be a whole number, not a text"),
 				wrong("strict", "has to be true or false, not this number"),

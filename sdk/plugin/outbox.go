@@ -1,13 +1,16 @@
 package plugin
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
-// mostLogs is how many log records wait for a stream that is not read.
-const mostLogs = 1024
+const (
+	mostLogs       = 1024 // records that wait for a stream that is not read
+	mostLogsAtOnce = 64   // in one frame, which must not exceed a message
+)
 
 // sender is a stream, as far as an outbox needs it.
 type sender interface {
@@ -22,6 +25,7 @@ type outbox struct {
 	stream sender
 	wake   chan struct{} // holds one token when there is something to send
 	ended  chan struct{} // closed when run has returned
+	failed error         // what ended it, once it has; nil after close
 
 	mu     sync.Mutex
 	next   letters
@@ -94,7 +98,7 @@ func (o *outbox) run() {
 		o.mu.Unlock()
 		err := o.send(&now, &frame)
 		now.clear()
-		if err != nil || last {
+		if o.failed = err; err != nil || last {
 			break
 		}
 	}
@@ -138,8 +142,8 @@ func (o *outbox) send(l *letters, frame *pluginpb.PluginFrame) (err error) {
 		put(func() { frame.Observed = &pluginpb.Observed{Seq: seen.pb.Seq} })
 		o.in.countOut(seen)
 	}
-	if len(l.logs) > 0 {
-		put(func() { frame.Logs = l.logs })
+	for records := range slices.Chunk(l.logs, mostLogsAtOnce) {
+		put(func() { frame.Logs = records })
 	}
 	return err
 }

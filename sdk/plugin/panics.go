@@ -13,7 +13,7 @@ import (
 const (
 	mostPanics   = 3
 	panicsWithin = time.Minute
-	longestStack = 8 << 10
+	longestStack = longestText
 )
 
 // panics counts the last panics. Safe for concurrent use.

@@ -38,7 +38,7 @@ type Stage struct {
 // needs, and the operator grants it in the config.
 type Capability string
 
-// Capabilities; docs/plugins.md says what each one gives away.
+// Capabilities, with what each one gives away.
 const (
 	IdentityRead   Capability = "identity.read"   // real keys, names and addresses instead of pseudonyms
 	AudienceRead   Capability = "audience.read"   // the recipients, and leaving some out

@@ -31,14 +31,17 @@ func (s *service) Process(stream grpc.BidiStreamingServer[pluginpb.HostFrame, pl
 	s.logs.connect(out)
 	defer s.logs.disconnect(out)
 	go out.run()
-	err = receive(in, out, stream, frame)
+	received := make(chan error, 1)
+	go func() { received <- receive(in, out, stream, frame) }()
+	select {
+	case err = <-received:
+	case <-out.ended: // nothing can be sent: to return ends the loop too
+		in.abandon()
+		return status.Errorf(codes.Aborted, "send: %v", out.failed)
+	}
 	s.part(in, err)
 	out.close()
-	select {
-	case <-out.ended:
-	case <-stream.Context().Done():
-		<-out.ended // a send returns when its stream has ended
-	}
+	<-out.ended // a send returns at the latest when its stream ends
 	return err
 }
 

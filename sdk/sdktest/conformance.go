@@ -3,6 +3,7 @@ package sdktest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/claudemesh/broker/sdk"
@@ -98,7 +99,7 @@ func newProbe(struct{}) (probe, error) { return probe{}, nil }
 // run serves the plugin, with the probe, for one check.
 func (c *conformance) run(do func(*host)) []string {
 	p := c.plugin
-	p.Stages = append(p.Stages[:len(p.Stages):len(p.Stages)], plugin.Define(probeName, struct{}{}, newProbe))
+	p.Stages = append(slices.Clip(p.Stages), plugin.Define(probeName, struct{}{}, newProbe))
 	h, err := serve(p, c.options)
 	if err != nil {
 		return []string{err.Error()}
