@@ -94,10 +94,12 @@ func (l *launcher) Wait(context.Context) error {
 // Kill is called by go-plugin when its own patience of 2 s is over. During a
 // Stop that is not for go-plugin to say.
 func (l *launcher) Kill(context.Context) error {
-	if !l.stopping.Load() {
-		l.child.signal(syscall.SIGKILL)
+	if l.stopping.Load() {
+		<-l.child.done
+		return nil
 	}
-	<-l.child.done
+	l.child.signal(syscall.SIGKILL)
+	l.child.ended(reapTime)
 	return nil
 }
 
