@@ -10,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -44,6 +45,11 @@ type Hooks struct {
 	// Loaded says what the chain that runs was made of.
 	Loaded func() Loaded
 	Reload func(ctx context.Context, o ReloadOptions) (*Reload, error)
+
+	// Plugins returns what runs the links with plugins, and ResumePlugin starts
+	// one again that was given up.
+	Plugins      func() []pluginhost.Status
+	ResumePlugin func(link string) error
 }
 
 // Local works on a store. See [New].

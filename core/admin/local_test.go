@@ -50,6 +50,9 @@ func TestHooksThatAreNotThere(t *testing.T) {
 	wantCode(t, err, "unsupported")
 	_, err = r.Reload(t.Context(), admin.ReloadOptions{})
 	wantCode(t, err, "not_running")
+	_, err = r.ListPlugins(t.Context())
+	wantCode(t, err, "unsupported")
+	wantCode(t, r.ResumePlugin(t.Context(), "hours"), "not_running")
 }
 
 func TestChainHasText(t *testing.T) {

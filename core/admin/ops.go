@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"time"
+
+	"github.com/claudemesh/broker/core/pluginhost"
 )
 
 // Ops are the operator's operations. All methods may be called concurrently.
@@ -46,6 +48,14 @@ type Ops interface {
 
 	// Reload has a running broker read its config again and swap its chain.
 	Reload(ctx context.Context, o ReloadOptions) (*Reload, error)
+
+	// ListPlugins returns the links that run plugins, by name: of the chains
+	// that run, or, without a broker, of the config.
+	ListPlugins(ctx context.Context) ([]pluginhost.Status, error)
+
+	// ResumePlugin has a running broker start a link's plugin again that was
+	// given up after too many crashes. It does not wait for the start.
+	ResumePlugin(ctx context.Context, link string) error
 }
 
 // InviteOptions say what an invite allows. Zero fields take the default.

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
 )
@@ -50,6 +52,27 @@ func DecodeWith(link Link, into any) error {
 		}
 	}
 	return nil
+}
+
+// Problem returns what is wrong with a key of the link, such as plugin.path or
+// with.groups.0.from, in the form of what [Load] finds: with its place in the
+// file, or that of the nearest section around it that stands there.
+func (l Link) Problem(path, text string) Problem {
+	key := l.key
+	at := l.places[key].value
+	for step := range strings.SplitSeq(path, ".") {
+		next := join(key, step)
+		if i, err := strconv.Atoi(step); err == nil {
+			if _, item := l.places[index(key, i)]; item {
+				next = index(key, i)
+			}
+		}
+		key = next
+		if there := l.places[key].value; there.Source != FromDefault {
+			at = there
+		}
+	}
+	return Problem{At: at, Key: key, Text: text}
 }
 
 // withAt returns the key of the link's options.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/pluginhost"
 )
 
 // ErrNotRunning is returned by [Dial] when no broker listens on the directory's
@@ -109,6 +110,17 @@ func (c *Client) Chain(ctx context.Context) (*admin.Chain, error) {
 // Reload implements [admin.Ops].
 func (c *Client) Reload(ctx context.Context, o admin.ReloadOptions) (*admin.Reload, error) {
 	return call[*admin.Reload](ctx, c, opReload, o)
+}
+
+// ListPlugins implements [admin.Ops].
+func (c *Client) ListPlugins(ctx context.Context) ([]pluginhost.Status, error) {
+	return call[[]pluginhost.Status](ctx, c, opListPlugins, none{})
+}
+
+// ResumePlugin implements [admin.Ops].
+func (c *Client) ResumePlugin(ctx context.Context, link string) error {
+	_, err := call[none](ctx, c, opResumePlugin, pluginQuestion{link})
+	return err
 }
 
 // call does one operation. A failure that the broker reports is a [core.Error].

@@ -55,6 +55,8 @@ func TestSameAnswers(t *testing.T) {
 		},
 		"chain":   func(o admin.Ops) (any, error) { return o.Chain(t.Context()) },
 		"dry run": func(o admin.Ops) (any, error) { return o.Reload(t.Context(), admin.ReloadOptions{DryRun: true}) },
+		"plugins": func(o admin.Ops) (any, error) { return o.ListPlugins(t.Context()) },
+		"resume":  func(o admin.Ops) (any, error) { return nil, o.ResumePlugin(t.Context(), "hours") },
 		"wait":    func(o admin.Ops) (any, error) { return o.Reload(t.Context(), admin.ReloadOptions{Wait: true}) },
 	} {
 		want, err := ask(local)
@@ -73,6 +75,7 @@ func TestSameAnswers(t *testing.T) {
 		"unknown mesh":   func(o admin.Ops) error { _, err := o.ListMembers(t.Context(), "nowhere"); return err },
 		"unknown member": func(o admin.Ops) error { _, err := o.RevokeMember(t.Context(), "home", "x"); return err },
 		"no name":        func(o admin.Ops) error { _, err := o.CreateMesh(t.Context(), " ", 0); return err },
+		"no plugin":      func(o admin.Ops) error { return o.ResumePlugin(t.Context(), "auth") },
 		"not supported":  func(o admin.Ops) error { _, err := o.Migrate(t.Context()); return err },
 	} {
 		wantCode, wantLine := admin.Explain(ask(local))

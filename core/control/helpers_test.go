@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/store/sqlite"
 )
 
@@ -43,6 +45,15 @@ func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Loca
 		},
 		Reload: func(_ context.Context, o admin.ReloadOptions) (*admin.Reload, error) {
 			return &admin.Reload{Applied: !o.DryRun, Drained: o.Wait, Generation: 4, Changes: []string{"auth: changed"}}, nil
+		},
+		Plugins: func() []pluginhost.Status {
+			return []pluginhost.Status{{Link: "hours", Path: "/bin/hours", Pinned: true, Phase: "quarantined", Stderr: "panic: no\n", PID: 7}}
+		},
+		ResumePlugin: func(link string) error {
+			if link != "hours" {
+				return fmt.Errorf("no link %q of the running chain has a plugin", link)
+			}
+			return nil
 		},
 	}
 	if change != nil {

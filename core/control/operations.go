@@ -24,6 +24,8 @@ const (
 	opMigrate       = "migration.apply"
 	opDescribeChain = "chain.describe"
 	opReload        = "reload"
+	opListPlugins   = "plugin.list"
+	opResumePlugin  = "plugin.resume"
 )
 
 // Limits of one operation.
@@ -70,6 +72,10 @@ type inviteQuestion struct {
 	Role string        `json:"role"`
 	Uses int           `json:"uses"`
 	TTL  time.Duration `json:"ttlNanoseconds"`
+}
+
+type pluginQuestion struct {
+	Link string `json:"link"`
 }
 
 func (q inviteQuestion) options() admin.InviteOptions {

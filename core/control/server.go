@@ -11,6 +11,7 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -91,6 +92,10 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	on(mux, log, opMigrate, func(ctx context.Context, _ none) ([]admin.Migration, error) { return ops.Migrate(ctx) })
 	on(mux, log, opDescribeChain, func(ctx context.Context, _ none) (*admin.Chain, error) { return ops.Chain(ctx) })
 	on(mux, log, opReload, ops.Reload)
+	on(mux, log, opListPlugins, func(ctx context.Context, _ none) ([]pluginhost.Status, error) { return ops.ListPlugins(ctx) })
+	on(mux, log, opResumePlugin, func(ctx context.Context, q pluginQuestion) (none, error) {
+		return none{}, ops.ResumePlugin(ctx, q.Link)
+	})
 	mux.HandleFunc("/", unknown)
 	return mux
 }
