@@ -93,7 +93,7 @@ func (s *slot) exception() *pluginpb.Verdict {
 	if !s.used {
 		s.used = true
 		v.Verdict, v.Reason, v.Text, v.Error = 1, "", "", ""
-		v.RetryAfterNanos, v.SetPriority = 0, 0
+		v.RetryAfterNanos, v.SetPriority, v.HoldUntilNanos = 0, 0, 0
 		v.Attributes, v.LeaveOut = v.Attributes[:0], v.LeaveOut[:0]
 	}
 	return v

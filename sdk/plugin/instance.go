@@ -29,7 +29,7 @@ var (
 )
 
 // grants is what the operator granted to an instance.
-type grants struct{ audience, priority, drop bool }
+type grants struct{ audience, priority, drop, hold bool }
 
 func grantsOf(list []string) (g grants) {
 	for _, c := range list {
@@ -40,6 +40,8 @@ func grantsOf(list []string) (g grants) {
 			g.priority = true
 		case VerdictDrop:
 			g.drop = true
+		case DeliveryHold:
+			g.hold = true
 		default: // those decide what the broker sends
 		}
 	}

@@ -89,6 +89,8 @@ func (w *worker) allowed(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decisio
 		return fmt.Errorf("dropping needs the capability %s", VerdictDrop)
 	case uint32(env.Priority) != pb.Priority && !w.in.granted.priority:
 		return fmt.Errorf("changing the priority needs the capability %s", PriorityWrite)
+	case !env.HoldUntil.IsZero() && !w.in.granted.hold:
+		return fmt.Errorf("holding a message back needs the capability %s", DeliveryHold)
 	}
 	return nil
 }
@@ -102,6 +104,9 @@ func (w *worker) put(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decision, s
 	}
 	if uint32(env.Priority) != pb.Priority {
 		s.exception().SetPriority = uint32(env.Priority) + 1
+	}
+	if !env.HoldUntil.IsZero() {
+		s.exception().HoldUntilNanos = env.HoldUntil.UnixNano()
 	}
 	if len(env.Attributes) > w.view.noted {
 		if err := putNotes(env.Attributes[w.view.noted:], s); err != nil {

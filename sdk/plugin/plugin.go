@@ -48,6 +48,7 @@ const (
 	CredentialRead Capability = "credential.read" // the hello frame, with the proof of who calls
 	PriorityWrite  Capability = "priority.write"  // changing an envelope's priority
 	VerdictDrop    Capability = "verdict.drop"    // dropping in silence
+	DeliveryHold   Capability = "delivery.hold"   // holding a message back until a time
 )
 
 // Option says one more thing about a stage.

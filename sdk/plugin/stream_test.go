@@ -58,6 +58,14 @@ func TestVerdicts(t *testing.T) {
 			env.Priority = sdk.PriorityLow
 			return sdk.Next(), nil
 		}, &pluginpb.Verdict{Index: 1, Error: "changing the priority needs the capability priority.write"}},
+		{"holds back with the capability", []string{"delivery.hold"}, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+			env.Hold(time.Unix(7, 0))
+			return sdk.Next(), nil
+		}, &pluginpb.Verdict{Index: 1, Verdict: 1, HoldUntilNanos: 7e9}},
+		{"fails to hold back without it", nil, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+			env.Hold(time.Unix(7, 0))
+			return sdk.Next(), nil
+		}, &pluginpb.Verdict{Index: 1, Error: "holding a message back needs the capability delivery.hold"}},
 		{"notes attributes", nil, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 			env.Note("seen", "yes")
 			env.Note("zone", "UTC")

@@ -159,5 +159,15 @@ func (s *Sent) WantAudience(n int) *Sent {
 	return s
 }
 
+// WantHold wants the stage to hold the message back until a time. A plugin needs
+// the capability delivery.hold for it.
+func (s *Sent) WantHold(until time.Time) *Sent {
+	s.t.Helper()
+	if !s.env.HoldUntil.Equal(until) {
+		s.t.Errorf("%s: held until %v, want %v", s.about, s.env.HoldUntil, until)
+	}
+	return s
+}
+
 // Decision returns what the stage decided, for what no method here asks.
 func (s *Sent) Decision() sdk.Decision { return s.decision }

@@ -34,6 +34,7 @@ func (l *loud) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, err
 		return sdk.Decision{}, err
 	}
 	env.Narrow(func(r *sdk.Recipient) bool { return r.MemberID == "member-2" })
+	env.Hold(env.Arrived)
 	env.Note("year", fmt.Sprint(env.Arrived.Year()))
 	return sdk.Next(), nil
 }
@@ -55,7 +56,7 @@ func TestBench(t *testing.T) {
 	t.Run("it passes what is as wanted", func(t *testing.T) {
 		b := New(t, stage)
 		at := time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)
-		b.Send(Message(At(at), To("*"), Noted("k", "v"))).WantContinue().WantNote("year", "1999").WantAudience(1)
+		b.Send(Message(At(at), To("*"), Noted("k", "v"))).WantContinue().WantNote("year", "1999").WantAudience(1).WantHold(at)
 		b.Send(Message(Recipients(sdk.Recipient{MemberID: "x"}))).WantContinue().WantAudience(0)
 		b.Send(Message(Priority(sdk.PriorityLow), OnConn(7))).WantRefuse("low")
 		b.Send(Message(From("eve"))).WantDrop()

@@ -17,7 +17,7 @@ var (
 	semver       = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$`)
 	capabilities = []plugin.Capability{
 		plugin.IdentityRead, plugin.AudienceRead, plugin.AttributesRead, plugin.PayloadHash, plugin.PayloadBytes,
-		plugin.CredentialRead, plugin.PriorityWrite, plugin.VerdictDrop,
+		plugin.CredentialRead, plugin.PriorityWrite, plugin.VerdictDrop, plugin.DeliveryHold,
 	}
 )
 
