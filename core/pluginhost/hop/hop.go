@@ -70,13 +70,13 @@ type Hop struct {
 	lane     lane        // nil while there is no process
 	again    bool        // what is lost with the lane is asked again on the next
 	broken   func(reason string, err error)
-	since    time.Time   // when the lane came or went
-	why      error       // why there is no lane
-	waits    bool        // callers wait for the next lane
-	heard    time.Time   // when the lane last brought anything
-	seq      uint64      // of the last batch
-	cancels  []uint64    // batches whose answers are of no use any more
-	ping     uint64      // to send; 0 for none
+	since    time.Time // when the lane came or went
+	why      error     // why there is no lane
+	waits    bool      // callers wait for the next lane
+	heard    time.Time // when the lane last brought anything
+	seq      uint64    // of the last batch
+	cancels  []uint64  // batches whose answers are of no use any more
+	ping     uint64    // to send; 0 for none
 	pings    uint64
 	outcomes outcomes
 	closed   bool

@@ -67,9 +67,17 @@ func (h *Hop) Up(s Session) error {
 // in hand is asked again where that does no harm.
 func (h *Hop) Down(why error, wait bool) {
 	h.mu.Lock()
-	l := h.lane
+	l := h.fell(why, wait)
+	h.unlock()
+	if l != nil {
+		l.close()
+	}
+}
+
+// fell is Down under the lock. The caller closes the lane.
+func (h *Hop) fell(why error, wait bool) lane {
+	l, flights := h.lane, h.flights
 	h.lane, h.why, h.waits, h.since = nil, why, wait && h.o.HoldMax > 0, time.Now()
-	flights := h.flights
 	h.flights, h.inHand, h.cancels, h.ping = nil, 0, nil, 0
 	h.outcomes.lost()
 	h.land(flights)
@@ -78,10 +86,7 @@ func (h *Hop) Down(why error, wait bool) {
 	} else {
 		h.failQueue(down(why))
 	}
-	h.unlock()
-	if l != nil {
-		l.close()
-	}
+	return l
 }
 
 // land deals with what the lost process had in hand.
@@ -107,12 +112,15 @@ func (h *Hop) land(flights []*flight) {
 // lost is how a lane says that it broke. Only the lane in use matters.
 func (h *Hop) lost(l lane, err error) {
 	h.mu.Lock()
-	mine, broken := h.lane == l, h.broken
-	h.mu.Unlock()
-	if mine {
-		h.Down(err, true)
-		report(broken, lostReason(err), err)
+	if h.lane != l {
+		h.unlock()
+		return
 	}
+	broken := h.broken
+	h.fell(err, true)
+	h.unlock()
+	l.close()
+	report(broken, lostReason(err), err)
 }
 
 // lostReason tells a process that ended from one that sent what nobody can

@@ -1,0 +1,131 @@
+package pluginhost
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost/process"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Options of a host.
+type Options struct {
+	// RunDir is where plugins get their private socket directories. Leftovers of
+	// hosts that are gone are removed from it.
+	RunDir string
+
+	// Version of the broker, for the plugins' logs.
+	Version string
+
+	Log *slog.Logger
+}
+
+// Host starts plugins and keeps them running. All methods may be called
+// concurrently.
+type Host struct {
+	o Options
+
+	mu        sync.Mutex
+	workers   map[string]*worker // by what they were started from
+	stages    map[*Stage]bool    // started and not stopped
+	instances uint64             // configured so far; names the next one
+	closed    bool
+}
+
+// errHostClosed is returned by starts after Close.
+var errHostClosed = errors.New("the broker stops: no plugin is started any more")
+
+// New returns a host without plugins.
+func New(o Options) (*Host, error) {
+	if err := process.Sweep(o.RunDir); err != nil {
+		return nil, fmt.Errorf("leftovers of plugins: %w", err)
+	}
+	return &Host{o: o, workers: make(map[string]*worker), stages: make(map[*Stage]bool)}, nil
+}
+
+// Factory returns what makes the stage of a link with a plugin section. The
+// program is opened, and compared with its pin, when the stage is made; it is
+// started when the stage is.
+func (h *Host) Factory(link config.Link) (*chain.Factory, error) {
+	f := &chain.Factory{
+		Role:     chain.RoleGate,
+		Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
+		New:      func(chain.LinkSpec) (sdk.Stage, error) { return h.newStage(link) },
+	}
+	if link.Plugin.Role == config.Observer {
+		f.Role = chain.RoleObserver
+		f.Policies = []chain.Policy{chain.FailOpen}
+	}
+	return f, nil
+}
+
+// worker returns the worker that runs a stage's program, with one more user.
+func (h *Host) worker(s *Stage) (*worker, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errHostClosed
+	}
+	key := s.programKey()
+	w := h.workers[key]
+	if w == nil {
+		w = newWorker(h, key, s)
+		h.workers[key] = w
+	}
+	w.users++
+	h.stages[s] = true
+	return w, nil
+}
+
+// leave ends a stage's use of its worker, and reports whether it was the last.
+func (h *Host) leave(s *Stage, w *worker) (last bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.stages, s)
+	if w.users--; w.users > 0 {
+		return false
+	}
+	if h.workers[w.key] == w {
+		delete(h.workers, w.key)
+	}
+	return true
+}
+
+// nextInstance names an instance; no two have one name.
+func (h *Host) nextInstance(link string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.instances++
+	return fmt.Sprintf("%s-%d", link, h.instances)
+}
+
+// Close stops every plugin that a chain has left behind, and starts none any
+// more. Chains are closed before.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	stages := h.sorted()
+	h.mu.Unlock()
+	var errs []error
+	for _, s := range stages {
+		errs = append(errs, s.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// sorted returns the stages by the names of their links.
+func (h *Host) sorted() []*Stage {
+	stages := make([]*Stage, 0, len(h.stages))
+	for s := range h.stages {
+		stages = append(stages, s)
+	}
+	slices.SortFunc(stages, func(a, b *Stage) int { return cmp.Compare(a.link.Name, b.link.Name) })
+	return stages
+}

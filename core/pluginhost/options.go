@@ -1,0 +1,161 @@
+package pluginhost
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
+)
+
+// Diagnostic is one thing that is wrong with a link's options.
+type Diagnostic struct {
+	Path    string `json:"path"` // dotted, below `with`; empty for the whole
+	Message string `json:"message"`
+	Warning bool   `json:"warning,omitempty"`
+}
+
+// OptionsError lists what is wrong with the options of a link.
+type OptionsError struct {
+	Link        string
+	Diagnostics []Diagnostic
+}
+
+func (e *OptionsError) Error() string {
+	lines := make([]string, 0, len(e.Diagnostics))
+	for _, d := range e.Diagnostics {
+		key := "with"
+		if d.Path != "" {
+			key += "." + d.Path
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", e.Link, key, d.Message))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// fit returns what keeps a link from being a stage of a program: its name, its
+// role, or a capability that it needs and was not granted.
+func fit(link config.Link, p *Program) (*Info, error) {
+	info, err := p.stage(stageName(link))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case link.Plugin.Role == config.Observer && !info.Observes:
+		return nil, fmt.Errorf("the stage %s does not observe; say role: gate", info.Name)
+	case link.Plugin.Role != config.Observer && !info.Judges:
+		return nil, fmt.Errorf("the stage %s only observes; say role: observer", info.Name)
+	}
+	var missing []string
+	for _, c := range info.Capabilities {
+		if !slices.Contains(link.Plugin.Grants, c) {
+			missing = append(missing, c)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("the stage %s needs %s; docs/plugins.md says what each shows. To allow it, add to the link's plugin: grants: [%s]",
+			info.Name, strings.Join(missing, " and "), strings.Join(append(slices.Clone(link.Plugin.Grants), missing...), ", "))
+	}
+	return info, nil
+}
+
+// optionsOf returns a link's options as the plugin gets them.
+func optionsOf(link config.Link) ([]byte, error) {
+	if link.With == nil {
+		return []byte("{}"), nil
+	}
+	b, err := json.Marshal(link.With)
+	if err != nil {
+		return nil, fmt.Errorf("with: not expressible as JSON: %w", err)
+	}
+	return b, nil
+}
+
+// checkSchema holds options to the schema that the plugin describes.
+func checkSchema(link string, schema, options []byte) error {
+	if len(schema) == 0 {
+		if !bytes.Equal(options, []byte("{}")) {
+			return &OptionsError{link, []Diagnostic{{Message: "the stage takes no options"}}}
+		}
+		return nil
+	}
+	compiled, err := compile(schema)
+	if err != nil {
+		return fmt.Errorf("the plugin's own schema of its options does not compile: %w; tell its author", err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(options))
+	if err != nil {
+		return err
+	}
+	wrong, ok := errors.AsType[*jsonschema.ValidationError](compiled.Validate(value))
+	if !ok {
+		return nil
+	}
+	e := &OptionsError{Link: link}
+	e.collect(wrong)
+	return e
+}
+
+func compile(schema []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("options.json", doc); err != nil {
+		return nil, err
+	}
+	return c.Compile("options.json")
+}
+
+// collect takes the errors that have no further cause: they say what is wrong,
+// the others only where.
+func (e *OptionsError) collect(v *jsonschema.ValidationError) {
+	for _, cause := range v.Causes {
+		e.collect(cause)
+	}
+	if len(v.Causes) == 0 {
+		e.Diagnostics = append(e.Diagnostics, Diagnostic{
+			Path:    strings.Join(v.InstanceLocation, "."),
+			Message: v.ErrorKind.LocalizedString(message.NewPrinter(language.English)),
+		})
+	}
+}
+
+// validate asks the plugin itself, which knows more than a schema can say.
+func validate(ctx context.Context, client pluginpb.PluginClient, link config.Link, stage string, options []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	v, err := client.Validate(ctx, &pluginpb.ValidateRequest{Stage: stage, Options: options})
+	if err != nil {
+		return fmt.Errorf("the plugin could not judge its options: %s", reason(err))
+	}
+	return diagnosed(link.Name, v.GetDiagnostics())
+}
+
+// diagnosed makes an error of diagnostics, nil when none but warnings are there.
+func diagnosed(link string, list []*pluginpb.Diagnostic) error {
+	e := &OptionsError{Link: link}
+	for _, d := range list {
+		if !d.GetWarning() {
+			e.Diagnostics = append(e.Diagnostics, Diagnostic{Path: d.GetPath(), Message: d.GetMessage()})
+		}
+	}
+	if len(e.Diagnostics) == 0 {
+		return nil
+	}
+	return e
+}
+
+// stageName returns which of the program's stages a link wants.
+func stageName(link config.Link) string { return cmp.Or(link.Plugin.Stage, link.Stage) }

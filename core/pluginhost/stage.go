@@ -1,0 +1,226 @@
+package pluginhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost/hop"
+	"github.com/claudemesh/broker/core/pluginhost/process"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Stage is a link's stage, somewhere in a plugin's process. It implements what
+// the chain asks of a stage, built in or not.
+type Stage struct {
+	host    *Host
+	link    config.Link
+	options []byte
+	path    string // of the program
+	hash    string
+	log     *slog.Logger
+
+	mu      sync.Mutex       // one start or stop at a time
+	program *process.Program // nil when a worker has it
+	gone    bool
+
+	worker   atomic.Pointer[worker]  // nil before Start
+	hop      atomic.Pointer[hop.Hop] // nil before Start
+	match    atomic.Pointer[sdk.Match]
+	down     atomic.Pointer[error] // why it cannot be asked; nil when it can
+	instance string                // guarded by worker.mu
+}
+
+// Compile-time list of what the chain looks for.
+var (
+	_ sdk.Stage       = (*Stage)(nil)
+	_ sdk.Selector    = (*Stage)(nil)
+	_ sdk.Observer    = (*Stage)(nil)
+	_ sdk.Starter     = (*Stage)(nil)
+	_ sdk.Stopper     = (*Stage)(nil)
+	_ chain.Keyed     = (*Stage)(nil)
+	_ chain.Health    = (*Stage)(nil)
+	_ chain.Submitter = (*Stage)(nil)
+)
+
+// errNotStarted is the health of a stage before its start.
+var errNotStarted = errors.New("it has not been started")
+
+func (h *Host) newStage(link config.Link) (*Stage, error) {
+	options, err := optionsOf(link)
+	if err != nil {
+		return nil, err
+	}
+	program, err := process.Open(link.Plugin.Path, link.Plugin.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stage{
+		host: h, link: link, options: options, program: program, path: program.Path(), hash: program.Hash(),
+		log: h.o.Log.With(slog.String("link", link.Name), slog.String("plugin", link.Plugin.Path)),
+	}
+	s.down.Store(&errNotStarted)
+	return s, nil
+}
+
+// programKey names all that the process is started from. Stages with equal keys
+// share a process.
+func (s *Stage) programKey() string {
+	p := s.link.Plugin
+	return keyOf(s.path, s.hash, p.SHA256, p.Args, p.Env, p.MTLS, p.StartTimeout, p.Restart)
+}
+
+// lend gives the open program to a worker, which closes it.
+func (s *Stage) lend() *process.Program {
+	p := s.program
+	s.program = nil
+	return p
+}
+
+// Key implements [chain.Keyed]: all that the stage was made from. Where the
+// program's file was replaced, the key differs although the config does not.
+func (s *Stage) Key() string {
+	l := s.link
+	return keyOf(s.programKey(), string(s.options), l.Plugin, l.OnFailure, l.Then, l.Deadline, l.Required)
+}
+
+func keyOf(parts ...any) string {
+	b, err := json.Marshal(parts)
+	if err != nil {
+		return "" // never carried over; the parts are plain data, so it does not happen
+	}
+	return string(b)
+}
+
+// Start implements [sdk.Starter]. It returns when the stage is configured in a
+// running process. An error means that the stage cannot run as it is
+// configured; a stage that is not required, and whose process merely does not
+// come up, starts without it.
+func (s *Stage) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hop.Store(hop.New(s.hopOptions()))
+	w, err := s.host.worker(s)
+	if err != nil {
+		return err
+	}
+	s.worker.Store(w)
+	err = w.join(ctx, s)
+	if err == nil || !s.link.Required && !isRefusal(err) {
+		return nil
+	}
+	return errors.Join(err, s.stop(ctx))
+}
+
+func (s *Stage) hopOptions() hop.Options {
+	l, p := s.link, s.link.Plugin
+	o := hop.Options{
+		Link: l.Name, Deadline: l.Deadline, Window: p.InFlight, Overload: hop.Overload(p.Overload),
+		HangAfter: p.HangAfter, Log: s.log,
+		Breaker: hop.BreakerOptions{
+			Failures: p.Breaker.Failures, Batches: p.Breaker.Batches, Misses: p.Breaker.Misses, Open: p.Breaker.Open,
+		},
+	}
+	if l.OnFailure == config.Hold {
+		o.HoldMax, o.HoldQueue = p.HoldMax, p.HoldQueue
+	}
+	for _, g := range p.Grants {
+		o.Rights.Grant(g) // the config knows the same names
+	}
+	return o
+}
+
+// Stop implements [sdk.Stopper]: what is under way is finished, as far as ctx
+// and the link's drain_timeout allow, and the process is ended with its last
+// stage.
+func (s *Stage) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stop(ctx)
+}
+
+func (s *Stage) stop(ctx context.Context) error {
+	if s.gone {
+		return nil
+	}
+	s.gone = true
+	ctx, cancel := context.WithTimeout(ctx, s.link.Plugin.DrainTimeout)
+	defer cancel()
+	var err error
+	if h := s.hop.Load(); h != nil {
+		err = s.settle(ctx, h)
+		h.Close()
+	}
+	if w := s.worker.Load(); w != nil {
+		w.forget(s)
+		if s.host.leave(s, w) {
+			err = errors.Join(err, w.stop(ctx))
+		}
+	}
+	if s.program != nil {
+		err = errors.Join(err, s.program.Close())
+	}
+	return err
+}
+
+// settle waits until nothing is under way and the plugin has let go of the
+// instance.
+func (s *Stage) settle(ctx context.Context, h *hop.Hop) error {
+	const look = 2 * time.Millisecond
+	for s.Health() == nil && !h.Idle() {
+		select {
+		case <-time.After(look):
+		case <-ctx.Done():
+			return fmt.Errorf("plugin stage %s: still had work in hand when its time was up", s.link.Name)
+		}
+	}
+	if w := s.worker.Load(); w != nil {
+		return w.drain(ctx, s)
+	}
+	return nil
+}
+
+// Handle implements [sdk.Stage].
+func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	return s.hop.Load().Ask(ctx, env)
+}
+
+// Submit implements [chain.Submitter].
+func (s *Stage) Submit(env *sdk.Envelope, done func(sdk.Decision, error)) bool {
+	return s.hop.Load().Submit(context.Background(), env, done)
+}
+
+// Done implements [sdk.Observer].
+func (s *Stage) Done(env *sdk.Envelope, out sdk.Outcome) {
+	if s.observes() {
+		s.hop.Load().Observe(env, out)
+	}
+}
+
+// observes reports whether the link wants outcomes told. A gate is asked, and
+// told nothing.
+func (s *Stage) observes() bool { return s.link.Plugin.Role == config.Observer }
+
+// Match implements [sdk.Selector]: what the plugin said when it was configured
+// last. Before that it is everything.
+func (s *Stage) Match() sdk.Match {
+	if m := s.match.Load(); m != nil {
+		return *m
+	}
+	return sdk.Match{}
+}
+
+// Health implements [chain.Health].
+func (s *Stage) Health() error {
+	if err := s.down.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

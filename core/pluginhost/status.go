@@ -1,0 +1,106 @@
+package pluginhost
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/claudemesh/broker/core/pluginhost/hop"
+	"github.com/claudemesh/broker/core/pluginhost/process"
+	"github.com/claudemesh/broker/core/pluginhost/supervise"
+)
+
+// Status is what an operator wants to know of one link's plugin.
+type Status struct {
+	Link     string    `json:"link"`
+	Path     string    `json:"path"`
+	SHA256   string    `json:"sha256"`
+	Pinned   bool      `json:"pinned"`
+	Name     string    `json:"name,omitempty"` // what the program calls itself; empty while it is down
+	Version  string    `json:"version,omitempty"`
+	SDK      string    `json:"sdk,omitempty"`
+	Language string    `json:"language,omitempty"`
+	Stage    string    `json:"stage"`
+	Role     string    `json:"role"`
+	Grants   []string  `json:"grants"`
+	Instance string    `json:"instance,omitempty"`
+	PID      int       `json:"pid,omitempty"`
+	Phase    string    `json:"phase"` // starting, up, waiting, quarantined or stopped
+	Since    time.Time `json:"since"`
+	Down     string    `json:"down,omitempty"` // why envelopes do not reach it
+
+	Restarts map[string]uint64 `json:"restarts,omitempty"` // by reason
+	LastExit string            `json:"lastExit,omitempty"`
+	ExitedAt time.Time         `json:"exitedAt,omitzero"`
+	Stderr   string            `json:"stderr,omitempty"` // the last it printed before that
+	Next     time.Time         `json:"next,omitzero"`    // when it is started again
+
+	Usage process.Usage `json:"usage"`
+	Hop   hop.Stats     `json:"hop"`
+}
+
+// Status returns the plugins of all chains that run, by link.
+func (h *Host) Status() []Status {
+	h.mu.Lock()
+	stages := h.sorted()
+	h.mu.Unlock()
+	list := make([]Status, 0, len(stages))
+	for _, s := range stages {
+		list = append(list, s.status())
+	}
+	return list
+}
+
+func (s *Stage) status() Status {
+	p := s.link.Plugin
+	st := Status{
+		Link: s.link.Name, Path: s.path, SHA256: s.hash, Pinned: p.SHA256 != "",
+		Stage: stageName(s.link), Role: string(p.Role), Grants: p.Grants,
+	}
+	if h := s.hop.Load(); h != nil {
+		st.Hop = h.Stats()
+	}
+	if err := s.Health(); err != nil {
+		st.Down = err.Error()
+	}
+	if w := s.worker.Load(); w != nil {
+		w.describe(s, &st)
+	}
+	return st
+}
+
+// describe adds what the worker knows.
+func (w *worker) describe(s *Stage, st *Status) {
+	w.mu.Lock()
+	l := w.life
+	st.Instance = s.instance
+	w.mu.Unlock()
+	if l != nil {
+		st.Name, st.Version, st.SDK, st.Language = l.program.Name, l.program.Version, l.program.SDK, l.program.Language
+		st.PID, st.Usage = l.process.PID(), l.process.Usage()
+	}
+	state := w.sup.State()
+	st.Phase, st.Since, st.Restarts, st.Next = string(state.Phase), state.Since, state.Restarts, state.NextStart
+	st.LastExit, st.ExitedAt, st.Stderr = state.LastExit.Text, state.LastExit.At, state.LastExit.Stderr
+}
+
+// Resume starts a plugin again that was given up after too many crashes.
+func (h *Host) Resume(link string) error {
+	h.mu.Lock()
+	stages := h.sorted()
+	h.mu.Unlock()
+	for _, s := range stages {
+		if s.link.Name != link {
+			continue
+		}
+		w := s.worker.Load()
+		if w == nil {
+			break
+		}
+		if phase := w.sup.State().Phase; phase != supervise.Quarantined {
+			return fmt.Errorf("plugin %s is %s, not quarantined: there is nothing to resume", link, phase)
+		}
+		w.sup.Resume()
+		return nil
+	}
+	return fmt.Errorf("no link %q of the running chain has a plugin", link)
+}
