@@ -94,6 +94,7 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 	t.Counter("broker_deliveries_direct_total", "Of these, confirmed before a queue row was needed", e.Direct.Load())
 	t.Counter("broker_deliveries_drained_total", "Pushes read from the queue", e.Drained.Load())
 	t.Counter("broker_deliveries_repeated_total", "Pushes repeated because their confirmation was late", e.Repeated.Load())
+	t.Counter("broker_deliveries_released_total", "Deliveries that a stage had held back, and whose time has come", e.Released.Load())
 	t.Counter("broker_deliveries_expired_total", "Deliveries given up because their time was over", e.Expired.Load())
 	t.Counter("broker_sends_duplicate_total", "Sends answered from the memory of client_message_id", e.Duplicates.Load())
 	t.Counter("broker_commits_total", "Transactions of the group commit", c.Commits.Load())

@@ -23,7 +23,7 @@
 //	      └──────────┘
 //
 //	(a), (c) Mailbox.confirm    (b), (e) Acceptance.Fill
-//	(d) Engine.Prune, in the store    (f) Engine.ReleaseDue, in the store
+//	(d) Engine.Prune, in the store    (f) Engine.releaseDue, in the store
 //
 // A message that a stage holds back until a time is pushed to nobody when it is
 // accepted. Its rows are written with that time, out of what drains read, and

@@ -328,7 +328,7 @@ func (w *world) send(t *rapid.T) {
 	}
 	w.sent = append(w.sent, m)
 	var until time.Time
-	if m.held = rapid.IntRange(0, 3).Draw(t, "held") == 0; m.held {
+	if m.held = rapid.Bool().Draw(t, "held"); m.held {
 		until = w.due
 		w.early.hold(m.id)
 	}

@@ -21,8 +21,14 @@ const (
 	releasePoll = 2 * time.Second
 
 	// releaseAgain is the pause before a release is tried again: after the store
-	// failed to answer, and while another node releases.
-	releaseAgain = 500 * time.Millisecond
+	// failed to answer, and while another node releases. It comes on top of
+	// releaseRest.
+	releaseAgain = 250 * time.Millisecond
+
+	// releaseRest is the pause after a release, so that times close to each other
+	// share one: a release costs a transaction, and a connection for the lock. What
+	// is due meanwhile is late by as much.
+	releaseRest = 250 * time.Millisecond
 
 	// releaseBatch bounds one releasing transaction: commits wait for it.
 	releaseBatch = 256
@@ -96,19 +102,30 @@ func (e *Engine) release(ctx context.Context) {
 		case <-e.releases.news:
 		case <-timer.C:
 		}
-		timer.Reset(e.releaseOnce(ctx, time.Now()))
+		now := time.Now()
+		next, tried, err := e.releaseDue(ctx, now)
+		if err != nil && ctx.Err() == nil {
+			e.releaseFailed(err)
+		}
+		if tried || err != nil {
+			sleep(ctx, releaseRest)
+		}
+		timer.Reset(releaseIn(next, now, err))
 	}
 }
 
-// releaseOnce releases what is due by now and returns how long to wait before the
-// next time.
-func (e *Engine) releaseOnce(ctx context.Context, now time.Time) time.Duration {
-	next, err := e.ReleaseDue(ctx, now)
+// sleep returns after a while, or when ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// releaseIn returns how long to wait after a release by now.
+func releaseIn(next, now time.Time, err error) time.Duration {
 	switch {
 	case err != nil:
-		if ctx.Err() == nil {
-			e.releaseFailed(err)
-		}
 		return releaseAgain
 	case next.IsZero():
 		return releasePoll
@@ -128,14 +145,14 @@ func (e *Engine) releaseFailed(err error) {
 	e.log.Log(e.ctx, level, "release of held messages", slog.Any("err", err))
 }
 
-// ReleaseDue makes held deliveries that are due by now wait like all others,
+// releaseDue makes held deliveries that are due by now wait like all others,
 // unless another node does that now, and tells whoever they are for. It returns
 // when the next one is due: not after now when another node was at it, and zero
-// when none is held.
-func (e *Engine) ReleaseDue(ctx context.Context, now time.Time) (next time.Time, err error) {
+// when none is held. tried says that something was due.
+func (e *Engine) releaseDue(ctx context.Context, now time.Time) (next time.Time, tried bool, err error) {
 	e.releases.forget()
 	next, err = e.queue.NextRelease(ctx)
-	if err == nil && !next.IsZero() && !next.After(now) {
+	if tried = err == nil && !next.IsZero() && !next.After(now); tried {
 		if err = e.releaseAlone(ctx, now); err == nil {
 			next, err = e.queue.NextRelease(ctx)
 		}
@@ -143,7 +160,7 @@ func (e *Engine) ReleaseDue(ctx context.Context, now time.Time) (next time.Time,
 	if err == nil && !next.IsZero() {
 		e.releases.learn(next)
 	}
-	return next, err
+	return next, tried, err
 }
 
 // releaseAlone releases what is due, unless another node does. Two at once would

@@ -189,6 +189,46 @@ func BenchmarkPending(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*128), "µs/message")
 }
 
+// BenchmarkRelease releases 256 of many deliveries that are due at once, and asks
+// when the next one is.
+func BenchmarkRelease(b *testing.B) {
+	const size, more = 256, 100_000
+	s := openBench(b, Process)
+	var (
+		t     traffic
+		batch store.Batch
+		due   = time.UnixMilli(1_790_000_100_000)
+	)
+	hold := func(n int) {
+		batch.Reset()
+		for range n {
+			m := t.message()
+			m.NotBefore = due
+			t.deliver(&batch, m)
+		}
+		batch.Held, batch.Deliveries = batch.Deliveries, batch.Held
+		if err := s.Commit(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range more / 1000 {
+		hold(1000)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		hold(size)
+		b.StartTimer()
+		if list, err := s.Release(b.Context(), due, size); err != nil || len(list) != size {
+			b.Fatal(len(list), err)
+		}
+		if next, err := s.NextRelease(b.Context()); err != nil || !next.Equal(due) {
+			b.Fatal(next, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "µs/message")
+}
+
 // BenchmarkOpen opens and closes a store that exists.
 func BenchmarkOpen(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "broker.db")
