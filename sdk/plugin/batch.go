@@ -13,8 +13,25 @@ import (
 const (
 	waiting int32 = iota
 	begun
-	unwanted
+	tooLate   // from here on: not to be judged
+	calledOff // by the broker
+	ended     // with the instance
+	unjudged  // by an observer
 )
+
+// unjudgedWhy says why a batch was not begun.
+func unjudgedWhy(state int32) string {
+	switch state {
+	case tooLate:
+		return "its time was over before it was begun"
+	case calledOff:
+		return "it was called off before it was begun"
+	case ended:
+		return "the instance has ended"
+	default:
+		return "the stage judges nothing"
+	}
+}
 
 // batch is a Batch on its way to its Verdicts. It belongs to the receive loop,
 // then to its workers, then to whoever sends the answer, then to the free list.
@@ -61,22 +78,23 @@ func (b *batch) reset(pb *pluginpb.Batch, now time.Time) {
 // are of no use any more. Every worker of a batch gets the same answer.
 func (b *batch) begin() bool {
 	if !b.deadline.IsZero() && b.state.Load() == waiting && !time.Now().Before(b.deadline) {
-		b.state.CompareAndSwap(waiting, unwanted)
+		b.state.CompareAndSwap(waiting, tooLate)
 	}
 	b.state.CompareAndSwap(waiting, begun)
 	return b.state.Load() == begun
 }
 
-// conclude fills in the message. A batch that was not begun has failed as a
-// whole: that is what a default of 0 says.
+// conclude fills in the message. In a batch that was not begun every envelope
+// has failed, so that the answer is well formed whoever reads it.
 func (b *batch) conclude() *pluginpb.Verdicts {
 	v := &b.verdicts
-	v.Seq, v.Count, v.DefaultVerdict = b.seq, uint32(len(b.envelopes)), 0
+	v.Seq, v.Count, v.DefaultVerdict = b.seq, uint32(len(b.envelopes)), 1
 	v.Exceptions = v.Exceptions[:0]
-	if b.state.Load() == unwanted {
-		return v
+	if state := b.state.Load(); state != begun {
+		for _, s := range b.slots[:len(b.envelopes)] {
+			s.fail(unjudgedWhy(state))
+		}
 	}
-	v.DefaultVerdict = 1
 	for i, s := range b.slots[:len(b.envelopes)] {
 		if s.used {
 			s.verdict.Index = uint32(i)

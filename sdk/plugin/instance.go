@@ -137,10 +137,10 @@ func (in *instance) submit(pb *pluginpb.Batch, to answerer) error {
 	if err != nil {
 		return err
 	}
-	if len(in.workers) == 0 || len(b.envelopes) == 0 || b.state.Load() == unwanted {
-		if len(in.workers) == 0 { // an observer judges nothing
-			b.state.Store(unwanted)
-		}
+	if len(in.workers) == 0 {
+		b.state.CompareAndSwap(waiting, unjudged)
+	}
+	if len(b.envelopes) == 0 || b.state.Load() > begun {
 		to.answer(b)
 		return nil
 	}
@@ -173,7 +173,7 @@ func (in *instance) give(b *batch, w *worker) {
 	if w.work.put(b) {
 		return
 	}
-	b.state.CompareAndSwap(waiting, unwanted)
+	b.state.CompareAndSwap(waiting, ended)
 	if b.left.Add(-1) == 0 {
 		b.to.answer(b)
 	}
@@ -199,7 +199,7 @@ func (in *instance) admit(pb *pluginpb.Batch, to answerer) (*batch, error) {
 	in.live[b.seq] = b
 	in.held += len(b.envelopes)
 	if in.ending {
-		b.state.Store(unwanted)
+		b.state.Store(ended)
 	}
 	return b, nil
 }
@@ -240,7 +240,7 @@ func (in *instance) callOff(seqs []uint64) {
 	defer in.mu.Unlock()
 	for _, seq := range seqs {
 		if b := in.live[seq]; b != nil {
-			b.state.CompareAndSwap(waiting, unwanted)
+			b.state.CompareAndSwap(waiting, calledOff)
 		}
 	}
 }
@@ -265,7 +265,7 @@ func (in *instance) abandon() int {
 	defer in.mu.Unlock()
 	in.cancel()
 	for _, b := range in.live {
-		b.state.CompareAndSwap(waiting, unwanted)
+		b.state.CompareAndSwap(waiting, ended)
 	}
 	return in.held
 }

@@ -17,6 +17,7 @@ const (
 
 var (
 	errAnswers    = errors.New("a plugin cannot answer; it continues, denies or drops")
+	errNoKey      = errors.New("the stage noted an attribute without a key")
 	errRecipients = errors.New("the stage changed recipients; it can only leave some out")
 )
 
@@ -87,6 +88,8 @@ func (w *worker) allowed(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decisio
 		return errAnswers
 	case d.Verdict == sdk.Drop && !w.in.granted.drop:
 		return fmt.Errorf("dropping needs the capability %s", VerdictDrop)
+	case uint32(env.Priority) != pb.Priority && env.Priority > sdk.PriorityLow:
+		return fmt.Errorf("there is no priority %d", env.Priority)
 	case uint32(env.Priority) != pb.Priority && !w.in.granted.priority:
 		return fmt.Errorf("changing the priority needs the capability %s", PriorityWrite)
 	case !env.HoldUntil.IsZero() && !w.in.granted.hold:
@@ -122,6 +125,9 @@ func (w *worker) put(env *sdk.Envelope, pb *pluginpb.Envelope, d sdk.Decision, s
 func putNotes(notes []sdk.Attribute, s *slot) error {
 	size := 0
 	for _, a := range notes {
+		if a.Key == "" {
+			return errNoKey
+		}
 		size += len(a.Key) + len(a.Value)
 		s.note(cut(a.Key), cut(a.Value))
 	}

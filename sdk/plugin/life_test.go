@@ -120,7 +120,7 @@ func TestDrain(t *testing.T) {
 			t.Errorf("verdicts: %v", v)
 		}
 		s.batch(2, envelope(1, "late"))
-		if v := s.verdicts(); v.Seq != 2 || v.DefaultVerdict != 0 {
+		if v := s.verdicts(); v.Seq != 2 || len(v.Exceptions) != 1 || v.Exceptions[0].Error != "the instance has ended" {
 			t.Errorf("verdicts after the drain: %v", v)
 		}
 		if got := w.calls[len(w.calls)-1]; got != "stop" {

@@ -71,6 +71,14 @@ func TestVerdicts(t *testing.T) {
 			env.Note("zone", "UTC")
 			return sdk.Next(), nil
 		}, &pluginpb.Verdict{Index: 1, Verdict: 1, Attributes: []*pluginpb.Attribute{{Key: "seen", Value: "yes"}, {Key: "zone", Value: "UTC"}}}},
+		{"fails with a note without a key", nil, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+			env.Note("", "v")
+			return sdk.Next(), nil
+		}, &pluginpb.Verdict{Index: 1, Error: "the stage noted an attribute without a key"}},
+		{"fails with a priority that there is not", []string{"priority.write"}, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+			env.Priority = 9
+			return sdk.Next(), nil
+		}, &pluginpb.Verdict{Index: 1, Error: "there is no priority 9"}},
 		{"fails with too many notes", nil, func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 			for range 17 {
 				env.Note("k", "v")
@@ -173,7 +181,9 @@ func TestBusy(t *testing.T) {
 	close(release)
 	for _, want := range []*pluginpb.Verdicts{
 		{Seq: 1, Count: 1, DefaultVerdict: 1}, // was begun
-		{Seq: 2, Count: 2},                    // was not
+		{Seq: 2, Count: 2, DefaultVerdict: 1, Exceptions: []*pluginpb.Verdict{ // was not
+			{Index: 0, Error: "it was called off before it was begun"}, {Index: 1, Error: "it was called off before it was begun"},
+		}},
 		{Seq: 3, Count: 1, DefaultVerdict: 1},
 	} {
 		if diff := cmp.Diff(want, s.verdicts(), protocmp.Transform()); diff != "" {
@@ -245,11 +255,12 @@ func TestDeadline(t *testing.T) {
 	}))
 	s.send(&pluginpb.HostFrame{Batch: &pluginpb.Batch{Seq: 1, DeadlineNanos: int64(20 * time.Millisecond), Envelopes: []*pluginpb.Envelope{envelope(1, "")}}})
 	s.send(&pluginpb.HostFrame{Batch: &pluginpb.Batch{Seq: 2, DeadlineNanos: 1, Envelopes: []*pluginpb.Envelope{envelope(1, "")}}})
+	late := &pluginpb.Verdicts{Seq: 2, Count: 1, DefaultVerdict: 1, Exceptions: []*pluginpb.Verdict{{Error: "its time was over before it was begun"}}}
 	want := &pluginpb.Verdicts{Seq: 1, Count: 1, DefaultVerdict: 1, Exceptions: []*pluginpb.Verdict{{Error: "context deadline exceeded"}}}
 	if diff := cmp.Diff(want, s.verdicts(), protocmp.Transform()); diff != "" {
 		t.Errorf("the batch that ran out of time (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(&pluginpb.Verdicts{Seq: 2, Count: 1}, s.verdicts(), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(late, s.verdicts(), protocmp.Transform()); diff != "" {
 		t.Errorf("the batch that was never begun (-want +got):\n%s", diff)
 	}
 }

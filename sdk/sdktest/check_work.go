@@ -181,7 +181,7 @@ func (h *host) late() {
 			return err
 		}
 		v, err := str.verdicts()
-		if err == nil && v.Count != 2 {
+		if err == nil && (v.Count != 2 || v.DefaultVerdict == 0) {
 			err = errNoCount
 		}
 		return err
@@ -191,7 +191,7 @@ func (h *host) late() {
 			return err
 		}
 		v, err := str.verdicts()
-		if err == nil && (len(v.Exceptions) != 1 || v.Exceptions[0].Verdict != 0) && v.DefaultVerdict != 0 {
+		if err == nil && (len(v.Exceptions) != 1 || v.Exceptions[0].Verdict != 0) {
 			err = fmt.Errorf("the context did not end with the batch's time: %v", v)
 		}
 		return err
