@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/claudemesh/broker/plugins/webhook-audit/webhookaudit"
+)
+
+// The links of the example are ones that the observers take.
+func TestTheExampleIsGood(t *testing.T) {
+	t.Setenv("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	text, err := os.ReadFile("webhook-audit.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var links []struct {
+		Stage string
+		With  map[string]any
+	}
+	if err := yaml.Unmarshal(text, &links); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		with, err := json.Marshal(link.With)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := webhookaudit.Default()
+		if err := json.Unmarshal(with, &o); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := webhookaudit.New(o); err != nil {
+			t.Errorf("%s: %v", link.Stage, err)
+		}
+	}
+	if len(links) != 2 || len(program().Stages) != 2 {
+		t.Errorf("found %d links for %d stages, want 2 for 2", len(links), len(program().Stages))
+	}
+}
