@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/reload"
 )
 
@@ -88,11 +90,18 @@ func (p *program) serve(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeBus()) }()
 
+	plugins, closePlugins, err := openPlugins(c, log)
+	if err != nil {
+		return errors.Join(err, leave(ctx, node))
+	}
+	defer func() { err = errors.Join(err, closePlugins()) }()
+
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	b := &broker{program: p, config: c, store: st, log: log, fail: fail}
+	b := &broker{program: p, config: c, store: st, plugins: plugins, log: log, fail: fail}
 	b.app, err = newApp(ctx, c, st, log, app.Options{
 		Cluster: node,
+		Plugins: plugins,
 		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
 		Ready: func(addr string) {
 			if err := b.ready(ctx, addr); err != nil {
@@ -106,6 +115,22 @@ func (p *program) serve(ctx context.Context) (err error) {
 	b.reloads = reload.New(reload.Options{First: loaded, Load: b.loadToServe, Chains: b.app, Log: log})
 	b.ops = b.operations(keys)
 	return b.run(ctx)
+}
+
+// openPlugins makes the host of the broker's plugins, whose sockets are in the
+// data directory. It is closed when the chain has been.
+func openPlugins(c config.Config, log *slog.Logger) (_ *pluginhost.Host, closeAll func() error, err error) {
+	h, err := pluginhost.New(pluginhost.Options{
+		RunDir: filepath.Join(c.DataDir, "plugins"), Version: programVersion(), Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return h, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		return h.Close(ctx)
+	}, nil
 }
 
 // takeStore locks the data directory, which it makes when there is none, and
@@ -132,6 +157,7 @@ type broker struct {
 	// Set by serve.
 	config  config.Config
 	store   backend.Database
+	plugins *pluginhost.Host
 	log     *slog.Logger
 	app     *app.App
 	ops     *admin.Local
@@ -148,6 +174,8 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h.Record = b.app.Record
 	h.Reload = b.reloads.Reload
 	h.Loaded = b.reloads.Loaded
+	h.Plugins = b.plugins.Status
+	h.ResumePlugin = b.plugins.Resume
 	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
 	return admin.New(b.store, keys, h)
 }

@@ -15,12 +15,21 @@ var errStopping = errors.New("the broker is stopping")
 // CheckReload returns what a reload with c would change, one line a link, or why
 // it is refused. It changes nothing. Safe for concurrent use.
 func (a *App) CheckReload(ctx context.Context, c config.Config) (changes []string, err error) {
-	changes = differences(a.config.Load().Pipeline, c.Pipeline)
-	next, err := a.buildChain(c, a.chains.Current())
+	next, changes, err := a.nextChain(c)
 	if err != nil {
 		return changes, err
 	}
-	return changes, next.Stop(ctx)
+	return changes, errors.Join(a.checkPlugins(ctx, c, next), next.Stop(ctx))
+}
+
+// nextChain builds the chain of a config, and says what it changes.
+func (a *App) nextChain(c config.Config) (next *chain.Chain, changes []string, err error) {
+	running := a.config.Load().Pipeline
+	changes = differences(running, c.Pipeline)
+	if next, err = a.buildChain(c, a.chains.Current()); err != nil {
+		return nil, changes, err
+	}
+	return next, append(changes, programChanges(running, c.Pipeline, next)...), nil
 }
 
 // Reload replaces the chain by the one that c describes, without closing a
@@ -36,8 +45,7 @@ func (a *App) Reload(ctx context.Context, c config.Config) (changes []string, dr
 	if a.draining.Load() {
 		return nil, nil, errStopping
 	}
-	changes = differences(a.config.Load().Pipeline, c.Pipeline)
-	next, err := a.buildChain(c, a.chains.Current())
+	next, changes, err := a.nextChain(c)
 	if err != nil {
 		return changes, nil, err
 	}
@@ -89,6 +97,9 @@ func linkSpec(link config.Link, plugins Plugins) chain.LinkSpec {
 		Deadline: link.Deadline, Shadow: link.Shadow, Required: link.Required,
 		With: func(into any) error { return config.DecodeWith(link, into) },
 		Use:  pluginFactory(link, plugins),
+	}
+	if link.Plugin != nil {
+		ls.Deadline = 0 // its host keeps it, without a timer for each envelope
 	}
 	if link.Fallback != "" {
 		in := link.StandIn()

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"slices"
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
@@ -14,6 +16,35 @@ type Plugins interface {
 	// starts nothing, for it is also called to check and to print a config, and
 	// for links that are off. Its error becomes the link's problem.
 	Factory(link config.Link) (*chain.Factory, error)
+
+	// Check returns what keeps the link from being served, which it finds out by
+	// starting the program beside those that run. It changes nothing.
+	Check(ctx context.Context, link config.Link) error
+}
+
+// checkPlugins starts the programs of a chain that would not be carried over,
+// asks them, and ends them.
+func (a *App) checkPlugins(ctx context.Context, c config.Config, next *chain.Chain) error {
+	var errs []error
+	for _, l := range c.Pipeline {
+		if l.Enabled && l.Plugin != nil && !next.Carried(l.Name) {
+			errs = append(errs, a.options.Plugins.Check(ctx, l))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// programChanges names the links of a config that did not change, and whose
+// program did.
+func programChanges(before, after []config.Link, next *chain.Chain) []string {
+	var lines []string
+	for _, l := range after {
+		same := slices.ContainsFunc(before, func(b config.Link) bool { return b.Equal(l) })
+		if l.Enabled && l.Plugin != nil && same && !next.Carried(l.Name) {
+			lines = append(lines, l.Name+": the program changed")
+		}
+	}
+	return lines
 }
 
 // errNoPlugins refuses a plugin in a program without a host for them, so that no

@@ -27,6 +27,8 @@ type host struct {
 	away error // of Health
 }
 
+func (host) Check(context.Context, config.Link) error { return nil }
+
 func (h host) Factory(link config.Link) (*chain.Factory, error) {
 	return &chain.Factory{
 		Plugin: link.Plugin.Path, Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},

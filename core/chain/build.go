@@ -155,9 +155,16 @@ func (c *Chain) carry(l, old *Link) {
 	}
 	fresh := l.instance
 	l.use(old.instance)
+	l.carried = true
 	if err := fresh.release(context.Background()); err != nil {
 		c.log.Error("stop of an unused stage", slog.String("link", l.name), slog.Any("err", err))
 	}
+}
+
+// Carried reports whether the link of a name has the instance of the chain
+// before this one.
+func (c *Chain) Carried(link string) bool {
+	return slices.ContainsFunc(c.links, func(l *Link) bool { return l.name == link && l.carried })
 }
 
 // dropUnbuilt stops what a refused chain has made so far.

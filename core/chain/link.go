@@ -33,6 +33,7 @@ type Link struct {
 	refusal   sdk.Decision  // for an envelope that nobody could judge
 
 	instance *instance
+	carried  bool // the instance is that of the chain before
 	stage    sdk.Stage
 	recorder sdk.Recorder // nil unless the stage is one
 	observer sdk.Observer // nil unless the stage is one

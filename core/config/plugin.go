@@ -14,8 +14,9 @@ type Plugin struct {
 	Role   PluginRole `koanf:"role" one:"gate|observer" doc:"what the stage is for. gate: it judges. observer: it only watches"`
 	Args   []string   `koanf:"args" doc:"arguments. Others on the machine can read them: no secrets"`
 	Env    []string   `koanf:"env" doc:"names of environment variables to pass on; the plugin gets no others"`
-	Grants []string   `koanf:"grants" one:"identity.read|audience.read|attributes.read|payload.hash|payload.bytes|credential.read|priority.write|verdict.drop" doc:"what the stage may see and do beyond the envelope's bare facts"`
+	Grants []string   `koanf:"grants" one:"identity.read|audience.read|attributes.read|payload.hash|payload.bytes|credential.read|priority.write|verdict.drop|delivery.hold" doc:"what the stage may see and do beyond the envelope's bare facts"`
 
+	MTLS         bool          `koanf:"mtls" doc:"encrypt what goes over the plugin's socket, and let nobody but this broker speak to it. Off is for plugins in languages that cannot do it; the socket is in a private directory either way"`
 	InFlight     int           `koanf:"in_flight" limit:"1..65536" doc:"most envelopes that the plugin is asked about at a time"`
 	Overload     Overload      `koanf:"overload" one:"backpressure|shed" doc:"what happens to an envelope beyond in_flight. backpressure: it waits, and its connection is not read. shed: the stage counts as failed for it"`
 	HangAfter    time.Duration `koanf:"hang_after" limit:"100ms..1m" doc:"a plugin that gives no sign of life for so long is killed and started again"`
@@ -66,7 +67,7 @@ const (
 func newPlugin() Plugin {
 	return Plugin{
 		Role: Gate, Args: []string{}, Env: []string{}, Grants: []string{},
-		InFlight: 1024, Overload: Backpressure, HangAfter: time.Second,
+		MTLS: true, InFlight: 1024, Overload: Backpressure, HangAfter: time.Second,
 		StartTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
 		HoldMax: 250 * time.Millisecond, HoldQueue: 4096,
 		Restart: Restart{First: 50 * time.Millisecond, Most: 30 * time.Second, Crashes: 5, Within: time.Minute},

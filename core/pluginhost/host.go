@@ -56,6 +56,7 @@ func New(o Options) (*Host, error) {
 func (h *Host) Factory(link config.Link) (*chain.Factory, error) {
 	f := &chain.Factory{
 		Role:     chain.RoleGate,
+		Plugin:   link.Plugin.Path,
 		Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
 		New:      func(chain.LinkSpec) (sdk.Stage, error) { return h.newStage(link) },
 	}

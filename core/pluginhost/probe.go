@@ -23,6 +23,12 @@ func (h *Host) Probe(ctx context.Context, link config.Link) (*Program, error) {
 	return p.Program, errors.Join(err, p.Close(ctx))
 }
 
+// Check is Probe for who wants to know only whether the link can be served.
+func (h *Host) Check(ctx context.Context, link config.Link) error {
+	_, err := h.Probe(ctx, link)
+	return err
+}
+
 // Probed is a program that runs for whoever started it, and serves no link.
 type Probed struct {
 	Program *Program
