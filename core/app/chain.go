@@ -98,9 +98,6 @@ func linkSpec(link config.Link, plugins Plugins) chain.LinkSpec {
 		With: func(into any) error { return config.DecodeWith(link, into) },
 		Use:  pluginFactory(link, plugins),
 	}
-	if link.Plugin != nil {
-		ls.Deadline = 0 // its host keeps it, without a timer for each envelope
-	}
 	if link.Fallback != "" {
 		in := link.StandIn()
 		ls.Fallback = &chain.LinkSpec{

@@ -105,8 +105,11 @@ func (c *Chain) makeLink(ls LinkSpec, f *Factory) (*Link, error) {
 		return nil, fmt.Errorf("the factory of stage %q made none", ls.Stage)
 	}
 	l := &Link{
-		name: ls.name(), stageName: ls.Stage, role: f.Role, deadline: ls.Deadline,
+		name: ls.name(), stageName: ls.Stage, role: f.Role,
 		refusal: refusal(ls.name()), log: c.log,
+	}
+	if !f.Timed {
+		l.deadline = ls.Deadline
 	}
 	l.use(newInstance(stage))
 	return l, nil

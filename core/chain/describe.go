@@ -65,6 +65,7 @@ func (c *Chain) Describe(withStats bool) Description {
 	for _, r := range c.rows {
 		ld := LinkDescription{Name: r.spec.name(), Stage: r.spec.Stage, Role: r.role.String(), Plugin: r.plugin}
 		if r.link != nil {
+			ld.Deadline = r.spec.Deadline
 			r.link.describe(&ld, withStats)
 			if running {
 				ld.Condition = r.link.condition()
@@ -91,7 +92,7 @@ func (c *Chain) Describe(withStats bool) Description {
 }
 
 func (l *Link) describe(d *LinkDescription, withStats bool) {
-	d.Enabled, d.OnFailure, d.Then, d.Deadline = true, l.policy, l.then, l.deadline
+	d.Enabled, d.OnFailure, d.Then = true, l.policy, l.then
 	d.Shadow, d.Required = l.shadow, l.required
 	if l.fallback != nil {
 		d.Fallback = l.fallback.stageName

@@ -45,6 +45,10 @@ type Factory struct {
 	// stages that are built in.
 	Plugin string
 
+	// Timed says that the stage keeps the link's deadline itself. The chain then
+	// gives it none, which saves a timer for each envelope.
+	Timed bool
+
 	// Policies are the failure policies that a link may choose, its default
 	// first. Empty means fail_closed, fail_open and fallback. A factory lists
 	// Hold only when its stages wait by themselves.

@@ -57,12 +57,20 @@ func (h *Host) Factory(link config.Link) (*chain.Factory, error) {
 	f := &chain.Factory{
 		Role:     chain.RoleGate,
 		Plugin:   link.Plugin.Path,
+		Timed:    true,
 		Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
 		New:      func(chain.LinkSpec) (sdk.Stage, error) { return h.newStage(link) },
 	}
 	if link.Plugin.Role == config.Observer {
 		f.Role = chain.RoleObserver
 		f.Policies = []chain.Policy{chain.FailOpen}
+		f.New = func(chain.LinkSpec) (sdk.Stage, error) {
+			s, err := h.newStage(link)
+			if err != nil {
+				return nil, err
+			}
+			return watcher{s}, nil
+		}
 	}
 	return f, nil
 }

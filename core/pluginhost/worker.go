@@ -71,7 +71,7 @@ func newWorker(h *Host, key string, first *Stage) *worker {
 		Restart: supervise.Restart{
 			First: r.First, Most: r.Most, Crashes: r.Crashes, Within: r.Within,
 		},
-		Log: w.log,
+		Log: h.o.Log,
 	})
 	return w
 }

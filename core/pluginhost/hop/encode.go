@@ -1,12 +1,10 @@
 package hop
 
 import (
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
@@ -31,50 +29,26 @@ const (
 // raw is a message that is encoded already. The codec takes the bytes over.
 type raw []byte
 
-// vtMessage is what the generated code of plugin.proto can do.
-type vtMessage interface {
-	MarshalVT() ([]byte, error)
+// codec is that of plugin.proto, and passes encoded messages through.
+type codec struct{ pluginpb.Codec }
+
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	m, ok := v.(*raw)
+	if !ok {
+		return c.Codec.Marshal(v)
+	}
+	b := []byte(*m)
+	return mem.BufferSlice{mem.NewBuffer(&b, mem.DefaultBufferPool())}, nil
+}
+
+// message is what the generated code of plugin.proto can do.
+type message interface {
 	MarshalToSizedBufferVT(b []byte) (int, error)
 	SizeVT() int
-	UnmarshalVT(b []byte) error
-}
-
-// codec speaks protobuf, and passes encoded messages through.
-type codec struct{}
-
-// Name implements [encoding.CodecV2]. It is part of the request's content type,
-// so it has to be the one that every gRPC library knows.
-func (codec) Name() string { return "proto" }
-
-func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	switch m := v.(type) {
-	case *raw:
-		b := []byte(*m)
-		return mem.BufferSlice{mem.NewBuffer(&b, mem.DefaultBufferPool())}, nil
-	case vtMessage:
-		b, err := m.MarshalVT()
-		return mem.BufferSlice{mem.SliceBuffer(b)}, err
-	case proto.Message:
-		b, err := proto.Marshal(m)
-		return mem.BufferSlice{mem.SliceBuffer(b)}, err
-	}
-	return nil, fmt.Errorf("hop: %T is no message", v)
-}
-
-func (codec) Unmarshal(data mem.BufferSlice, v any) error {
-	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer buf.Free()
-	switch m := v.(type) {
-	case vtMessage:
-		return m.UnmarshalVT(buf.ReadOnlyData())
-	case proto.Message:
-		return proto.Unmarshal(buf.ReadOnlyData(), m)
-	}
-	return fmt.Errorf("hop: %T is no message", v)
 }
 
 // appendMessage appends a message without its length.
-func appendMessage(b []byte, m vtMessage) ([]byte, error) {
+func appendMessage(b []byte, m message) ([]byte, error) {
 	n, at := m.SizeVT(), len(b)
 	b = append(b, make([]byte, n)...)
 	_, err := m.MarshalToSizedBufferVT(b[at:])

@@ -1,0 +1,122 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
+)
+
+// endTime is how long a program may take to end.
+const endTime = 2 * time.Second
+
+const lifelineCase = "it ends when the broker dies"
+
+// ends stops the process as the broker does.
+func (t *talk) ends() error {
+	ctx, cancel := context.WithTimeout(t.ctx, endTime)
+	defer cancel()
+	t.ended = true
+	began := time.Now()
+	if err := t.probed.Process().Stop(ctx); err != nil {
+		return fmt.Errorf("it was told to end and still ran after %v: end when go-plugin's Shutdown is called, with what is in hand finished", time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// lifeline starts the program once more, as a broker would that is killed when
+// the handshake is done.
+func (t *talk) lifeline() error {
+	dir, err := os.MkdirTemp("", "c") // the path of a socket has to be short
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = errors.Join(read.Close(), write.Close()) }() // the second close says so, and no more
+	ctx, kill := context.WithCancel(t.ctx)
+	defer kill()
+	cmd := t.command(ctx, dir)
+	cmd.ExtraFiles = []*os.File{read}
+	greeted := make(greeting, 1)
+	cmd.Stdout = &until{first: greeted}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ends does not matter, only that it does
+	}()
+	defer func() { <-ended }()
+	defer kill()
+	select {
+	case line := <-greeted:
+		if !strings.HasPrefix(line, "1|") {
+			return fmt.Errorf("it was started once more, and wrote %.80q in the place of the handshake", line)
+		}
+	case <-ended:
+		return errors.New("it was started once more without certificates, and ended without a handshake")
+	case <-time.After(t.s.Link.Plugin.StartTimeout):
+		return errors.New("it was started once more, and sent no handshake")
+	}
+	_ = write.Close()
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(endTime):
+		return fmt.Errorf("it lives on after the broker: read from the descriptor that %s names, and exit when it is at its end", pluginpb.LifelineEnv)
+	}
+}
+
+// greeting gets the first line that a program prints.
+type greeting chan string
+
+// until is standard output of which only the first line matters.
+type until struct {
+	first greeting
+	line  []byte
+	done  bool
+}
+
+// Write implements [io.Writer].
+func (u *until) Write(b []byte) (int, error) {
+	if u.done {
+		return len(b), nil
+	}
+	u.line = append(u.line, b...)
+	if i := bytes.IndexByte(u.line, '\n'); i >= 0 || len(u.line) > maxGreeting {
+		u.done = true
+		u.first <- string(u.line)
+	}
+	return len(b), nil
+}
+
+const maxGreeting = 8 << 10 // bytes
+
+// command is the program with the environment that the broker gives it, but for
+// certificates.
+func (t *talk) command(ctx context.Context, dir string) *exec.Cmd {
+	p := t.s.Link.Plugin
+	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
+	cmd.Env = []string{
+		pluginpb.CookieKey + "=" + pluginpb.CookieValue, pluginpb.LifelineEnv + "=3",
+		"PLUGIN_UNIX_SOCKET_DIR=" + dir, fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", pluginpb.Major),
+	}
+	for _, name := range p.Env {
+		if value, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.WaitDelay = time.Second // for what holds its output open
+	return cmd
+}
