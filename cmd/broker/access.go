@@ -9,6 +9,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/pluginhost"
 )
 
 // purpose says what a command wants of a store.
@@ -61,6 +62,7 @@ func (p *program) withBroker(ctx context.Context, f func(*control.Session) error
 			d, err := describe(c)
 			return d, false, err
 		}}
+		h.Plugins = func() []pluginhost.Status { return plugins(c) }
 		return admin.New(nil, nil, h), func() error { return nil }, nil
 	})
 }

@@ -18,14 +18,17 @@ func (p *program) configCommand() *cobra.Command {
 }
 
 func (p *program) configCheckCommand() *cobra.Command {
-	return &cobra.Command{
+	var noPlugins bool
+	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say whether the broker would start with this configuration",
 		Long: `Reads file, environment and flags as serve does, and builds the chain without starting
-it. Everything that is wrong is listed, with its place.`,
-		Example: "  broker config check --config broker.yaml",
+it. The program of each enabled link with a plugin is started beside a broker that may
+run, asked whether the link's options suit it, and ended. Everything that is wrong is
+listed, with its place.`,
+		Example: "  broker config check --config broker.yaml\n  broker config check --config broker.yaml --no-plugins",
 		Args:    takes(),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			loaded, err := p.load()
 			if err != nil {
 				return err
@@ -35,6 +38,11 @@ it. Everything that is wrong is listed, with its place.`,
 					fmt.Fprintln(p.err, "broker: config:", strings.TrimSpace(line))
 				}
 				return errSaid
+			}
+			if !noPlugins {
+				if err := checkPlugins(c.Context(), loaded.Config); err != nil {
+					return err
+				}
 			}
 			for _, w := range loaded.Warnings {
 				fmt.Fprintln(p.err, "warning:", w)
@@ -47,6 +55,8 @@ it. Everything that is wrong is listed, with its place.`,
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&noPlugins, "no-plugins", false, "start no plugin")
+	return c
 }
 
 func (p *program) configPrintCommand() *cobra.Command {

@@ -46,8 +46,8 @@ one that runs on the same data directory, and to its store when none runs.`,
 	root.AddCommand(
 		serve, p.demoCommand(),
 		p.meshCommand(), p.memberCommand(), p.inviteCommand(), p.peerCommand(),
-		p.configCommand(), p.chainCommand(), p.reloadCommand(), p.auditCommand(), p.migrateCommand(),
-		p.healthCommand(), p.versionCommand(),
+		p.configCommand(), p.chainCommand(), p.reloadCommand(), p.pluginCommand(), p.auditCommand(), p.migrateCommand(),
+		p.healthCommand(), p.versionCommand(), p.stageCommand(),
 	)
 	return root
 }

@@ -47,7 +47,11 @@ func builtins(p app.Parts, drops *grants.Drops) chain.Factories {
 // describe returns the chain that a config would run. The stages are made for
 // it, never started, and work with nothing.
 func describe(c config.Config) (chain.Description, error) {
-	spec := app.Spec(c, nil, app.Options{Log: slog.New(slog.DiscardHandler)})
+	h, err := newPluginHost()
+	if err != nil {
+		return chain.Description{}, err
+	}
+	spec := app.Spec(c, nil, app.Options{Log: slog.New(slog.DiscardHandler), Plugins: h})
 	built, err := chain.Build(spec, builtins(app.Parts{Config: c}, nil))
 	if err != nil {
 		return chain.Description{}, err

@@ -6,12 +6,13 @@ import (
 	"github.com/claudemesh/broker/core/config"
 )
 
-// Options are the stage's options.
+// Options are the stage's options, also where it is served as a plugin, which
+// reads them as JSON.
 type Options struct {
-	Send          Limit `koanf:"send" doc:"messages of one member, of all its sessions together: a rate such as 60/min, or off. What is refused does not count"`
-	Burst         int   `koanf:"burst" limit:"1..1000000" doc:"messages that may come at once after a pause"`
-	Requests      Limit `koanf:"requests" doc:"everything else that a member asks for after its hello, but for client_ack: a rate such as 600/min, or off"`
-	RequestsBurst int   `koanf:"requests_burst" limit:"0..1000000" doc:"requests that may come at once after a pause. 0: as many as the rate allows in ten seconds, and at least 10"`
+	Send          Limit `koanf:"send" json:"send" doc:"messages of one member, of all its sessions together: a rate such as 60/min, or off. What is refused does not count"`
+	Burst         int   `koanf:"burst" json:"burst" limit:"1..1000000" doc:"messages that may come at once after a pause"`
+	Requests      Limit `koanf:"requests" json:"requests" doc:"everything else that a member asks for after its hello, but for client_ack: a rate such as 600/min, or off"`
+	RequestsBurst int   `koanf:"requests_burst" json:"requests_burst" limit:"0..1000000" doc:"requests that may come at once after a pause. 0: as many as the rate allows in ten seconds, and at least 10"`
 }
 
 // DefaultOptions are the options of a link without any: the limits of the
