@@ -87,6 +87,11 @@ func (d *drill) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, er
 	return sdk.Next(), nil
 }
 
+// noop lets everything through.
+type noop struct{}
+
+func (noop) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
+
 // watcher is the drill that only observes: it writes what it is told to the
 // log.
 type watcher struct{}
@@ -98,6 +103,7 @@ func drills() plugin.Plugin {
 		plugin.Define("drill", drillOptions{}, newDrill, plugin.Idempotent(), plugin.Summary("does what tests want")),
 		plugin.Define("careful", drillOptions{}, newDrill),
 		plugin.Define("curious", drillOptions{}, newDrill, plugin.Needs(plugin.IdentityRead, plugin.PayloadHash)),
+		plugin.Define("noop", struct{}{}, func(struct{}) (noop, error) { return noop{}, nil }, plugin.Idempotent()),
 		plugin.DefineObserver("watcher", struct{}{}, func(struct{}) (watcher, error) { return watcher{}, nil }),
 	}}
 }
@@ -127,6 +133,11 @@ func (liar) Configure(context.Context, *pluginpb.ConfigureRequest) (*pluginpb.Co
 
 func (liar) Drain(context.Context, *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
 	return &pluginpb.DrainResponse{}, nil
+}
+
+// ProcessBatch is what a plugin without a stream has.
+func (liar) ProcessBatch(_ context.Context, b *pluginpb.Batch) (*pluginpb.Verdicts, error) {
+	return &pluginpb.Verdicts{Seq: b.GetSeq(), Count: uint32(len(b.GetEnvelopes())), DefaultVerdict: 1}, nil
 }
 
 func (l liar) Process(s grpc.BidiStreamingServer[pluginpb.HostFrame, pluginpb.PluginFrame]) error {
