@@ -21,13 +21,10 @@ func program() plugin.Plugin {
 		Stages: []plugin.Stage{
 			plugin.Define("office-hours", officehours.Default(), officehours.New,
 				plugin.Summary("holds or refuses what is not urgent outside office hours"),
-				plugin.Needs(deliveryHold), plugin.Idempotent()),
+				plugin.Needs(plugin.DeliveryHold), plugin.Idempotent()),
 			plugin.Define("office-hours-groups", officehours.Default(), officehours.NewForGroups,
 				plugin.Summary("office-hours with hours of their own for groups"),
-				plugin.Needs(deliveryHold, plugin.IdentityRead), plugin.Idempotent(), plugin.Example(groups)),
+				plugin.Needs(plugin.DeliveryHold, plugin.IdentityRead), plugin.Idempotent(), plugin.Example(groups)),
 		},
 	}
 }
-
-// deliveryHold is the right to hold a message back.
-const deliveryHold plugin.Capability = "delivery.hold"

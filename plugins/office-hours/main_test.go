@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/claudemesh/broker/plugins/office-hours/officehours"
+	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
 // The links of the example are ones that the stages take.
@@ -38,3 +39,5 @@ func TestTheExampleIsGood(t *testing.T) {
 		t.Errorf("found %d links for %d stages, want 2 for 2", len(links), len(program().Stages))
 	}
 }
+
+func TestConformance(t *testing.T) { sdktest.Conformance(t, program()) }

@@ -8,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/claudemesh/broker/plugins/webhook-audit/webhookaudit"
+	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
 // The links of the example are ones that the observers take.
@@ -40,4 +41,15 @@ func TestTheExampleIsGood(t *testing.T) {
 	if len(links) != 2 || len(program().Stages) != 2 {
 		t.Errorf("found %d links for %d stages, want 2 for 2", len(links), len(program().Stages))
 	}
+}
+
+// The endpoint is away: nobody listens on port 1.
+func TestConformance(t *testing.T) {
+	t.Setenv("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	options := func(dir string) string {
+		return `{"url":"http://127.0.0.1:1/","secret_env":"WEBHOOK_SECRET","spill_dir":"` + dir + `"}`
+	}
+	sdktest.Conformance(t, program(),
+		sdktest.StageOptions("webhook-audit", options(t.TempDir())),
+		sdktest.StageOptions("webhook-audit-identity", options(t.TempDir())))
 }
