@@ -63,6 +63,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonUnavailable, "the broker cannot reach its store", again},
 			{sdk.ReasonShuttingDown, "the broker stops", "Connect again; clients do so by themselves."},
 			{sdk.ReasonStageFailed, "a stage of the operator's pipeline failed", "Try again; if it stays so, tell the operator."},
+			{sdk.ReasonRefused, "a plugin of the operator's pipeline refused, and gave no reason of its own", "Read the text; if it says nothing, ask the operator. Plugins may also use words of their own, which are not listed here."},
 			{sdk.ReasonUnanswered, "no stage of the operator's pipeline answers", "Tell the operator: the pipeline lacks the route stage."},
 			{sdk.ReasonInternal, "a mistake in the broker", "Tell the operator; the log has the cause."},
 		}},
