@@ -175,7 +175,7 @@ func families(t *testing.T, text string) map[string]string {
 				t.Fatalf("line %d is no sample: %q", i+1, line)
 			}
 			base := m[1]
-			if types[family] == "histogram" {
+			if types[family] == "histogram" || types[family] == "summary" {
 				for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 					base = strings.TrimSuffix(base, suffix)
 				}

@@ -105,6 +105,10 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
 	})
 	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+	stageMetrics(t, a.Chain())
+	if p := a.options.Plugins; p != nil {
+		pluginMetrics(t, p.Status())
+	}
 	if a.options.Reloads != nil {
 		reloadMetrics(t, a.options.Reloads())
 	}
@@ -121,9 +125,7 @@ func reloadMetrics(t *telemetry.Text, n reload.Numbers) {
 	t.Gauge("broker_config_last_reload_timestamp_seconds", "When the config was last loaded, well or not, the start included", n.Last.Unix())
 	samples := make([]telemetry.Sample, 0, len(n.Counts))
 	for c, total := range n.Counts {
-		samples = append(samples, telemetry.Sample{
-			Labels: []telemetry.Label{{Name: "trigger", Value: string(c.By)}, {Name: "result", Value: string(c.Result)}}, Value: total,
-		})
+		samples = append(samples, sample(total, "trigger", string(c.By), "result", string(c.Result)))
 	}
 	t.Samples("broker_config_reloads_total", "Loads of the config after the start, by what asked for them and how they ended", samples)
 }

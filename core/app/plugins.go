@@ -7,6 +7,7 @@ import (
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -20,6 +21,10 @@ type Plugins interface {
 	// Check returns what keeps the link from being served, which it finds out by
 	// starting the program beside those that run. It changes nothing.
 	Check(ctx context.Context, link config.Link) error
+
+	// Status returns how the plugins of all chains that run are doing, for the
+	// metrics. A link may be in it twice while a reload replaces it.
+	Status() []pluginhost.Status
 }
 
 // checkPlugins starts the programs of a chain that would not be carried over,

@@ -16,6 +16,7 @@ import (
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -23,9 +24,12 @@ var errAway = errors.New("restarting at /opt/secret")
 
 // host stands in for what runs plugins: its stages let everything pass.
 type host struct {
-	err  error // of Factory
-	away error // of Health
+	err    error // of Factory
+	away   error // of Health
+	status []pluginhost.Status
 }
+
+func (h host) Status() []pluginhost.Status { return h.status }
 
 func (host) Check(context.Context, config.Link) error { return nil }
 

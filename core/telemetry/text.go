@@ -54,32 +54,6 @@ func (t *Text) Counters(name, help, label string, values map[string]int64) {
 	t.flush()
 }
 
-// Sample is one value of a family whose samples have several labels.
-type Sample struct {
-	Labels []Label
-	Value  int64
-}
-
-// Label is one label of a sample.
-type Label struct{ Name, Value string }
-
-// Samples writes a family of counters, sorted by the values of their labels. All
-// samples have the same labels in the same order.
-func (t *Text) Samples(name, help string, samples []Sample) {
-	t.family(name, "counter", help)
-	lines := make([]string, 0, len(samples))
-	for _, s := range samples {
-		labels := make([]string, 0, len(s.Labels))
-		for _, l := range s.Labels {
-			labels = append(labels, l.Name+`="`+escape(l.Value)+`"`)
-		}
-		lines = append(lines, name+"{"+strings.Join(labels, ",")+"} "+strconv.FormatInt(s.Value, 10)+"\n")
-	}
-	slices.Sort(lines)
-	t.buf = append(t.buf, strings.Join(lines, "")...)
-	t.flush()
-}
-
 // Bucket is one step of a histogram: how many observations were at most UpTo.
 type Bucket struct {
 	UpTo  float64
@@ -88,16 +62,7 @@ type Bucket struct {
 
 // Histogram writes a family with its buckets.
 func (t *Text) Histogram(name, help string, buckets []Bucket, count int64, sum float64) {
-	t.family(name, "histogram", help)
-	for _, b := range buckets {
-		t.sample(name+"_bucket", "le", strconv.FormatFloat(b.UpTo, 'g', -1, 64), b.Count)
-	}
-	t.sample(name+"_bucket", "le", "+Inf", count)
-	t.buf = append(t.buf, name+"_sum "...)
-	t.buf = strconv.AppendFloat(t.buf, sum, 'g', -1, 64)
-	t.buf = append(t.buf, '\n')
-	t.sample(name+"_count", "", "", count)
-	t.flush()
+	t.Histograms(name, help, []Series{{Buckets: buckets, Count: count, Sum: sum}})
 }
 
 // Err returns the first error of a write.
