@@ -123,11 +123,11 @@ func (t *talk) validate(options []byte) ([]*pluginpb.Diagnostic, error) {
 	defer cancel()
 	v, err := t.client.Validate(ctx, &pluginpb.ValidateRequest{Stage: t.info.Name, Options: options})
 	if err != nil {
-		return nil, fmt.Errorf("Validate of %s fails with %q: wrong options are diagnostics, not an error of the call", options, message(err))
+		return nil, fmt.Errorf("its Validate of %s fails with %q: wrong options are diagnostics, not an error of the call", options, message(err))
 	}
 	for _, d := range v.GetDiagnostics() {
 		if strings.TrimSpace(d.GetMessage()) == "" {
-			return nil, fmt.Errorf("Validate of %s has a diagnostic without a message (path %q): say what is wrong and what to write", options, d.GetPath())
+			return nil, fmt.Errorf("its Validate of %s has a diagnostic without a message (path %q): say what is wrong and what to write", options, d.GetPath())
 		}
 	}
 	return v.GetDiagnostics(), nil
@@ -186,11 +186,11 @@ func (t *talk) unknownStage() error {
 	const name = "no-such-stage"
 	v, err := t.client.Validate(ctx, &pluginpb.ValidateRequest{Stage: name, Options: []byte("{}")})
 	if err == nil && len(errorsOf(v.GetDiagnostics())) == 0 {
-		return errors.New("Validate accepts options for a stage that there is not: answer with the status NotFound")
+		return errors.New("its Validate accepts options for a stage that there is not: answer with the status NotFound")
 	}
 	c, err := t.client.Configure(ctx, &pluginpb.ConfigureRequest{Instance: "unknown-stage", Stage: name, Link: "x", Options: []byte("{}"), InFlight: 1})
 	if err == nil && len(errorsOf(c.GetDiagnostics())) == 0 {
-		return errors.New("Configure makes a stage that there is not: answer with the status NotFound")
+		return errors.New("its Configure makes a stage that there is not: answer with the status NotFound")
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (t *talk) overStream(ctx context.Context, in *instance, batches []*pluginpb
 	defer cancel()
 	s, err := t.client.Process(ctx)
 	if err != nil {
-		return fmt.Errorf("Process fails with %q", message(err))
+		return fmt.Errorf("its Process fails with %q", message(err))
 	}
 	sent := make(chan time.Time, 1)
 	go func() { sent <- send(s, in, batches, ping) }()
@@ -111,7 +111,7 @@ func (t *talk) outcomes() error {
 	defer cancel()
 	if !t.stream {
 		if _, err := t.client.ObserveBatch(ctx, told); err != nil {
-			return fmt.Errorf("ObserveBatch fails with %q", message(err))
+			return fmt.Errorf("its ObserveBatch fails with %q", message(err))
 		}
 		return nil
 	}

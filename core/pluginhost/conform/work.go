@@ -29,10 +29,10 @@ func (t *talk) configure() (*instance, error) {
 		Granted: t.s.Link.Plugin.Grants, Generation: 1, InFlight: 4096,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("Configure fails with %q", message(err))
+		return nil, fmt.Errorf("its Configure fails with %q", message(err))
 	}
 	if wrong := errorsOf(r.GetDiagnostics()); len(wrong) > 0 {
-		return nil, fmt.Errorf("Configure refuses %s, which Validate accepts: %s", t.s.Options, wrong[0])
+		return nil, fmt.Errorf("its Configure refuses %s, which Validate accepts: %s", t.s.Options, wrong[0])
 	}
 	in.match = r.GetMatch()
 	return in, nil
@@ -75,7 +75,7 @@ func (t *talk) overCalls(ctx context.Context, in *instance, batches []*pluginpb.
 			defer func() { <-room }()
 			v, err := t.client.ProcessBatch(ctx, b)
 			if err != nil {
-				found <- fmt.Errorf("ProcessBatch of %d envelopes fails with %q", len(b.GetEnvelopes()), message(err))
+				found <- fmt.Errorf("its ProcessBatch of %d envelopes fails with %q", len(b.GetEnvelopes()), message(err))
 				return
 			}
 			found <- t.check(b, v)
@@ -142,7 +142,7 @@ func (t *talk) unknownInstance() error {
 	if has(t.probed.Program.Features, featureBatch) {
 		b := &pluginpb.Batch{Seq: 1, Instance: nobody, DeadlineNanos: int64(time.Second), Envelopes: t.envelopes(nil, 1)}
 		if _, err := t.client.ProcessBatch(ctx, b); err == nil {
-			return errors.New("ProcessBatch answers for an instance that was not configured: answer with the status NotFound")
+			return errors.New("its ProcessBatch answers for an instance that was not configured: answer with the status NotFound")
 		}
 	}
 	if t.stream {
@@ -153,7 +153,7 @@ func (t *talk) unknownInstance() error {
 			}
 		}
 		if err == nil || status.Code(err) == codes.DeadlineExceeded {
-			return errors.New("Process opens a stream for an instance that was not configured: end it with the status NotFound")
+			return errors.New("its Process opens a stream for an instance that was not configured: end it with the status NotFound")
 		}
 	}
 	return nil
@@ -169,9 +169,9 @@ func (t *talk) drains() error {
 	r, err := t.client.Drain(ctx, &pluginpb.DrainRequest{Instance: in.name, DeadlineNanos: int64(time.Second)})
 	switch {
 	case err != nil:
-		return fmt.Errorf("Drain of an instance with nothing in hand fails with %q: it has to return at once", message(err))
+		return fmt.Errorf("its Drain of an instance with nothing in hand fails with %q: it has to return at once", message(err))
 	case r.GetUnfinished() > 0:
-		return fmt.Errorf("Drain says that %d envelopes are unfinished, and none was sent", r.GetUnfinished())
+		return fmt.Errorf("its Drain says that %d envelopes are unfinished, and none was sent", r.GetUnfinished())
 	}
 	return nil
 }
