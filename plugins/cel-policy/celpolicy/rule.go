@@ -39,8 +39,8 @@ type Rule struct {
 	Then       Then            `json:"then" jsonschema:"enum=continue,enum=refuse,enum=drop,enum=hold" doc:"what happens when it is true"`
 	Reason     sdk.Reason      `json:"reason,omitempty" doc:"with refuse and drop: machine word; policy unless set"`
 	Text       string          `json:"text,omitempty" doc:"with refuse: what the sender reads"`
-	RetryAfter plugin.Duration `json:"retry_after,omitempty" doc:"with refuse: when the sender may try again"`
-	For        plugin.Duration `json:"for,omitempty" doc:"with hold: how long after its arrival the message is held, at most a year"`
+	RetryAfter plugin.Duration `json:"retry_after,omitzero" doc:"with refuse: when the sender may try again"`
+	For        plugin.Duration `json:"for,omitzero" doc:"with hold: how long after its arrival the message is held, at most a year"`
 	Priority   string          `json:"priority,omitempty" doc:"with continue and hold: now, next or low; the priority from then on"`
 }
 
