@@ -89,6 +89,7 @@ func (p *plan) flags(c *cobra.Command) {
 	f.StringVar(&p.dir, "dir", "", "directory for stores; its disk counts. Default: the system's for temporary files")
 	f.IntVar(&p.cpu, "server-cpu", 0, "core of the server, -1 for any")
 	f.IntVar(&p.loadCPU, "load-cpu", 1, "core of the generator, -1 for any")
+	f.StringVar(&p.extra, "pipeline", "", "file with entries of a pipeline, such as a plugin, to put before the route; needs --broker where they have plugins")
 	f.IntVar(&p.databaseCPU, "database-cpu", anyCPU, "core of PostgreSQL, which is moved there and stays; -1 leaves it where it is")
 	f.StringVar(&p.cpuProfile, "cpuprofile", "", "file for a CPU profile of the broker, of several the first, of the last run")
 	f.StringVar(&p.memProfile, "memprofile", "", "file for a profile of what the broker allocated, of several the first, of the last run")

@@ -67,7 +67,11 @@ func (s *site) prepare(ctx context.Context) (err error) {
 		bus = "bus: {type: nats, nats: {urls: [" + strconv.Quote(s.bus.url) + "]}}\n"
 	}
 	s.config = filepath.Join(s.dir, "bench.yaml")
-	text := "store: {durability: " + s.trial.Durability + store + "}\n" + bus + configText
+	extra, err := s.extraEntries()
+	if err != nil {
+		return err
+	}
+	text := "store: {durability: " + s.trial.Durability + store + "}\n" + bus + configText + extra + configEnd
 	return os.WriteFile(s.config, []byte(text), 0o600)
 }
 
@@ -80,9 +84,20 @@ pipeline:
   - stage: grants
   - stage: rate-limit
     with: {send: "off"}
-  - stage: route
+`
+
+const configEnd = `  - stage: route
   - stage: audit
 `
+
+// extraEntries returns what the caller wants before the route.
+func (s *site) extraEntries() (string, error) {
+	if s.extra == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(s.extra)
+	return string(b) + "\n", err
+}
 
 // common are the flags of all commands of the broker.
 func (s *site) common() []string {

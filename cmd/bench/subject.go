@@ -70,6 +70,7 @@ type host struct {
 
 	databaseURL string // of a role of PostgreSQL that may create databases
 	databaseCPU int    // core of PostgreSQL
+	extra       string // file with entries to put before the route; may be empty
 	cpuProfile  string
 	memProfile  string
 

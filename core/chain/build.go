@@ -128,6 +128,7 @@ func (l *Link) parts() []*Link {
 func (l *Link) use(in *instance) {
 	l.instance, l.stage = in, in.stage
 	l.recorder, _ = in.stage.(sdk.Recorder)
+	l.remote, _ = in.stage.(Remote)
 	l.observer, _ = in.stage.(sdk.Observer)
 	l.submitter, _ = in.stage.(Submitter)
 }

@@ -37,6 +37,7 @@ type Link struct {
 	stage    sdk.Stage
 	recorder sdk.Recorder // nil unless the stage is one
 	observer sdk.Observer // nil unless the stage is one
+	remote   Remote       // nil unless the stage is one
 
 	// In shadow, the stage is asked and decides nothing: see shadows.
 	shadow    bool
@@ -72,6 +73,12 @@ func (s *step) ask(ctx context.Context, env *sdk.Envelope, w watch, d *sdk.Decis
 	} else {
 		err = s.link.call(ctx, env, d)
 	}
+	s.settle(ctx, env, d, err)
+}
+
+// settle has the failure policy decide where the stage failed or decided
+// nothing, and counts.
+func (s *step) settle(ctx context.Context, env *sdk.Envelope, d *sdk.Decision, err error) {
 	if err != nil || !decided(d.Verdict) {
 		*d = s.link.fail(ctx, env, err)
 	}

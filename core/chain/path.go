@@ -15,6 +15,7 @@ type path struct {
 	steps     []step
 	recorders []*Link // in order
 	observers []*Link // last first
+	remote    bool    // a step judges elsewhere
 }
 
 // step is a link on a path, with the counters for this kind.
@@ -78,6 +79,7 @@ func (c *Chain) newPath(kind sdk.Kind) *path {
 		if !l.wish.has(kind) {
 			continue
 		}
+		p.remote = p.remote || l.remote != nil && !l.shadow
 		p.steps = append(p.steps, step{l, l.meter.of(kind), l.shadow || l.filter != nil})
 		if l.recorder != nil && !l.shadow {
 			p.recorders = append(p.recorders, l)

@@ -24,6 +24,7 @@ type Connection struct {
 	session *presence.Session // nil before the hello
 	invalid int               // frames before the hello that were none
 
+	line    line          // requests that wait for a remote stage
 	window  chan struct{} // a place for each answer that waits for the disk
 	waiting atomic.Int32  // answers that wait now
 }
@@ -33,6 +34,7 @@ type Connection struct {
 func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
 	c := &Connection{x: x, peer: p, window: make(chan struct{}, x.options.Window)}
 	code := p.Run(c.read, c.helloTimeout)
+	c.line.wait()
 	if c.session == nil {
 		return presence.View{}, false
 	}
@@ -123,6 +125,7 @@ func clone(v jsontext.Value) jsontext.Value {
 func (c *Connection) undecodable(r *request, err error) {
 	x := c.x
 	defer x.release(r)
+	c.line.wait()
 	x.Counters.Invalid.Add(1)
 	reason, text := sdk.ReasonMalformed, "not a frame"
 	if d := new(wire.DecodeError); errors.As(err, &d) {

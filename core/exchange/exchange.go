@@ -88,6 +88,8 @@ type request struct {
 	took     time.Duration
 	live     bool          // the session was not over when the frame came
 	answered chan struct{} // closed when the answer is written; nil when nobody asks
+	walk     chain.Walk    // of a request that may wait for a remote stage
+	ended    bool          // the walk has
 	held     bool          // holds one place of the connection's window
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
@@ -63,20 +64,37 @@ func (r *request) address(req any) error {
 	return nil
 }
 
-// run takes the request through the chain and sees to its answer.
+// run takes the request through the chain and sees to its answer. Where it has
+// to wait for a remote stage, the rest is done later, and the reader goes on.
 func (r *request) run() {
 	c, env := r.conn, &r.env
 	r.chain = r.x.chains.Enter(env.Sender.Conn)
-	if c.session != nil && !r.live {
-		r.decision = sdk.Refuse(sdk.ReasonUnauthorized, "this session has ended")
-	} else {
-		// Without an end of its own: links have deadlines, and a context that can
-		// be cancelled costs each query of the store an allocation and a timer.
-		d, link := r.chain.Run(context.Background(), env)
-		r.decision = d
-		if link != nil {
-			r.stage = link.Name()
+	// The context has no end of its own: links have deadlines, and one that can be
+	// cancelled costs each query of the store an allocation and a timer.
+	ctx := context.Background()
+	if r.mayWaitInLine() {
+		behind := !c.line.empty()
+		if r.ended = r.chain.Begin(ctx, env, &r.walk, behind); behind || !r.ended {
+			c.line.add(r, r.x.options.Window)
+			return
 		}
+		r.decide(r.walk.Decision())
+		return
+	}
+	c.line.wait()
+	if c.session != nil && !r.live {
+		r.decide(sdk.Refuse(sdk.ReasonUnauthorized, "this session has ended"), nil)
+		return
+	}
+	r.decide(r.chain.Run(ctx, env))
+}
+
+// decide takes the chain's decision to the answer.
+func (r *request) decide(d sdk.Decision, link *chain.Link) {
+	c, env := r.conn, &r.env
+	r.decision = d
+	if link != nil {
+		r.stage = link.Name()
 	}
 	r.took = time.Since(env.Arrived)
 	r.chain.Record(env, r.decision)

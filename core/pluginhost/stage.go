@@ -48,6 +48,7 @@ var (
 	_ chain.Keyed     = (*Stage)(nil)
 	_ chain.Health    = (*Stage)(nil)
 	_ chain.Submitter = (*Stage)(nil)
+	_ chain.Remote    = (*Stage)(nil)
 )
 
 // errNotStarted is the health of a stage before its start.
@@ -199,6 +200,11 @@ func (s *Stage) settle(ctx context.Context, h *hop.Hop) error {
 // Handle implements [sdk.Stage].
 func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 	return s.hop.Load().Ask(ctx, env)
+}
+
+// Send implements [chain.Remote].
+func (s *Stage) Send(ctx context.Context, env *sdk.Envelope) (chain.Ticket, error) {
+	return s.hop.Load().Send(ctx, env)
 }
 
 // Submit implements [chain.Submitter].

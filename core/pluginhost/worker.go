@@ -102,6 +102,25 @@ func (w *worker) try() {
 	}
 }
 
+// endsSoon is how long a process whose stream has ended may take to end too.
+const endsSoon = 100 * time.Millisecond
+
+// broken has a process replaced. One whose stream has ended is most often
+// ending itself, and how it ends says more.
+func (w *worker) broken(proc *process.Process, reason string, why error) {
+	if reason != "stream" {
+		w.kill(proc, reason, why)
+		return
+	}
+	go func() {
+		select {
+		case <-proc.Done():
+		case <-time.After(endsSoon):
+			w.kill(proc, reason, why)
+		}
+	}()
+}
+
 // kill ends a process that has to be replaced, unless it already was.
 func (w *worker) kill(proc *process.Process, reason string, why error) {
 	w.mu.Lock()
@@ -239,7 +258,7 @@ func (w *worker) configure(ctx context.Context, s *Stage) error {
 		Conn: proc.Conn(), Instance: instance, Stream: w.life.program.has(featureStream),
 		Window: int(r.GetInFlight()), Idempotent: info.Idempotent,
 		Observes: info.Observes && s.observes() && w.life.program.has(featureObserve),
-		Broken:   func(reason string, err error) { w.kill(proc, reason, err) },
+		Broken:   func(reason string, err error) { w.broken(proc, reason, err) },
 	})
 	if err != nil {
 		return fmt.Errorf("no stream to the plugin: %s", reason(err))

@@ -18,6 +18,7 @@ const (
 // call is one envelope on its way. It holds nothing of the caller's: the view
 // was copied, so a caller may give up at any moment.
 type call struct {
+	hop  *Hop
 	view []byte    // the encoded envelope
 	at   time.Time // when it was queued
 

@@ -42,7 +42,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errors that say all there is to say.
 var (
 	errDeadline = &Error{FailDeadline, fmt.Errorf("no verdict came in time: %w", context.DeadlineExceeded)}
-	errQueued   = &Error{FailOverload, errors.New("it has more envelopes in hand than in_flight allows; none got ready in time")}
+	errQueued   = &Error{FailOverload, errors.New("it has more envelopes in hand than in_flight allows; none of them got ready for long")}
 	errShed     = &Error{FailOverload, errors.New("it has more envelopes in hand than in_flight allows, and overload is shed")}
 	errCrash    = &Error{FailCrash, errors.New("it ended before it answered")}
 	errBreaker  = &Error{FailBreaker, errors.New("too many of its answers failed; it is asked again in a moment")}

@@ -123,6 +123,27 @@ func (h *Hop) Ask(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) 
 	if err != nil {
 		return sdk.Decision{}, err
 	}
+	return c.Wait(ctx, env)
+}
+
+// Send sends the envelope across. The ticket has to be waited for, which is the
+// second half of Ask.
+func (h *Hop) Send(ctx context.Context, env *sdk.Envelope) (Ticket, error) {
+	c, err := h.submit(ctx, env, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Ticket stands for a decision on its way, for one wait.
+type Ticket interface {
+	Wait(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error)
+}
+
+// Wait implements [Ticket].
+func (c *call) Wait(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	h := c.hop
 	select {
 	case <-c.wake:
 	case <-ctx.Done():
@@ -163,7 +184,7 @@ func (h *Hop) Submit(ctx context.Context, env *sdk.Envelope, later func(sdk.Deci
 func (h *Hop) submit(ctx context.Context, env *sdk.Envelope, later func(*pluginpb.Verdict, error)) (*call, error) {
 	c := h.calls.get()
 	view, err := h.view.appendView(ctx, c.view, env)
-	c.view, c.later, c.at = view, later, time.Now()
+	c.hop, c.view, c.later, c.at = h, view, later, time.Now()
 	if err == nil && len(view) > maxView {
 		err = tooLarge(len(view))
 	}

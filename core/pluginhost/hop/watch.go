@@ -42,7 +42,7 @@ func (h *Hop) look() {
 // expireQueue fails what has waited too long to be sent, and returns when to
 // look again; 0 for never.
 func (h *Hop) expireQueue(now time.Time) time.Duration {
-	limit, err := h.o.Deadline, errQueued
+	limit, err := stuckAfter*h.o.HangAfter, errQueued // by then the process has been replaced
 	if h.lane == nil {
 		limit, err = h.o.HoldMax, down(h.why)
 	}

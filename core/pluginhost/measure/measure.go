@@ -147,21 +147,49 @@ func (r *run) during(ctx context.Context, lasts time.Duration) error {
 // call is one caller. It reads the clock for one envelope in eight, so that
 // reading it is no part of what is measured.
 func (r *run) call(ctx context.Context, caller int) {
-	env := r.env(caller)
-	var took []time.Duration
+	template, env := r.env(caller), new(sdk.Envelope)
+	var took times
 	for i := 0; ctx.Err() == nil; i++ {
-		start := time.Time{}
-		if i%8 == 0 {
-			start = time.Now()
+		template.Copy(env) // without what the stage did to it before
+		if !took.wants(i) {
+			r.ended(r.target.Ask(context.Background(), env))
+			continue
 		}
+		start := time.Now()
 		r.ended(r.target.Ask(context.Background(), env))
-		if !start.IsZero() {
-			took = append(took, time.Since(start))
-		}
+		took.add(time.Since(start))
 	}
 	r.mu.Lock()
-	r.took = append(r.took, took...)
+	r.took = append(r.took, took.list...)
 	r.mu.Unlock()
+}
+
+// times are what a caller keeps of how long its envelopes took: at most
+// mostTimes of them, spread over the whole run.
+type times struct {
+	every int // one in so many, from 8; twice as many each time the list is full
+	list  []time.Duration
+}
+
+const mostTimes = 1 << 14
+
+func (t *times) wants(i int) bool {
+	if t.every == 0 {
+		t.every = 8
+	}
+	return i%t.every == 0
+}
+
+func (t *times) add(d time.Duration) {
+	if len(t.list) < mostTimes {
+		t.list = append(t.list, d)
+		return
+	}
+	t.every *= 2
+	for i := range mostTimes / 2 {
+		t.list[i] = t.list[2*i]
+	}
+	t.list = t.list[:mostTimes/2]
 }
 
 func (r *run) ended(d sdk.Decision, err error) {
@@ -171,21 +199,32 @@ func (r *run) ended(d sdk.Decision, err error) {
 	r.count.Add(1)
 }
 
+// slot is an envelope of the window, which is under way or free.
+type slot struct {
+	env  sdk.Envelope
+	done func(sdk.Decision, error)
+}
+
 // pipeline keeps the window full from one goroutine.
 func (r *run) pipeline(ctx context.Context) {
-	room := make(chan struct{}, r.load.Window)
-	done := func(d sdk.Decision, err error) {
-		r.ended(d, err)
-		<-room
+	template := r.env(0)
+	free := make(chan *slot, r.load.Window)
+	for range r.load.Window {
+		s := &slot{}
+		s.done = func(d sdk.Decision, err error) {
+			r.ended(d, err)
+			free <- s
+		}
+		free <- s
 	}
-	env := r.env(0)
 	for ctx.Err() == nil {
-		room <- struct{}{}
-		for !r.target.Submit(env, done) {
+		s := <-free
+		template.Copy(&s.env)
+		for !r.target.Submit(&s.env, s.done) {
 			runtime.Gosched()
 		}
 	}
 	for range r.load.Window {
-		room <- struct{}{} // the last have come back
+		<-free // the last have come back
 	}
 }
