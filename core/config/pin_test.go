@@ -63,3 +63,15 @@ func TestPinRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds, Pin returns.
+func FuzzPin(f *testing.F) {
+	f.Add("pipeline:\n !0 #0")
+	f.Add("pipeline:\n  - stage: hours\n    plugin: {path: p}\n")
+	f.Add("pipeline: [{stage: hours, plugin: {path: \"a\\nb\", sha256: |\n x\n}}]")
+	f.Fuzz(func(t *testing.T, text string) {
+		if out, err := config.Pin([]byte(text), "hours", "0"); err == nil && len(out) < len(text)-len(text)/2 {
+			t.Errorf("%q became %q", text, out)
+		}
+	})
+}
