@@ -18,7 +18,7 @@ four commands are for who runs them, the others for who writes them.`,
 		Example: "  broker plugin list\n  broker plugin validate ./bin/office-hours",
 	},
 		p.pluginListCommand(), p.pluginStatusCommand(), p.pluginResumeCommand(), p.pluginPinCommand(),
-		p.pluginValidateCommand(), p.pluginBenchCommand(),
+		p.pluginNewCommand(), p.pluginValidateCommand(), p.pluginBenchCommand(),
 	)
 }
 
