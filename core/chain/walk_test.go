@@ -20,7 +20,7 @@ type far struct {
 	lost    bool // Wait fails
 }
 
-func (f *far) Send(_ context.Context, env *sdk.Envelope) (chain.Ticket, error) {
+func (f *far) Send(context.Context, *sdk.Envelope) (chain.Ticket, error) {
 	if f.refuses {
 		return nil, errBroken
 	}

@@ -49,11 +49,11 @@ func replaceScalar(lines []string, entry *ast.MappingValueNode, text string) ([]
 		return nil, fmt.Errorf("line %d: %s has a value that cannot be replaced; write %s there", i+1, entry.Key, text)
 	}
 	head, rest := splitColumn(lines[i], token.Position.Column)
-	at := strings.Index(rest, old)
-	if at < 0 {
+	before, after, found := strings.Cut(rest, old)
+	if !found {
 		return nil, fmt.Errorf("line %d: %s has a value that cannot be replaced; write %s there", i+1, entry.Key, text)
 	}
-	lines[i] = head + rest[:at] + text + rest[at+len(old):]
+	lines[i] = head + before + text + after
 	return []byte(strings.Join(lines, "")), nil
 }
 

@@ -66,7 +66,7 @@ func (d *drill) Match() sdk.Match {
 	return m
 }
 
-func (d *drill) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+func (d *drill) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 	switch env.Size {
 	case sizeExit:
 		os.Exit(9)

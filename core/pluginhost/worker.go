@@ -253,6 +253,9 @@ func (w *worker) configure(ctx context.Context, s *Stage) error {
 	if r.GetHasMatch() {
 		match = matchOf(r.GetMatch())
 	}
+	if err := checkMatch(match); err != nil {
+		return refusal{err}
+	}
 	proc := w.life.process
 	err = s.hop.Load().Up(hop.Session{
 		Conn: proc.Conn(), Instance: instance, Stream: w.life.program.has(featureStream),

@@ -62,6 +62,9 @@ type Hop struct {
 	done  chan struct{} // closed when the pump has ended
 	trip  *breaker
 
+	reasons reasons
+	logging budget
+
 	mu       sync.Mutex
 	queue    fifo[*call] // encoded, not sent
 	flights  []*flight   // sent and not answered, oldest first; also those whose deadline has passed
@@ -174,7 +177,7 @@ func (h *Hop) Submit(ctx context.Context, env *sdk.Envelope, later func(sdk.Deci
 		case v.GetVerdict() == uint32(sdk.Undecided):
 			later(sdk.Decision{}, h.failed(stageError(v)))
 		default:
-			later(decision(v), nil)
+			later(h.decision(v), nil)
 		}
 	})
 	return err == nil

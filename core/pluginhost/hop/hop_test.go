@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -151,6 +152,36 @@ func TestStageFailsOnOne(t *testing.T) {
 	wantFailure(t, err, hop.FailStage)
 	if got, want := err.Error(), "plugin: it failed: panic: boom"; got != want {
 		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+// Reasons are labels of metrics and codes on the wire: they have a form, and a
+// plugin cannot make ever more of them.
+func TestReasons(t *testing.T) {
+	var next string
+	h := up(t, options(), &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
+		v := allow(b)
+		v.Exceptions = []*pluginpb.Verdict{{Verdict: 2, Reason: next}}
+		return v
+	}})
+	for _, next = range []string{"no way", "Ünfug", "a-b", strings.Repeat("a", 65)} {
+		_, err := h.Ask(t.Context(), message(1))
+		wantFailure(t, err, hop.FailProtocol)
+	}
+	words := map[sdk.Reason]bool{}
+	for i := range 200 {
+		next = fmt.Sprintf("word_%d", i)
+		if i == 0 {
+			next = ""
+		}
+		d, err := h.Ask(t.Context(), message(1))
+		if err != nil || d.Verdict != sdk.Deny {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		words[d.Reason] = true
+	}
+	if len(words) != 65 || !words[sdk.ReasonRefused] {
+		t.Errorf("%d words, want 64 of its own and the common one", len(words))
 	}
 }
 

@@ -78,7 +78,7 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 	f.n = len(f.calls)
 	h.flights = append(h.flights, f)
 	h.inHand += f.n
-	h.arm(f.sent, h.o.Deadline)
+	h.arm(f.sent, min(h.o.Deadline, h.o.HangAfter/2))
 	h.counters.batch(f)
 	return h.lane, f.seq, h.lane.encode(f.seq, f.calls)
 }

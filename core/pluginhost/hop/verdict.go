@@ -2,6 +2,8 @@ package hop
 
 import (
 	"errors"
+	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -15,6 +17,7 @@ const (
 	maxNoteBytes = 1024 // their keys and values together
 	maxText      = 512  // bytes of the text for the sender
 	maxReason    = 64   // bytes of the machine word
+	maxReasons   = 64   // different words of one hop: each is a label of metrics
 	maxErrorText = 512  // bytes of the error for the log
 )
 
@@ -69,7 +72,7 @@ func (h *Hop) apply(env *sdk.Envelope, v *pluginpb.Verdict) (sdk.Decision, error
 	if at := v.GetHoldUntilNanos(); at > 0 {
 		env.Hold(time.Unix(0, at))
 	}
-	return decision(v), nil
+	return h.decision(v), nil
 }
 
 // permitted returns what in a verdict the plugin may not do.
@@ -98,7 +101,21 @@ func (h *Hop) permitted(env *sdk.Envelope, v *pluginpb.Verdict) error {
 			return breach("it left out recipient %d of %d", i, len(audience))
 		}
 	}
+	if !isWord(v.GetReason()) {
+		return breach("its reason %q is no word of a to z, 0 to 9 and _", clip(v.GetReason(), maxReason))
+	}
 	return checkNotes(v.GetAttributes())
+}
+
+// isWord reports whether a reason can be a label of metrics and a code on the
+// wire. None at all can.
+func isWord(reason string) bool {
+	for _, c := range []byte(reason) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return len(reason) <= maxReason
 }
 
 // stageError is the failure that the stage itself reports.
@@ -133,18 +150,41 @@ func leaveOut(env *sdk.Envelope, indexes []uint32) {
 	env.Narrow(func(*sdk.Recipient) bool { i++; return !out[i] })
 }
 
-func decision(v *pluginpb.Verdict) sdk.Decision {
+func (h *Hop) decision(v *pluginpb.Verdict) sdk.Decision {
 	d := sdk.Decision{Verdict: sdk.Verdict(v.GetVerdict())}
 	if d.Verdict == sdk.Continue {
 		return d
 	}
-	d.Reason = sdk.Reason(clip(v.GetReason(), maxReason))
-	if d.Reason == "" {
-		d.Reason = sdk.ReasonRefused
-	}
+	d.Reason = h.reasons.known(sdk.Reason(v.GetReason()))
 	d.Text = clip(v.GetText(), maxText)
 	d.RetryAfter = max(time.Duration(v.GetRetryAfterNanos()), 0)
 	return d
+}
+
+// reasons are the words that a plugin has used.
+type reasons struct {
+	mu   sync.Mutex
+	seen map[sdk.Reason]bool
+}
+
+// known returns a word that is used already or is one of the first, and the
+// common one for any other and for none.
+func (r *reasons) known(word sdk.Reason) sdk.Reason {
+	if word == "" || !isWord(string(word)) {
+		return sdk.ReasonRefused
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.seen[word] {
+		if len(r.seen) == maxReasons {
+			return sdk.ReasonRefused
+		}
+		if r.seen == nil {
+			r.seen = make(map[sdk.Reason]bool)
+		}
+		r.seen[sdk.Reason(strings.Clone(string(word)))] = true
+	}
+	return word
 }
 
 // clip shortens a text to at most n bytes of whole characters.

@@ -26,17 +26,23 @@ func (h *Hop) look() {
 	h.mu.Lock()
 	h.armed = time.Time{}
 	now := time.Now()
-	next := h.expireQueue(now)
-	if d, some := h.expireFlights(now); some && (next == 0 || d < next) {
-		next = d
-	}
+	next := sooner(h.expireQueue(now), h.expireFlights(now))
 	reason, err := h.pulse(now)
+	next = sooner(next, h.beat(now))
 	broken := h.broken
 	if next > 0 {
 		h.arm(now, max(next, time.Millisecond))
 	}
 	h.unlock()
 	report(broken, reason, err)
+}
+
+// sooner returns the smaller of two times of which 0 means never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // expireQueue fails what has waited too long to be sent, and returns when to
@@ -62,13 +68,14 @@ func (h *Hop) expireQueue(now time.Time) time.Duration {
 
 // expireFlights fails the batches whose deadline has passed. The plugin still
 // owes their answers, so they go on counting against the window.
-func (h *Hop) expireFlights(now time.Time) (next time.Duration, some bool) {
+func (h *Hop) expireFlights(now time.Time) (next time.Duration) {
 	for _, f := range h.flights {
 		if f.expired {
 			continue
 		}
 		if left := h.o.Deadline - now.Sub(f.sent); left > 0 {
-			return left, true
+			next = left
+			break
 		}
 		f.expired = true
 		f.report(errDeadline)
@@ -79,7 +86,22 @@ func (h *Hop) expireFlights(now time.Time) (next time.Duration, some bool) {
 	if len(h.cancels) > 0 {
 		h.wakePump()
 	}
-	return h.o.HangAfter / 4, len(h.flights) > 0
+	return next
+}
+
+// beat returns when the process, if it has a batch in hand, is to be looked at
+// again: half-way to HangAfter, and there.
+func (h *Hop) beat(now time.Time) time.Duration {
+	if h.lane == nil || len(h.flights) == 0 {
+		return 0
+	}
+	silent := min(now.Sub(h.flights[0].sent), now.Sub(h.heard))
+	for _, at := range []time.Duration{h.o.HangAfter / 2, h.o.HangAfter} {
+		if left := at - silent; left > 0 {
+			return left
+		}
+	}
+	return h.o.HangAfter / 4 // its end has been asked for
 }
 
 // pulse looks whether a process with a batch in hand is alive. It is asked for
