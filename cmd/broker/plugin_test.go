@@ -150,14 +150,27 @@ func TestPluginPin(t *testing.T) {
 	x.fails(exitFailed, "no such file", "plugin", "pin", "--config", withPlugin(t, "./nowhere", ""))
 }
 
-func TestStageServe(t *testing.T) {
-	t.Parallel()
-	x := newTerminal(t)
-	x.fails(exitFailed, "cannot be a plugin, since it", "stage", "serve", "grants")
-	x.fails(exitUsage, "did you mean rate-limit?", "stage", "serve", "rate-limits")
-	for name := range kept() {
-		if _, err := servedStage(name); err == nil {
-			t.Errorf("%s is served", name)
-		}
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func untouch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func killPID(t *testing.T, pid int) {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
