@@ -190,7 +190,7 @@ func TestBreaker(t *testing.T) {
 
 func TestSilenceIsReported(t *testing.T) {
 	o := options()
-	o.Deadline, o.HangAfter = 10*time.Millisecond, 50*time.Millisecond
+	o.Deadline, o.HangAfter = 10*time.Millisecond, 400*time.Millisecond
 	for name, c := range map[string]struct {
 		deaf bool
 		want string
