@@ -19,6 +19,7 @@ const (
 // was copied, so a caller may give up at any moment.
 type call struct {
 	hop  *Hop
+	conn uint64    // whose order is kept; 0 for none
 	view []byte    // the encoded envelope
 	at   time.Time // when it was queued
 

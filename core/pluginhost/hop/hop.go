@@ -70,6 +70,7 @@ type Hop struct {
 	flights  []*flight   // sent and not answered, oldest first; also those whose deadline has passed
 	inHand   int         // envelopes of flights: what the plugin owes
 	window   int         // how many it may have
+	ahead    ahead       // connections that the next batch must not overtake
 	lane     lane        // nil while there is no process
 	again    bool        // what is lost with the lane is asked again on the next
 	broken   func(reason string, err error)
@@ -93,8 +94,9 @@ type Hop struct {
 // flight is a batch that the plugin has in hand.
 type flight struct {
 	seq     uint64
-	calls   []*call // who waits; nil when the deadline has passed
-	n       int     // envelopes
+	calls   []*call  // who waits; nil when the deadline has passed
+	n       int      // envelopes
+	conns   []uint64 // of the envelopes, where batches may be judged in any order
 	sent    time.Time
 	expired bool
 	report  func(error) // tells the breaker how it ended
@@ -187,7 +189,7 @@ func (h *Hop) Submit(ctx context.Context, env *sdk.Envelope, later func(sdk.Deci
 func (h *Hop) submit(ctx context.Context, env *sdk.Envelope, later func(*pluginpb.Verdict, error)) (*call, error) {
 	c := h.calls.get()
 	view, err := h.view.appendView(ctx, c.view, env)
-	c.hop, c.view, c.later, c.at = h, view, later, time.Now()
+	c.hop, c.conn, c.view, c.later, c.at = h, env.Sender.Conn, view, later, time.Now()
 	if err == nil && len(view) > maxView {
 		err = tooLarge(len(view))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -340,5 +341,47 @@ func TestOutcomesOverflow(t *testing.T) {
 	until(t, "one more", h.Idle)
 	if told+missed != all+1 || missed != h.Stats().Missed || missed == 0 {
 		t.Errorf("told %d, missed %d (%d counted), want %d together", told, missed, h.Stats().Missed, all+1)
+	}
+}
+
+// A plugin of the simple level has several batches at a time, and never two
+// with envelopes of one connection.
+func TestOrderOnTheSimpleLevel(t *testing.T) {
+	var mu sync.Mutex
+	next, busy, most := map[uint64]int64{}, 0, 0
+	f := &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
+		mu.Lock()
+		busy++
+		most = max(most, busy)
+		mu.Unlock()
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) // so that batches end in any order
+		mu.Lock()
+		defer mu.Unlock()
+		busy--
+		for _, e := range b.GetEnvelopes() {
+			if e.GetSize() != next[e.GetConn()] {
+				t.Errorf("connection %d: envelope %d, want %d", e.GetConn(), e.GetSize(), next[e.GetConn()])
+			}
+			next[e.GetConn()]++
+		}
+		return allow(b)
+	}}
+	h := newHop(t, options())
+	conn, _ := process(t, f)
+	if err := h.Up(hop.Session{Conn: conn, Instance: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 2000 {
+		env := message(uint64(i%500 + 1))
+		env.Size = i / 500
+		wg.Add(1)
+		for !h.Submit(t.Context(), env, func(sdk.Decision, error) { wg.Done() }) {
+			time.Sleep(time.Millisecond) // the window is full
+		}
+	}
+	wg.Wait()
+	if most < 2 {
+		t.Error("never more than one batch at a time")
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
+// errReplaced is why a process is not asked that another stands beside.
+var errReplaced = errors.New("another process took its place")
+
 // errStarting is why there is no process before the first one is ready.
 var errStarting = errors.New("it is being started")
 
@@ -45,7 +48,14 @@ func (h *Hop) Up(s Session) error {
 		l.close()
 		return errClosed
 	}
-	old := h.lane
+	var old lane
+	if h.lane != nil {
+		old = h.fell(errReplaced, true)
+	}
+	h.ahead = nil
+	if !s.Stream {
+		h.ahead = make(ahead)
+	}
 	h.lane, h.since, h.heard, h.again, h.broken = l, time.Now(), time.Now(), s.Idempotent, s.Broken
 	h.window = h.o.Window
 	if s.Window > 0 {
@@ -168,8 +178,7 @@ func (h *Hop) refused(l lane, seq uint64, err error) {
 		if h.lane != l || f.seq != seq {
 			continue
 		}
-		h.flights = append(h.flights[:i], h.flights[i+1:]...)
-		h.inHand -= f.n
+		h.remove(i)
 		if !f.expired {
 			f.report(err)
 			h.end(&Error{FailStage, err}, f.calls...)
@@ -191,12 +200,8 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(strin
 		if f.seq != v.GetSeq() {
 			continue
 		}
-		h.flights = append(h.flights[:i], h.flights[i+1:]...)
-		h.inHand -= f.n
+		h.remove(i)
 		h.counters.landed(f, h.heard)
-		if h.queue.len() > 0 {
-			h.wakePump()
-		}
 		if f.expired {
 			h.counters.late.Add(1)
 			return nil, h.broken, check(v, f.n)
@@ -204,6 +209,17 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(strin
 		return f, h.broken, check(v, f.n)
 	}
 	return nil, h.broken, breach("it answered batch %d, which it does not have", v.GetSeq())
+}
+
+// remove takes the i-th flight out of the list.
+func (h *Hop) remove(i int) {
+	f := h.flights[i]
+	h.flights = append(h.flights[:i], h.flights[i+1:]...)
+	h.inHand -= f.n
+	h.ahead.remove(f)
+	if h.queue.len() > 0 {
+		h.wakePump()
+	}
 }
 
 // deliver hands every call its verdict; nil stands for "continue".

@@ -58,7 +58,7 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 	h.mu.Lock()
 	defer h.unlock()
 	room := min(h.window-h.inHand, maxBatch)
-	if h.lane == nil || h.queue.len() == 0 || room <= 0 {
+	if h.lane == nil || h.queue.len() == 0 || room <= 0 || h.ahead.has(h.queue.head()) {
 		return nil, 0, nil
 	}
 	report, ok := h.trip.allow()
@@ -70,17 +70,47 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 	f := &flight{seq: h.seq, sent: time.Now(), report: report, calls: make([]*call, 0, min(room, h.queue.len()))}
 	for bytes := 0; len(f.calls) < room && h.queue.len() > 0; {
 		c := h.queue.head()
+		if h.ahead.has(c) {
+			break
+		}
 		if bytes += len(c.view); bytes > maxBatchBytes && len(f.calls) > 0 {
 			break
 		}
 		f.calls = append(f.calls, h.queue.pop())
 	}
 	f.n = len(f.calls)
+	h.ahead.add(f)
 	h.flights = append(h.flights, f)
 	h.inHand += f.n
 	h.arm(f.sent, min(h.o.Deadline, h.o.HangAfter/2))
 	h.counters.batch(f)
 	return h.lane, f.seq, h.lane.encode(f.seq, f.calls)
+}
+
+// ahead are the connections with an envelope in the hand of a plugin that may
+// judge batches in any order, which one of the simple level may. The nil ahead,
+// of a stream, holds nobody up.
+type ahead map[uint64]int
+
+func (a ahead) has(c *call) bool { return c.conn != 0 && a[c.conn] > 0 }
+
+func (a ahead) add(f *flight) {
+	if a == nil {
+		return
+	}
+	f.conns = make([]uint64, 0, len(f.calls))
+	for _, c := range f.calls {
+		f.conns = append(f.conns, c.conn)
+		a[c.conn]++
+	}
+}
+
+func (a ahead) remove(f *flight) {
+	for _, conn := range f.conns {
+		if a[conn]--; a[conn] == 0 {
+			delete(a, conn)
+		}
+	}
 }
 
 // failQueue ends every call that has not been sent.
