@@ -18,7 +18,7 @@ func script(t *testing.T, name string, words ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return writeProgram(t, name, fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' %s\n", childVariable, self, strings.Join(words, " ")))
+	return writeProgram(t, name, fmt.Sprintf("#!/bin/sh\nGORACE=atexit_sleep_ms=0 %s=1 exec '%s' %s\n", childVariable, self, strings.Join(words, " ")))
 }
 
 func writeProgram(t *testing.T, name, text string) string {

@@ -35,7 +35,7 @@ func TestPluginValidate(t *testing.T) {
 	x.ok("config", "check", "--config", file)
 
 	x.fails(exitFailed, "fails checks", "plugin", "validate", path, "--options", `{"burst": 0}`)
-	if r := x.try("plugin", "validate", path, "--options", `{"burst": 0}`); !strings.Contains(r.out, "FAIL its schema compiles and takes its example: it refuses the options given") {
+	if r := x.try("plugin", "validate", path, "--options", `{"burst": 0}`); strings.Count(r.out, "FAIL") != 1 || !strings.Contains(r.out, "FAIL its schema compiles and takes its example: it refuses {\"burst\": 0}: a burst below 1") {
 		t.Errorf("a wrong option:\n%s", r.out)
 	}
 	x.fails(exitUsage, "JSON object", "plugin", "validate", path, "--options", "burst=3")

@@ -108,7 +108,9 @@ type talk struct {
 	client pluginpb.PluginClient
 	info   pluginhost.Info // of the stage
 	stream bool            // it has streams; else only the simple level
-	ended  bool
+
+	ended    bool // the process is gone
+	unusable bool // there are no options that the stage takes
 
 	instances int
 }

@@ -75,6 +75,8 @@ func (f *faulty) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 		OptionsExample: []byte(`{"most": 3}`),
 	}
 	switch f.fault {
+	case "observer": // no fault
+		s.Judges = false
 	case "schema":
 		s.OptionsSchema = []byte(`{"type": "objekt"}`)
 	case "example":

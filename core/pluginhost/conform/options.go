@@ -65,8 +65,8 @@ func (t *talk) describes() error {
 	return nil
 }
 
-// example checks the schema, and that schema and stage take the example and the
-// options that the stage is checked with.
+// example checks the schema, and that schema and stage take the options that the
+// stage is checked with, and the example.
 func (t *talk) example() error {
 	if len(t.info.Schema) == 0 {
 		if len(t.info.Example) > 0 && string(t.info.Example) != "{}" {
@@ -78,20 +78,33 @@ func (t *talk) example() error {
 	if err != nil {
 		return fmt.Errorf("its schema is not one of JSON Schema 2020-12: %w", err)
 	}
-	for what, options := range map[string][]byte{"its example": t.exampleOr(nil), "the options given": t.s.Options} {
-		if options == nil {
-			continue
+	if err := t.accepts(schema, t.s.Options); err != nil {
+		t.unusable = true
+		if len(t.info.Example) == 0 && string(t.s.Options) == "{}" {
+			return fmt.Errorf("%w; it needs options and has no example of them: Describe has to give one", err)
 		}
-		if wrong := against(schema, options); wrong != nil {
-			return fmt.Errorf("its schema refuses %s %s: %w", what, options, wrong)
-		}
-		found, err := t.validate(options)
-		if err != nil {
-			return err
-		}
-		if wrong := errorsOf(found); len(wrong) > 0 {
-			return fmt.Errorf("it refuses %s %s: %s", what, options, wrong[0])
-		}
+		return err
+	}
+	if len(t.info.Example) == 0 {
+		return nil
+	}
+	if err := t.accepts(schema, t.info.Example); err != nil {
+		return fmt.Errorf("its example is wrong: %w", err)
+	}
+	return nil
+}
+
+// accepts returns what schema or stage have against options.
+func (t *talk) accepts(schema *jsonschema.Schema, options []byte) error {
+	if wrong := against(schema, options); wrong != nil {
+		return fmt.Errorf("its schema refuses %s: %w", options, wrong)
+	}
+	found, err := t.validate(options)
+	if err != nil {
+		return err
+	}
+	if wrong := errorsOf(found); len(wrong) > 0 {
+		return fmt.Errorf("it refuses %s: %s", options, wrong[0])
 	}
 	return nil
 }

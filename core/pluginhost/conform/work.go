@@ -20,6 +20,9 @@ type instance struct {
 
 // configure makes an instance with the options that are checked.
 func (t *talk) configure() (*instance, error) {
+	if t.unusable {
+		return nil, skip("not checked: there are no options that it takes")
+	}
 	ctx, cancel := t.within()
 	defer cancel()
 	t.instances++
