@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -178,35 +179,64 @@ func TestEveryFieldIsInAFrame(t *testing.T) {
 
 // TestReadmeListsEveryFrame keeps the table of README.md.
 func TestReadmeListsEveryFrame(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	readme := read(t, "README.md")
 	for _, f := range frames() {
-		if !bytes.Contains(readme, []byte(fmt.Sprintf("| [%s](%s.json) |", f.name, f.name))) {
+		if !strings.Contains(readme, fmt.Sprintf("| [%s](%s.json) |", f.name, f.name)) {
 			t.Errorf("README.md does not list %s", f.name)
 		}
 	}
 }
 
-// TestLinks follows the links between the documents of plugins.
+// TestLinks follows the links of the documents of plugins, to files and to
+// headings.
 func TestLinks(t *testing.T) {
 	for _, page := range []string{"README.md", "../plugins.md", "../plugin-protocol.md"} {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range strings.Split(string(text), "](")[1:] {
-			to, _, _ := strings.Cut(part, ")")
-			to, _, _ = strings.Cut(to, "#")
-			if to == "" || strings.Contains(to, "://") {
+		for _, part := range strings.Split(read(t, page), "](")[1:] {
+			link, _, _ := strings.Cut(part, ")")
+			to, heading, _ := strings.Cut(link, "#")
+			if strings.Contains(link, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), to)); errors.Is(err, fs.ErrNotExist) {
+			target := page
+			if to != "" {
+				target = filepath.Join(filepath.Dir(page), to)
+			}
+			if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s: nothing is at %s", page, to)
+			} else if heading != "" && !slices.Contains(headings(read(t, target)), heading) {
+				t.Errorf("%s: %s has no heading #%s", page, target, heading)
 			}
 		}
 	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// headings returns the names by which links find a page's headings.
+func headings(page string) (names []string) {
+	for line := range strings.Lines(page) {
+		title, found := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if !found || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		names = append(names, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, strings.TrimSpace(title)))
+	}
+	return names
 }
 
 // unknown is a field of a version to come: number 200, a text.
