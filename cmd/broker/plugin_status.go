@@ -112,6 +112,16 @@ func printPluginStatus(w io.Writer, s pluginhost.Status) {
 	if s.Phase == "quarantined" {
 		line("what to do", "mend it, then broker plugin resume %s", s.Link)
 	}
+	printPluginProgram(line, s)
+	if s.PID != 0 {
+		line("uses", "%.1f MiB, %.2f s of CPU since its start", float64(s.Usage.RSSBytes)/(1<<20), s.Usage.CPUSeconds)
+	}
+	printPluginEnds(line, s)
+	printHop(line, s)
+}
+
+// printPluginProgram says what was started, as what, and with which rights.
+func printPluginProgram(line func(string, string, ...any), s pluginhost.Status) {
 	line("program", "%s", s.Path)
 	switch {
 	case s.Pinned:
@@ -129,13 +139,9 @@ func printPluginStatus(w io.Writer, s pluginhost.Status) {
 		grants = strings.Join(s.Grants, ", ")
 	}
 	line("stage", "%s, %s, granted: %s", s.Stage, s.Role, grants)
-	if s.PID != 0 {
-		line("uses", "%.1f MiB, %.2f s of CPU since its start", float64(s.Usage.RSSBytes)/(1<<20), s.Usage.CPUSeconds)
-	}
-	printPluginEnds(line, s)
-	printHop(line, s)
 }
 
+// printPluginEnds says how the process ended that was there before.
 func printPluginEnds(line func(string, string, ...any), s pluginhost.Status) {
 	if n := restarts(s); n > 0 {
 		line("restarts", "%d: %s", n, byName(s.Restarts))

@@ -44,37 +44,59 @@ func (t *talk) lifeline() error {
 	}
 	defer func() { _ = errors.Join(read.Close(), write.Close()) }() // the second close says so, and no more
 	ctx, kill := context.WithCancel(t.ctx)
-	defer kill()
-	cmd := t.command(ctx, dir)
-	cmd.ExtraFiles = []*os.File{read}
-	greeted := make(greeting, 1)
-	cmd.Stdout = &until{first: greeted}
-	if err := cmd.Start(); err != nil {
+	again, err := t.startAgain(ctx, dir, read)
+	if err != nil {
+		kill()
 		return err
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // how it ends does not matter, only that it does
-	}()
-	defer func() { <-ended }()
+	defer func() { <-again.ended }()
 	defer kill()
-	select {
-	case line := <-greeted:
-		if !strings.HasPrefix(line, "1|") {
-			return fmt.Errorf("it was started once more, and wrote %.80q in the place of the handshake", line)
-		}
-	case <-ended:
-		return errors.New("it was started once more without certificates, and ended without a handshake")
-	case <-time.After(t.s.Link.Plugin.StartTimeout):
-		return errors.New("it was started once more, and sent no handshake")
+	if err := again.greets(t.s.Link.Plugin.StartTimeout); err != nil {
+		return err
 	}
 	_ = write.Close()
 	select {
-	case <-ended:
+	case <-again.ended:
 		return nil
 	case <-time.After(endTime):
 		return fmt.Errorf("it lives on after the broker: read from the descriptor that %s names, and exit when it is at its end", pluginpb.LifelineEnv)
+	}
+}
+
+// again is a process that nobody talks to.
+type again struct {
+	greeted greeting
+	ended   chan struct{} // closed when it has
+}
+
+// startAgain starts the program until ctx ends.
+func (t *talk) startAgain(ctx context.Context, dir string, lifeline *os.File) (*again, error) {
+	a := &again{greeted: make(greeting, 1), ended: make(chan struct{})}
+	cmd := t.command(ctx, dir)
+	cmd.ExtraFiles = []*os.File{lifeline}
+	cmd.Stdout = &until{first: a.greeted}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(a.ended)
+		_ = cmd.Wait() // how it ends does not matter, only that it does
+	}()
+	return a, nil
+}
+
+// greets waits for the handshake.
+func (a *again) greets(within time.Duration) error {
+	select {
+	case line := <-a.greeted:
+		if !strings.HasPrefix(line, "1|") {
+			return fmt.Errorf("it was started once more, and wrote %.80q in the place of the handshake", line)
+		}
+		return nil
+	case <-a.ended:
+		return errors.New("it was started once more without certificates, and ended without a handshake")
+	case <-time.After(within):
+		return errors.New("it was started once more, and sent no handshake")
 	}
 }
 
