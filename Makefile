@@ -1,6 +1,6 @@
 # Every target that matters has a line of its own; `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race fuzz bench crash ha lint gen check tools
+.PHONY: help build run demo test race fuzz bench crash ha drills lint gen check tools
 
 GO       ?= go
 T        ?= 10s
@@ -45,6 +45,10 @@ crash: ## kill -9 the broker under load for ROUNDS (20) rounds of 5,000 messages
 ha: ## cut the wire between replicas for ROUNDS (20) rounds of 1,000 messages
 	$(GO) test -count=1 -run Replica -v ./cmd/broker -replica.rounds=$(ROUNDS) -replica.sends=1000 \
 	  -replica.peers=1000 -replica.freeze=40s -timeout 2h
+
+drills: ## kill, wedge, change and reload plugins under load, with 1,000 reloads
+	$(GO) test -race -count=1 -run Drill -v ./cmd/broker -drill.reloads=1000 -timeout 1h
+	$(GO) test -count=1 -run SlowPlugin -v ./core/pluginhost
 
 lint: tools ## golangci-lint with .golangci.yml
 	$(GOBIN)/$(LINT) run ./...

@@ -76,7 +76,7 @@ func dialMember(t *testing.T, url string, mesh *admin.NewMesh, i int, o dial.Opt
 	return p
 }
 
-// start lets everybody send until finish.
+// start lets everybody send until finish. It may be called again after that.
 func (l *traffic) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = cancel
@@ -174,8 +174,9 @@ func (l *traffic) count() int {
 	return len(l.acks)
 }
 
-// finish ends the sending and wants everything to be right: whatever was sent
-// was acknowledged, and has arrived once, on connections that never ended.
+// finish ends the sending, until the next start, and wants everything to be
+// right: whatever was sent was acknowledged, and has arrived once, on connections
+// that never ended. It returns how many messages there were, and forgets them.
 func (l *traffic) finish() (total int) {
 	l.t.Helper()
 	l.stop()
@@ -203,5 +204,7 @@ func (l *traffic) finish() (total int) {
 			l.t.Errorf("%q was acknowledged as %s and arrived as %q", text, id, l.arrived[text])
 		}
 	}
-	return len(l.acks)
+	total = len(l.acks)
+	l.acks, l.arrived, l.last = map[string]string{}, map[string]string{}, map[trafficPair]int{}
+	return total
 }
