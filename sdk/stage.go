@@ -43,6 +43,15 @@ type Observer interface {
 	Done(env *Envelope, out Outcome)
 }
 
+// MissedObserver is an observer that wants to know how many outcomes it was not
+// told of. A plugin that falls behind misses some; a stage inside the broker
+// never does. Missed is called where the gap is: after the Done before it, and
+// before the one that follows. n is not 0, and counts only this gap.
+type MissedObserver interface {
+	Observer
+	Missed(n uint64)
+}
+
 // Starter is a stage with something to open. The chain starts stages in order
 // before the first envelope; an error stops the broker, or the reload.
 type Starter interface {

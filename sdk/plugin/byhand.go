@@ -24,6 +24,8 @@ type stageDescription struct {
 	Observes       bool            `json:"observes"`
 	Idempotent     bool            `json:"idempotent"`
 	Capabilities   []Capability    `json:"capabilities,omitempty"`
+	Optional       []Capability    `json:"optional_capabilities,omitempty"`
+	Environment    []string        `json:"environment,omitempty"`
 	OptionsSchema  json.RawMessage `json:"options_schema,omitempty"`
 	OptionsExample json.RawMessage `json:"options_example,omitempty"`
 }
@@ -33,7 +35,7 @@ func describe(p Plugin) description {
 	for _, s := range p.Stages {
 		d.Stages = append(d.Stages, stageDescription{
 			Name: s.name, Summary: s.summary, Judges: s.judges, Observes: s.observes, Idempotent: s.idempotent,
-			Capabilities: s.needs, OptionsSchema: s.schema, OptionsExample: s.example,
+			Capabilities: s.needs, Optional: s.wants, Environment: s.environment, OptionsSchema: s.schema, OptionsExample: s.example,
 		})
 	}
 	return d
@@ -56,11 +58,13 @@ func introduce(w io.Writer, p Plugin) {
 		}
 		fmt.Fprintln(w)
 		if len(s.Capabilities) > 0 {
-			var list []string
-			for _, c := range s.Capabilities {
-				list = append(list, string(c))
-			}
-			fmt.Fprintf(w, "  needs %s\n", strings.Join(list, ", "))
+			fmt.Fprintf(w, "  needs %s\n", strings.Join(texts(s.Capabilities), ", "))
+		}
+		if len(s.Optional) > 0 {
+			fmt.Fprintf(w, "  does more with %s\n", strings.Join(texts(s.Optional), ", "))
+		}
+		if len(s.Environment) > 0 {
+			fmt.Fprintf(w, "  needs in its environment %s\n", strings.Join(s.Environment, ", "))
 		}
 		if len(s.OptionsSchema) == 0 {
 			fmt.Fprintln(w, "  takes no options")

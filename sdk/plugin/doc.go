@@ -11,6 +11,10 @@
 // has Handle, and, when it wants, the methods of sdk.Matcher, sdk.Selector,
 // sdk.Observer, sdk.Starter and sdk.Stopper. New makes one from its options.
 //
+// What the operator granted, a stage learns as a [Grantee]; the name of its link
+// by [Link]. How much time there is for Stop its context says: what is left of
+// the link's drain_timeout.
+//
 // Three things differ from a stage inside the broker. An envelope shows what
 // the operator granted and no more: without identity.read its keys are
 // pseudonyms, and recipients never have a MemberID. The answers Continue, Deny

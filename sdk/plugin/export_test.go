@@ -8,5 +8,5 @@ import (
 // LoggerForTest returns what Serve makes the default logger, for the stage
 // whose Handle got ctx.
 func LoggerForTest(ctx context.Context) *slog.Logger {
-	return ctx.Value(logFrom{}).(*instance).service.log
+	return instanceOf(ctx).service.log
 }

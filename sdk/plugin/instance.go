@@ -15,6 +15,11 @@ const (
 	// stopPatience is how long Stop may take when nobody says otherwise.
 	stopPatience = 5 * time.Second
 
+	// answerTime is what is left of a drain's time when that of Stop is over: the
+	// answer has to be back before the broker gives up. Of a short time it is a
+	// tenth. Stop has as much even when work took all of the drain's time.
+	answerTime = 250 * time.Millisecond
+
 	// mostHeld is how many envelopes and outcomes one instance holds. A broker
 	// keeps to its window, which is far below; one that does not is cut off.
 	mostHeld = 1 << 16
@@ -28,33 +33,14 @@ var (
 	errSeq     = errors.New("a batch with this seq is in hand")
 )
 
-// grants is what the operator granted to an instance.
-type grants struct{ audience, priority, drop, hold bool }
-
-func grantsOf(list []string) (g grants) {
-	for _, c := range list {
-		switch Capability(c) {
-		case AudienceRead:
-			g.audience = true
-		case PriorityWrite:
-			g.priority = true
-		case VerdictDrop:
-			g.drop = true
-		case DeliveryHold:
-			g.hold = true
-		default: // those decide what the broker sends
-		}
-	}
-	return g
-}
-
 // instance is one stage with one set of options, with its workers.
 type instance struct {
 	// Set by newInstance, never changed.
 	service *service
 	id      string
 	stage   string
-	granted grants
+	link    string
+	granted rights
 	parts
 	ctx      context.Context // ends when it is abandoned, or has stopped
 	cancel   context.CancelFunc
@@ -62,36 +48,45 @@ type instance struct {
 	outcomes *queue[*outcomes]
 	stopped  chan struct{} // closed when Stop has returned
 
+	// Guarded by service.logs.mu.
+	heard bool                  // it has a stream, or had, or gets none
+	early []*pluginpb.LogRecord // wait for the stream
+
 	mu      sync.Mutex
 	claimed bool // by a stream
 	ending  bool
+	stopBy  time.Time // when Stop's time is over; zero: nobody said
 	live    map[uint64]*batch
 	held    int           // envelopes and outcomes in hand
 	empty   chan struct{} // closed when ending and held is 0
 	free    []*batch
 }
 
-// newInstance starts the workers of a stage that was made and started.
-func newInstance(s *service, req *pluginpb.ConfigureRequest, parallel int, p parts) *instance {
+// newInstance makes an instance of a stage that was made. It works from begin on.
+func newInstance(s *service, req *pluginpb.ConfigureRequest, p parts) *instance {
 	in := &instance{
-		service: s, id: req.Instance, stage: req.Stage, granted: grantsOf(req.Granted), parts: p,
-		outcomes: newQueue[*outcomes](), stopped: make(chan struct{}),
+		service: s, id: req.Instance, stage: req.Stage, link: req.Link, parts: p,
+		granted: grantsOf(req.Granted).rights(), outcomes: newQueue[*outcomes](), stopped: make(chan struct{}),
 		live: make(map[uint64]*batch), empty: make(chan struct{}),
 	}
-	in.ctx, in.cancel = context.WithCancel(context.WithValue(context.Background(), logFrom{}, in))
+	in.ctx, in.cancel = context.WithCancel(in.within(context.Background()))
+	return in
+}
+
+// begin starts the workers of a stage that has started.
+func (in *instance) begin(parallel int) {
 	var running sync.WaitGroup
-	if p.judge != nil {
+	if in.judge != nil {
 		for i := range parallel {
 			w := &worker{in: in, part: i, work: newQueue[*batch]()}
 			in.workers = append(in.workers, w)
 			running.Go(w.run)
 		}
 	}
-	if p.observer != nil {
+	if in.observer != nil {
 		running.Go(in.observe)
 	}
 	go in.bury(&running)
-	return in
 }
 
 // bury stops the stage after its last envelope.
@@ -102,12 +97,48 @@ func (in *instance) bury(running *sync.WaitGroup) {
 	case <-in.ctx.Done():
 	}
 	defer close(in.stopped)
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer in.service.logs.giveUp(in)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), in.timeToStop())
 	defer cancel()
-	if err := stop(ctx, in.whole); err != nil {
-		in.service.log.ErrorContext(in.ctx, "stop", slog.String("stage", in.stage), slog.Any("err", err))
-	}
+	in.stop(ctx)
 	in.cancel()
+}
+
+// stop is Stop, whose error has nobody else to go to.
+func (in *instance) stop(ctx context.Context) {
+	if err := stop(ctx, in.whole); err != nil {
+		in.service.log.ErrorContext(ctx, "stop", slog.String("stage", in.stage), slog.Any("err", err))
+	}
+}
+
+// discard ends an instance that never began.
+func (in *instance) discard(ctx context.Context) {
+	in.stop(in.within(ctx))
+	in.cancel()
+	in.service.logs.giveUp(in)
+}
+
+// timeToStop returns how much time there is for Stop, if it began now.
+func (in *instance) timeToStop() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stopBy.IsZero() {
+		return stopPatience
+	}
+	return max(time.Until(in.stopBy), answerTime)
+}
+
+// stopWithin gives Stop the time that a drain has, unless it has one already.
+func (in *instance) stopWithin(drain context.Context) {
+	end, ok := drain.Deadline()
+	if !ok {
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stopBy.IsZero() {
+		in.stopBy = end.Add(-min(answerTime, time.Until(end)/10))
+	}
 }
 
 func start(ctx context.Context, whole any) error {

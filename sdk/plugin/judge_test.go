@@ -40,8 +40,9 @@ func TestJudgeAllocates(t *testing.T) {
 	})
 	s := newService(Plugin{}, io.Discard, func(error) {})
 	req := &pluginpb.ConfigureRequest{Instance: "one", Granted: []string{"audience.read", "priority.write"}}
-	in := newInstance(s, req, 1, parts{judge: stage, whole: stage})
-	defer in.end()
+	in := newInstance(s, req, parts{judge: stage, whole: stage})
+	defer in.cancel()
+	in.workers = make([]*worker, 1)
 	w := &worker{in: in}
 	b := &batch{ctx: &callContext{Context: context.Background()}}
 	frame := &pluginpb.Batch{Seq: 1, DeadlineNanos: 1e9, Envelopes: []*pluginpb.Envelope{pb, pb, pb}}

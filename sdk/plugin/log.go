@@ -19,13 +19,14 @@ const logBudget = 200
 // mostLogAttrs is how many attributes of a record go to the broker.
 const mostLogAttrs = 32
 
-// logFrom is the context key of the instance that a record is from. Its stream
-// tells the broker which link of the chain speaks.
-type logFrom struct{}
+// mostEarly is how many records of an instance wait for its stream.
+const mostEarly = 64
 
-// logs takes records to the broker by way of any stream, or writes them as
-// text while there is none. It never waits for the broker. Safe for concurrent
-// use.
+// logs takes records to the broker. The stream of a record tells which link of
+// the chain speaks: a record of an instance waits for the stream of the
+// instance, as those of Start do, and one of no instance takes any. Where there
+// is no stream, records are written as text. It never waits for the broker. Safe
+// for concurrent use.
 type logs struct {
 	level slog.Leveler
 	text  slog.Handler
@@ -59,6 +60,39 @@ func (l *logs) connect(o *outbox) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.outs = append(l.outs, o)
+	o.in.heard = true
+	for _, r := range o.in.early {
+		if !o.log(r) {
+			l.leaveOutLocked()
+		}
+	}
+	o.in.early = nil
+}
+
+// giveUp says that an instance will have no stream, unless it has one: what
+// waits for it is written as text.
+func (l *logs) giveUp(in *instance) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in.heard = true
+	early := in.early
+	in.early = nil
+	for _, r := range early {
+		record := slog.NewRecord(time.Unix(0, r.Time), slog.Level(r.Level), r.Message, 0)
+		for _, a := range r.Attributes {
+			record.AddAttrs(slog.String(a.Key, a.Value))
+		}
+		_ = in.toText(l.text).Handle(in.ctx, record)
+	}
+}
+
+// toText returns the handler with the name of the link, which a stream would
+// tell.
+func (in *instance) toText(text slog.Handler) slog.Handler {
+	if in == nil || in.link == "" {
+		return text
+	}
+	return text.WithAttrs([]slog.Attr{slog.String("link", in.link)})
 }
 
 func (l *logs) disconnect(o *outbox) {
@@ -67,11 +101,12 @@ func (l *logs) disconnect(o *outbox) {
 	l.outs = slices.DeleteFunc(l.outs, func(other *outbox) bool { return other == o })
 }
 
-// send is false when there is no broker to send to.
+// send is false when there is no stream to send to, nor will be.
 func (l *logs) send(from *instance, r *pluginpb.LogRecord) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.allowed || len(l.outs) == 0 {
+	out, early := l.outLocked(from)
+	if !l.allowed || out == nil && !early {
 		return false
 	}
 	now := time.Now()
@@ -84,20 +119,24 @@ func (l *logs) send(from *instance, r *pluginpb.LogRecord) bool {
 	}
 	l.spent++
 	l.tellMissingLocked(now)
-	if !l.outLocked(from).log(r) {
+	switch {
+	case early && len(from.early) < mostEarly:
+		from.early = append(from.early, r)
+	case early || !out.log(r):
 		l.leaveOutLocked()
 	}
 	return true
 }
 
-// outLocked returns the outbox of an instance, or that of another.
-func (l *logs) outLocked(from *instance) *outbox {
+// outLocked returns the outbox of an instance, or any for none. It reports
+// whether the instance is to have one, and has not yet.
+func (l *logs) outLocked(from *instance) (out *outbox, early bool) {
 	for _, o := range l.outs {
-		if o.in == from {
-			return o
+		if from == nil || o.in == from {
+			return o, false
 		}
 	}
-	return l.outs[0]
+	return nil, from != nil && !from.heard
 }
 
 // leaveOutLocked counts a record, and sees to it that the count is told even
@@ -152,11 +191,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 		record.Attributes = appendAttr(record.Attributes, h.prefix, a)
 		return len(record.Attributes) < mostLogAttrs
 	})
-	from, _ := ctx.Value(logFrom{}).(*instance)
+	from := instanceOf(ctx)
 	if h.logs.send(from, record) {
 		return nil
 	}
-	return h.text.Handle(ctx, r)
+	return from.toText(h.text).Handle(ctx, r)
 }
 
 // WithAttrs returns a handler that adds attributes to every record.

@@ -42,8 +42,7 @@ func (in *instance) observe() {
 			return
 		}
 		if o.pb.Missed > 0 {
-			in.service.log.WarnContext(in.ctx, "outcomes were left out, since the stage is behind",
-				slog.String("stage", in.stage), slog.Uint64("missed", o.pb.Missed))
+			in.missed(o.pb.Missed)
 		}
 		for _, outcome := range o.pb.Outcomes {
 			if in.ctx.Err() != nil {
@@ -53,6 +52,21 @@ func (in *instance) observe() {
 		}
 		o.to.observed(o)
 	}
+}
+
+// missed is Missed, with a panic contained. What nobody wants to know is logged.
+func (in *instance) missed(n uint64) {
+	defer func() {
+		if r := recover(); r != nil {
+			_ = in.service.panicked("Missed", in, r)
+		}
+	}()
+	if m, ok := in.observer.(sdk.MissedObserver); ok {
+		m.Missed(n)
+		return
+	}
+	in.service.log.WarnContext(in.ctx, "outcomes were left out, since the stage is behind",
+		slog.String("stage", in.stage), slog.Uint64("missed", n))
 }
 
 // done is Done, with a panic contained.
@@ -65,7 +79,7 @@ func (in *instance) done(v *view, pb *pluginpb.Outcome) {
 	if pb.Envelope == nil {
 		return
 	}
-	in.observer.Done(v.show(pb.Envelope, grants{}), sdk.Outcome{
+	in.observer.Done(v.show(pb.Envelope, rights{}), sdk.Outcome{
 		Decision: sdk.Decision{Verdict: sdk.Verdict(pb.Verdict), Reason: sdk.Reason(pb.Reason)},
 		Stage:    pb.Stage,
 		Took:     time.Duration(pb.TookNanos), Settled: time.Duration(pb.SettledNanos),

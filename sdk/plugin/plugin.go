@@ -23,6 +23,8 @@ type Stage struct {
 	name        string
 	summary     string
 	needs       []Capability
+	wants       []Capability
+	environment []string
 	idempotent  bool
 	parallel    int
 	judges      bool
@@ -35,7 +37,8 @@ type Stage struct {
 }
 
 // Capability is a right to see or do more than metadata. A stage says what it
-// needs, and the operator grants it in the config.
+// needs or wants, and the operator grants it in the config. What a stage does
+// not ask for, the broker refuses to grant.
 type Capability string
 
 // Capabilities, with what each one gives away.
@@ -62,6 +65,20 @@ func Summary(text string) Option { return func(s *Stage) { s.summary = text } }
 // operator grants all of it.
 func Needs(capabilities ...Capability) Option {
 	return func(s *Stage) { s.needs = append(s.needs, capabilities...) }
+}
+
+// Wants says what the stage works without, and does more with. The operator may
+// grant it; a stage that has to know what was granted is a [Grantee].
+func Wants(capabilities ...Capability) Option {
+	return func(s *Stage) { s.wants = append(s.wants, capabilities...) }
+}
+
+// Env names environment variables that the stage cannot do without. The program
+// sees no variable that the link's plugin.env does not list; the broker says at
+// its start, and at a check of its config, which of these are not listed there,
+// or not set.
+func Env(names ...string) Option {
+	return func(s *Stage) { s.environment = append(s.environment, names...) }
 }
 
 // Idempotent says that judging an envelope twice does no harm. What a crashed

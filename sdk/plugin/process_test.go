@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,9 @@ func TestProcess(t *testing.T) {
 			"printed while the broker waits for the first line", "printed to standard output", "printed to the old standard output",
 		} {
 			until(t, line, func() bool { return strings.Contains(p.stderr.String(), line) })
+		}
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.cmd.Process.Pid)); err == nil && string(comm) != "program\n" {
+			t.Errorf("the process is called %s", comm)
 		}
 		p.client.Kill() // asks it to end first
 		until(t, "Stop", func() bool { return strings.Contains(p.stderr.String(), "stopped in order") })

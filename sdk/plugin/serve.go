@@ -47,6 +47,7 @@ func Serve(p Plugin) {
 		introduce(os.Stderr, p)
 		os.Exit(exitByHand)
 	}
+	nameProcess(p.Name)
 	stderr := os.Stderr
 	guardStdout()
 	s := newService(p, stderr, func(err error) {

@@ -77,22 +77,31 @@ func (s *service) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginp
 		about := &pluginpb.Stage{
 			Name: st.name, Summary: st.summary, Judges: st.judges, Observes: st.observes,
 			OptionsSchema: st.schema, OptionsExample: st.example, Idempotent: st.idempotent,
+			Environment: st.environment,
 		}
-		for _, c := range st.needs {
-			about.Capabilities = append(about.Capabilities, string(c))
-		}
+		about.Capabilities, about.OptionalCapabilities = texts(st.needs), texts(st.wants)
 		resp.Stages = append(resp.Stages, about)
 	}
 	return resp, nil
 }
 
-// Validate judges options.
+func texts(list []Capability) (of []string) {
+	for _, c := range list {
+		of = append(of, string(c))
+	}
+	return of
+}
+
+// Validate judges options, and what was granted for them where that is known.
 func (s *service) Validate(_ context.Context, req *pluginpb.ValidateRequest) (*pluginpb.ValidateResponse, error) {
 	st, err := s.stage(req.Stage)
 	if err != nil {
 		return nil, err
 	}
-	_, wrong := st.build(req.Options)
+	p, wrong := st.build(req.Options)
+	if req.HasGranted && !refused(wrong) {
+		wrong = append(wrong, diagnosticsOf(grantsOf(req.Granted).tell(p.whole))...)
+	}
 	return &pluginpb.ValidateResponse{Diagnostics: wrong}, nil
 }
 
@@ -115,32 +124,29 @@ func (s *service) Configure(ctx context.Context, req *pluginpb.ConfigureRequest)
 	}
 	p, wrong := st.build(req.Options)
 	resp.Diagnostics = append(resp.Diagnostics, wrong...)
+	if !refused(resp.Diagnostics) {
+		resp.Diagnostics = append(resp.Diagnostics, diagnosticsOf(grantsOf(req.Granted).tell(p.whole))...)
+	}
 	if refused(resp.Diagnostics) {
 		return resp, nil
 	}
-	if err := start(ctx, p.whole); err != nil {
+	in := newInstance(s, req, p)
+	if err := start(in.within(ctx), p.whole); err != nil {
 		resp.Diagnostics = append(resp.Diagnostics, &pluginpb.Diagnostic{Message: "start: " + err.Error()})
-		s.stopUnused(ctx, p)
+		in.discard(ctx)
 		return resp, nil
 	}
 	if resp.Match, err = contained(func() (*pluginpb.Match, error) { return matchOf(p.whole) }); err != nil {
 		resp.Diagnostics = append(resp.Diagnostics, &pluginpb.Diagnostic{Message: err.Error()})
-		s.stopUnused(ctx, p)
+		in.discard(ctx)
 		return resp, nil
 	}
 	resp.HasMatch = resp.Match != nil
-	if err := s.add(req, st, p); err != nil {
-		s.stopUnused(ctx, p)
+	if err := s.add(in, st.parallel); err != nil {
+		in.discard(ctx)
 		return nil, err
 	}
 	return resp, nil
-}
-
-// stopUnused stops a stage that got no envelope.
-func (s *service) stopUnused(ctx context.Context, p parts) {
-	if err := stop(ctx, p.whole); err != nil {
-		s.log.ErrorContext(ctx, "stop", slog.Any("err", err))
-	}
 }
 
 func refused(diagnostics []*pluginpb.Diagnostic) bool {
@@ -148,17 +154,17 @@ func refused(diagnostics []*pluginpb.Diagnostic) bool {
 }
 
 // add makes an instance known.
-func (s *service) add(req *pluginpb.ConfigureRequest, st *Stage, p parts) error {
+func (s *service) add(in *instance, parallel int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return status.Error(codes.Unavailable, "the program is ending")
 	}
-	if s.instances[req.Instance] != nil {
-		return status.Errorf(codes.AlreadyExists, "there is an instance %q", req.Instance)
+	if s.instances[in.id] != nil {
+		return status.Errorf(codes.AlreadyExists, "there is an instance %q", in.id)
 	}
-	in := newInstance(s, req, st.parallel, p)
-	s.instances[req.Instance] = in
+	in.begin(parallel)
+	s.instances[in.id] = in
 	s.alive.Go(func() { <-in.stopped })
 	return nil
 }
@@ -236,6 +242,7 @@ func (s *service) all(closing bool) (list []*instance) {
 // drain ends instances and returns how much was in hand when ctx ended.
 func (s *service) drain(ctx context.Context, list []*instance) (unfinished uint64) {
 	for _, in := range list {
+		in.stopWithin(ctx)
 		in.end()
 	}
 	for _, in := range list {

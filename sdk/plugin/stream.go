@@ -53,7 +53,7 @@ func (s *service) part(in *instance, err error) {
 		return
 	}
 	in.end()
-	timer := time.NewTimer(stopPatience)
+	timer := time.NewTimer(in.timeToStop() + answerTime)
 	defer timer.Stop()
 	select {
 	case <-in.stopped:

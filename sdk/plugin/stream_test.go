@@ -97,7 +97,7 @@ func TestVerdicts(t *testing.T) {
 		{"fails to see an audience without the capability", nil, func(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 			_, err := env.Audience(ctx)
 			return sdk.Next(), err
-		}, &pluginpb.Verdict{Index: 1, Error: "the audience needs the capability audience.read, which the stage has to name in plugin.Needs and the operator has to grant"}},
+		}, &pluginpb.Verdict{Index: 1, Error: "the audience needs the capability audience.read, which the stage has to name in plugin.Needs or plugin.Wants and the operator has to grant"}},
 	}
 	for _, tt := range tests {
 		t.Run("it "+tt.name, func(t *testing.T) {

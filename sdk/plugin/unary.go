@@ -25,6 +25,7 @@ func (s *service) ProcessBatch(ctx context.Context, pb *pluginpb.Batch) (*plugin
 	if err != nil {
 		return nil, err
 	}
+	s.logs.giveUp(in)
 	c := caller{judged: make(chan *batch, 1)}
 	if err := in.submit(pb, c); err != nil {
 		return nil, status.Error(codes.ResourceExhausted, err.Error())
@@ -49,6 +50,7 @@ func (s *service) ObserveBatch(_ context.Context, pb *pluginpb.Outcomes) (*plugi
 	if err != nil {
 		return nil, err
 	}
+	s.logs.giveUp(in)
 	c := caller{seen: make(chan *outcomes, 1)}
 	if err := in.tell(pb, c); err != nil {
 		return nil, status.Error(codes.ResourceExhausted, err.Error())

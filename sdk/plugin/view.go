@@ -35,7 +35,7 @@ func (b *body) PayloadHash() (sum [32]byte, known bool) {
 // errNoAudience says why there is no audience. Without the error a stage would
 // take the envelope for one that reaches nobody.
 var errNoAudience = errors.New("the audience needs the capability audience.read, " +
-	"which the stage has to name in plugin.Needs and the operator has to grant")
+	"which the stage has to name in plugin.Needs or plugin.Wants and the operator has to grant")
 
 // noAudience is the directory of an instance without audience.read.
 type noAudience struct{}
@@ -46,7 +46,7 @@ func (noAudience) Resolve(context.Context, *sdk.Envelope, []sdk.Recipient) ([]sd
 
 // show fills in the envelope. Texts and bytes belong to pb, whose buffer is
 // never used again.
-func (v *view) show(pb *pluginpb.Envelope, granted grants) *sdk.Envelope {
+func (v *view) show(pb *pluginpb.Envelope, granted rights) *sdk.Envelope {
 	v.env.Reset()
 	env := &v.env
 	env.Kind, env.Mesh = sdk.Kind(pb.Kind), pb.Mesh
