@@ -41,6 +41,33 @@ func TestDrillKill(t *testing.T) {
 	broker.quit()
 }
 
+// TestDrillWedge stops the plugin with messages in its hand: it is found by
+// hang_after, replaced, and nobody notices but for the time.
+func TestDrillWedge(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	broker, url := x.serveChild(x.drillFile(drillLink{
+		name: "drill", path: newDrill(t), options: "sleep: 1ms", plugin: "hang_after: 1s",
+	}))
+	broker.logs()
+	load := newTraffic(t, url, x.team(4), 0)
+	load.start()
+	busy := x.until("drill", "messages in hand", func(s pluginhost.Status) bool { return s.Hop.Sent > 100 && s.Hop.InHand > 0 })
+	if err := syscall.Kill(busy.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	since := time.Now()
+	next := x.until("drill", "the next process", func(s pluginhost.Status) bool { return s.PID != 0 && s.PID != busy.PID && s.Down == "" })
+	took := time.Since(since)
+	load.moves(100)
+	sent := load.finish()
+	if next.Restarts["hang"] == 0 || took > 8*time.Second || !gone(busy.PID) {
+		t.Errorf("restarts %v after %v, gone %v; want one for a hang, before the deadline of 10 s", next.Restarts, took, gone(busy.PID))
+	}
+	t.Logf("%d messages, replaced after %v, longest pause without an ack %v", sent, took, load.gap)
+	broker.quit()
+}
+
 // TestDrillBrokerKilled wants plugins of a killed broker to be gone, and what
 // they left to be swept away.
 func TestDrillBrokerKilled(t *testing.T) {
