@@ -50,9 +50,11 @@ type Info struct {
 	Summary      string          `json:"summary"`
 	Judges       bool            `json:"judges"`
 	Observes     bool            `json:"observes"`
-	Schema       json.RawMessage `json:"schema,omitempty"`  // JSON Schema of its options
-	Example      json.RawMessage `json:"example,omitempty"` // options that it accepts
-	Capabilities []string        `json:"capabilities"`
+	Schema       json.RawMessage `json:"schema,omitempty"`      // JSON Schema of its options
+	Example      json.RawMessage `json:"example,omitempty"`     // options that it accepts
+	Capabilities []string        `json:"capabilities"`          // that it cannot do without
+	Optional     []string        `json:"optional_capabilities"` // that it does more with
+	Environment  []string        `json:"environment"`           // variables that it cannot do without
 	Idempotent   bool            `json:"idempotent"`
 
 	match sdk.Match
@@ -108,6 +110,7 @@ func infoOf(s *pluginpb.Stage) Info {
 	return Info{
 		Name: s.GetName(), Summary: s.GetSummary(), Judges: s.GetJudges(), Observes: s.GetObserves(),
 		Schema: s.GetOptionsSchema(), Example: s.GetOptionsExample(), Capabilities: s.GetCapabilities(),
+		Optional: s.GetOptionalCapabilities(), Environment: s.GetEnvironment(),
 		Idempotent: s.GetIdempotent(), match: matchOf(s.GetMatch()),
 	}
 }

@@ -92,6 +92,30 @@ type noop struct{}
 
 func (noop) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
 
+// eagerOptions say what the eager stage does with what it is granted.
+type eagerOptions struct {
+	Drop bool `json:"drop" doc:"drop everything"`
+}
+
+// eager does more with more capabilities.
+type eager struct{ o eagerOptions }
+
+func newEager(o eagerOptions) (*eager, error) { return &eager{o}, nil }
+
+func (e *eager) Granted(g plugin.Grants) error {
+	if e.o.Drop && !g.Has(plugin.VerdictDrop) {
+		return &plugin.OptionError{Path: "drop", Message: "needs verdict.drop"}
+	}
+	return nil
+}
+
+func (e *eager) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) {
+	if e.o.Drop {
+		return sdk.Decision{Verdict: sdk.Drop, Reason: "eager"}, nil
+	}
+	return sdk.Next(), nil
+}
+
 // watcher is the drill that only observes: it writes what it is told to the
 // log.
 type watcher struct{}
@@ -103,6 +127,8 @@ func drills() plugin.Plugin {
 		plugin.Define("drill", drillOptions{}, newDrill, plugin.Idempotent(), plugin.Summary("does what tests want")),
 		plugin.Define("careful", drillOptions{}, newDrill),
 		plugin.Define("curious", drillOptions{}, newDrill, plugin.Needs(plugin.IdentityRead, plugin.PayloadHash)),
+		plugin.Define("eager", eagerOptions{}, newEager, plugin.Wants(plugin.VerdictDrop, plugin.IdentityRead),
+			plugin.Needs(plugin.PayloadHash), plugin.Env("PLUGINHOSTTEST_ONE", "PLUGINHOSTTEST_TWO")),
 		plugin.Define("noop", struct{}{}, func(struct{}) (noop, error) { return noop{}, nil }, plugin.Idempotent()),
 		plugin.DefineObserver("watcher", struct{}{}, func(struct{}) (watcher, error) { return watcher{}, nil }),
 	}}

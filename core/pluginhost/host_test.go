@@ -50,6 +50,7 @@ func TestLinksThatDoNotFit(t *testing.T) {
 		"watches only":      {func(l *config.Link) { l.Plugin.Stage = "watcher" }, "say role: observer"},
 		"does not watch":    {func(l *config.Link) { l.Plugin.Role = config.Observer }, "say role: gate"},
 		"needs grants":      {func(l *config.Link) { l.Plugin.Stage = "curious" }, "grants: [identity.read, payload.hash]"},
+		"grants too much":   {func(l *config.Link) { l.Plugin.Grants = []string{"identity.read", "verdict.drop"} }, "does not ask for identity.read and verdict.drop"},
 		"unknown option":    {func(l *config.Link) { l.With = map[string]any{"slep": "1s"} }, "slep"},
 		"wrong type":        {func(l *config.Link) { l.With = map[string]any{"kinds": 7} }, "drill: with.kinds"},
 		"bad to the plugin": {func(l *config.Link) { l.With = map[string]any{"bad": "x"} }, "drill: with.bad: must be empty"},
@@ -73,10 +74,69 @@ func TestLinksThatDoNotFit(t *testing.T) {
 	}
 	l := link(t, "drill")
 	l.Plugin.Stage, l.Plugin.Grants = "curious", []string{"payload.hash", "identity.read"}
-	if p, err := h.Probe(t.Context(), l); err != nil || len(p.Stages) != 5 {
+	if p, err := h.Probe(t.Context(), l); err != nil || len(p.Stages) != 6 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	stop(t, start(t, h, l))
+}
+
+// What a stage wants is granted or not; its options may need it all the same.
+func TestLinksOfAStageThatWants(t *testing.T) {
+	h := newHost(t)
+	t.Setenv("PLUGINHOSTTEST_ONE", "1")
+	both := []string{actEnv, "PLUGINHOSTTEST_ONE", "PLUGINHOSTTEST_TWO"}
+	for name, c := range map[string]struct {
+		env, grants []string
+		set, drop   bool
+		want        []string // nil: it starts
+	}{
+		"without what it wants": {env: both, set: true, grants: []string{"payload.hash"}},
+		"with all of it":        {env: both, set: true, grants: []string{"identity.read", "payload.hash", "verdict.drop"}, drop: true},
+		"with options that need it": {
+			env: both, set: true, grants: []string{"payload.hash"}, drop: true, want: []string{"eager: with.drop: needs verdict.drop"},
+		},
+		"with other grants": {
+			env: both, set: true, grants: []string{"audience.read"},
+			want: []string{"needs payload.hash;", "grants: [payload.hash];", "does not ask for audience.read: take it out"},
+		},
+		"with no variables": {
+			env: both[:1], grants: []string{"payload.hash"},
+			want: []string{"needs PLUGINHOSTTEST_ONE and PLUGINHOSTTEST_TWO in its environment", "env: [PLUGINHOSTTEST, PLUGINHOSTTEST_ONE, PLUGINHOSTTEST_TWO]"},
+		},
+		"with one that is not set": {
+			env: both, grants: []string{"payload.hash"}, want: []string{"needs PLUGINHOSTTEST_TWO, and the broker's environment does not have it set"},
+		},
+	} {
+		t.Run("it is tried "+name, func(t *testing.T) {
+			l := link(t, "drill")
+			l.Name, l.Plugin.Stage, l.Plugin.Env, l.Plugin.Grants = "eager", "eager", c.env, c.grants
+			l.With = map[string]any{"drop": c.drop}
+			if c.set {
+				t.Setenv("PLUGINHOSTTEST_TWO", "2")
+			}
+			_, probed := h.Probe(t.Context(), l)
+			s, err := tryStart(t, h, l)
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) || probed == nil || !strings.Contains(probed.Error(), want) {
+					t.Errorf("a start says %v, a probe %v, want %q in both", err, probed, want)
+				}
+			}
+			if c.want != nil {
+				return
+			}
+			if err != nil || probed != nil {
+				t.Fatalf("a start says %v, a probe %v", err, probed)
+			}
+			defer stop(t, s)
+			want := sdk.Continue
+			if c.drop {
+				want = sdk.Drop
+			}
+			if d, err := s.Handle(t.Context(), message(1)); err != nil || d.Verdict != want {
+				t.Errorf("got %+v, %v, want %v", d, err, want)
+			}
+		})
+	}
 }
 
 // Stages of one program share a process; what differs in how it is started

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (e *OptionsError) Error() string {
 }
 
 // fit returns what keeps a link from being a stage of a program: its name, its
-// role, or a capability that it needs and was not granted.
+// role, its grants, or a variable that it needs and does not get.
 func fit(link config.Link, p *Program) (*Info, error) {
 	info, err := p.stage(stageName(link))
 	if err != nil {
@@ -56,17 +57,62 @@ func fit(link config.Link, p *Program) (*Info, error) {
 	case link.Plugin.Role != config.Observer && !info.Judges:
 		return nil, fmt.Errorf("the stage %s only observes; say role: observer", info.Name)
 	}
-	var missing []string
-	for _, c := range info.Capabilities {
-		if !slices.Contains(link.Plugin.Grants, c) {
-			missing = append(missing, c)
-		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("the stage %s needs %s; docs/plugins.md says what each shows. To allow it, add to the link's plugin: grants: [%s]",
-			info.Name, strings.Join(missing, " and "), strings.Join(append(slices.Clone(link.Plugin.Grants), missing...), ", "))
+	if wrong := append(info.granted(link.Plugin.Grants), info.supplied(link.Plugin.Env)...); len(wrong) > 0 {
+		return nil, errors.New(strings.Join(wrong, "; "))
 	}
 	return info, nil
+}
+
+// granted says what is wrong with the grants of a link: what the stage needs and
+// does not have, and what it has and does not ask for.
+func (i *Info) granted(grants []string) (wrong []string) {
+	var asked, unasked []string
+	for _, c := range grants {
+		if slices.Contains(i.Capabilities, c) || slices.Contains(i.Optional, c) {
+			asked = append(asked, c)
+		} else {
+			unasked = append(unasked, c)
+		}
+	}
+	if missing := without(i.Capabilities, grants); len(missing) > 0 {
+		wrong = append(wrong, fmt.Sprintf("the stage %s needs %s; docs/plugins.md says what each shows. To allow it, write in the link's plugin: grants: [%s]",
+			i.Name, strings.Join(missing, " and "), strings.Join(append(asked, missing...), ", ")))
+	}
+	if len(unasked) > 0 {
+		wrong = append(wrong, fmt.Sprintf("the stage %s does not ask for %s: take it out of the link's plugin.grants",
+			i.Name, strings.Join(unasked, " and ")))
+	}
+	return wrong
+}
+
+// supplied says which variables the stage needs and will not see: those that the
+// link does not list, and those that are not set here.
+func (i *Info) supplied(listed []string) (wrong []string) {
+	if missing := without(i.Environment, listed); len(missing) > 0 {
+		wrong = append(wrong, fmt.Sprintf("the stage %s needs %s in its environment; write in the link's plugin: env: [%s]",
+			i.Name, strings.Join(missing, " and "), strings.Join(append(slices.Clone(listed), missing...), ", ")))
+	}
+	var unset []string
+	for _, name := range i.Environment {
+		if _, ok := os.LookupEnv(name); !ok {
+			unset = append(unset, name)
+		}
+	}
+	if len(unset) > 0 {
+		wrong = append(wrong, fmt.Sprintf("the stage %s needs %s, and the broker's environment does not have it set",
+			i.Name, strings.Join(unset, " and ")))
+	}
+	return wrong
+}
+
+// without returns what of a list is not in another.
+func without(list, other []string) (rest []string) {
+	for _, s := range list {
+		if !slices.Contains(other, s) {
+			rest = append(rest, s)
+		}
+	}
+	return rest
 }
 
 // optionsOf returns a link's options as the plugin gets them.
@@ -136,7 +182,9 @@ func (e *OptionsError) collect(v *jsonschema.ValidationError) {
 func validate(ctx context.Context, client pluginpb.PluginClient, link config.Link, stage string, options []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	v, err := client.Validate(ctx, &pluginpb.ValidateRequest{Stage: stage, Options: options})
+	v, err := client.Validate(ctx, &pluginpb.ValidateRequest{
+		Stage: stage, Options: options, Granted: link.Plugin.Grants, HasGranted: true,
+	})
 	if err != nil {
 		return fmt.Errorf("the plugin could not judge its options: %s", reason(err))
 	}
