@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,6 +94,8 @@ func TestDrillShadow(t *testing.T) {
 	if counted == 0 {
 		t.Error("nothing was judged")
 	}
+	wantMetrics(t, url, fmt.Sprintf(`broker_stage_shadow_total{stage="trial",shadow="deny",chain="answer"} %d`, counted),
+		fmt.Sprintf(`broker_stage_shadow_disagree_total{stage="trial"} %d`, counted))
 	t.Logf("%d messages delivered, %d of them denied in shadow, %d not judged", sent, counted, dropped)
 	broker.quit()
 }
