@@ -49,8 +49,9 @@ type Sent struct {
 }
 
 // Send asks the stage about an envelope, as the broker does: not when the
-// stage's Kinds or Match exclude it, and the stage's Done follows. An error or
-// a panic of the stage is for WantFailure.
+// stage's Kinds or Match exclude it. The stage's Done follows, unless they exclude
+// what the stage made of the envelope. An error or a panic of the stage is for
+// WantFailure.
 func (b *Bench) Send(env *sdk.Envelope) *Sent {
 	b.t.Helper()
 	s := &Sent{t: b.t, about: describe(env), env: env, before: len(env.Attributes), asked: wants(b.stage, env)}
@@ -65,26 +66,12 @@ func (b *Bench) Send(env *sdk.Envelope) *Sent {
 	if time.Since(began) > patience {
 		b.t.Errorf("%s: Handle returned after its context had ended", s.about)
 	}
-	if s.err == nil {
+	if s.err == nil && wants(b.stage, env) {
 		if err := finish(b.stage, env, s.decision); err != nil {
 			b.t.Errorf("%s: Done: %v", s.about, err)
 		}
 	}
 	return s
-}
-
-// wants reports whether the chain would ask the stage.
-func wants(stage sdk.Stage, env *sdk.Envelope) bool {
-	if m, ok := stage.(sdk.Matcher); ok {
-		if match := (sdk.Match{Kinds: m.Kinds()}); !match.Accepts(env) {
-			return false
-		}
-	}
-	if s, ok := stage.(sdk.Selector); ok {
-		match := s.Match()
-		return match.Accepts(env)
-	}
-	return true
 }
 
 // WantContinue wants the envelope to go on to the next stage, be it that this

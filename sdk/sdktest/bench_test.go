@@ -39,6 +39,16 @@ func (l *loud) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, err
 	return sdk.Next(), nil
 }
 
+// calming makes what is urgent wait, and then does not want it any more.
+type calming struct{}
+
+func (calming) Match() sdk.Match                { return sdk.Match{Priorities: []sdk.Priority{sdk.PriorityNow}} }
+func (calming) Done(*sdk.Envelope, sdk.Outcome) { panic("told") }
+func (calming) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	env.Priority = sdk.PriorityNext
+	return sdk.Next(), nil
+}
+
 // recorder is a test that fails in secret.
 type recorder struct {
 	testing.TB
@@ -69,6 +79,11 @@ func TestBench(t *testing.T) {
 	if stage.started != 1 || stage.stopped != 1 || stage.done != 5 {
 		t.Errorf("started, stopped and told: %+v", stage)
 	}
+	t.Run("it tells of what the stage still wants", func(t *testing.T) {
+		b := New(t, &calming{})
+		b.Send(Message(Priority(sdk.PriorityNow))).WantContinue()
+		b.Send(Message(Priority(sdk.PriorityLow))).WantUnasked()
+	})
 	t.Run("it fails for what is not", func(t *testing.T) {
 		r := &recorder{TB: t}
 		b := New(r, &loud{})

@@ -10,7 +10,7 @@ func (h *host) instances() {
 	h.each(func(s *pluginpb.Stage, first *stream) error {
 		return h.with(s, "two", func(second *stream) error {
 			for _, str := range []*stream{first, second} {
-				if err := str.batch(1, patience, views(s, str.match, 2)...); err != nil {
+				if err := str.batch(1, patience, h.views(s, str.match, 2)...); err != nil {
 					return err
 				}
 			}
@@ -24,7 +24,7 @@ func (h *host) instances() {
 				}
 			}
 			second.cancel()
-			if err := first.batch(2, patience, views(s, first.match, 1)...); err != nil {
+			if err := first.batch(2, patience, h.views(s, first.match, 1)...); err != nil {
 				return err
 			}
 			v, err := first.verdicts()
@@ -63,7 +63,7 @@ func (h *host) outcomes() {
 		h.addErr(s.Name, h.with(s, "outcomes", func(str *stream) error {
 			for seq := range uint64(3) {
 				outcomes := &pluginpb.Outcomes{Seq: seq + 1, Missed: seq}
-				for _, env := range views(s, str.match, 5) {
+				for _, env := range h.views(s, str.match, 5) {
 					env.Payload, env.Audience = nil, nil
 					outcomes.Outcomes = append(outcomes.Outcomes, &pluginpb.Outcome{
 						Envelope: env, Verdict: 2, Reason: "blocked", Stage: "other", TookNanos: 1, SettledNanos: 2,
@@ -91,7 +91,7 @@ func (h *host) drains() {
 	for _, s := range h.stages {
 		h.addErr(s.Name, h.with(s, "drained", func(str *stream) error {
 			if s.Judges {
-				if err := str.batch(1, patience, views(s, str.match, 8)...); err != nil {
+				if err := str.batch(1, patience, h.views(s, str.match, 8)...); err != nil {
 					return err
 				}
 				v, err := str.verdicts()

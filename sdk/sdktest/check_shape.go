@@ -15,6 +15,7 @@ import (
 
 var (
 	semver       = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$`)
+	variable     = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 	capabilities = []plugin.Capability{
 		plugin.IdentityRead, plugin.AudienceRead, plugin.AttributesRead, plugin.PayloadHash, plugin.PayloadBytes,
 		plugin.CredentialRead, plugin.PriorityWrite, plugin.VerdictDrop, plugin.DeliveryHold,
@@ -48,6 +49,19 @@ func (h *host) shape() {
 		for _, c := range s.Capabilities {
 			if !slices.Contains(capabilities, plugin.Capability(c)) {
 				h.add("%s needs %q, which is no capability", s.Name, c)
+			}
+		}
+		for _, c := range s.OptionalCapabilities {
+			if !slices.Contains(capabilities, plugin.Capability(c)) {
+				h.add("%s wants %q, which is no capability", s.Name, c)
+			}
+			if slices.Contains(s.Capabilities, c) {
+				h.add("%s wants %s, and needs it anyway", s.Name, c)
+			}
+		}
+		for _, name := range s.Environment {
+			if !variable.MatchString(name) {
+				h.add("%s needs %q in its environment, which is no name that a config can list", s.Name, name)
 			}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // views returns n envelopes that a stage wants, as it may see them.
-func views(s *pluginpb.Stage, match *pluginpb.Match, n int) (list []*pluginpb.Envelope) {
-	can := func(capability string) bool { return slices.Contains(s.Capabilities, capability) }
+func (h *host) views(s *pluginpb.Stage, match *pluginpb.Match, n int) (list []*pluginpb.Envelope) {
+	can := func(capability string) bool { return slices.Contains(h.grants(s), capability) }
 	for i := range n {
 		sender, bo := KeyOf("ada"), KeyOf("bo")
 		pb := &pluginpb.Envelope{
@@ -21,7 +21,7 @@ func views(s *pluginpb.Stage, match *pluginpb.Match, n int) (list []*pluginpb.En
 			Target: uint32(sdk.TargetKey), TargetKey: bo[:], Member: sender[:], Session: sender[:],
 		}
 		if match != nil {
-			fit(pb, match, i)
+			fitView(pb, match, i)
 		}
 		if can("identity.read") {
 			pb.MemberId, pb.Name, pb.Remote = "member-ada", "ada", "192.0.2.1"
@@ -43,8 +43,8 @@ func views(s *pluginpb.Stage, match *pluginpb.Match, n int) (list []*pluginpb.En
 	return list
 }
 
-// fit makes an envelope one that a match accepts.
-func fit(pb *pluginpb.Envelope, match *pluginpb.Match, i int) {
+// fitView makes an envelope one that a match accepts.
+func fitView(pb *pluginpb.Envelope, match *pluginpb.Match, i int) {
 	if n := len(match.Kinds); n > 0 {
 		kind, family := strings.CutSuffix(match.Kinds[i%n], "*")
 		if family {
@@ -68,7 +68,7 @@ func (h *host) batches() {
 	h.each(func(s *pluginpb.Stage, str *stream) error {
 		sizes := []int{1, 2, 7, 64, 1}
 		for i, n := range sizes {
-			if err := str.batch(uint64(i+1), patience, views(s, str.match, n)...); err != nil {
+			if err := str.batch(uint64(i+1), patience, h.views(s, str.match, n)...); err != nil {
 				return err
 			}
 		}
@@ -105,7 +105,7 @@ func (h *host) simple() {
 			continue
 		}
 		v, err := h.ProcessBatch(h.ctx, &pluginpb.Batch{
-			Seq: 1, DeadlineNanos: int64(patience), Instance: instance, Envelopes: views(s, resp.Match, 3),
+			Seq: 1, DeadlineNanos: int64(patience), Instance: instance, Envelopes: h.views(s, resp.Match, 3),
 		})
 		if err == nil {
 			err = wellFormed(v, 3)
@@ -177,7 +177,7 @@ func (h *host) ping() {
 
 func (h *host) late() {
 	h.each(func(s *pluginpb.Stage, str *stream) error {
-		if err := str.batch(1, 1, views(s, str.match, 2)...); err != nil {
+		if err := str.batch(1, 1, h.views(s, str.match, 2)...); err != nil {
 			return err
 		}
 		v, err := str.verdicts()
@@ -202,13 +202,13 @@ func (h *host) late() {
 // business.
 func (h *host) cancelled() {
 	h.each(func(s *pluginpb.Stage, str *stream) error {
-		if err := str.batch(1, patience, views(s, str.match, 2)...); err != nil {
+		if err := str.batch(1, patience, h.views(s, str.match, 2)...); err != nil {
 			return err
 		}
 		if err := str.Send(&pluginpb.HostFrame{Cancel: &pluginpb.Cancel{Seqs: []uint64{1, 99}}}); err != nil {
 			return err
 		}
-		if err := str.batch(2, patience, views(s, str.match, 3)...); err != nil {
+		if err := str.batch(2, patience, h.views(s, str.match, 3)...); err != nil {
 			return err
 		}
 		for {

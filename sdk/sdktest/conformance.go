@@ -8,6 +8,7 @@ import (
 
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin"
+	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
 // ConformanceOption changes what [Conformance] does.
@@ -22,7 +23,8 @@ func StageOptions(stage, options string) ConformanceOption {
 // Conformance serves a plugin in memory and checks what a broker relies on:
 // that it describes itself, judges options, answers every batch, survives what
 // is strange, and ends in order. Every check is a subtest with a plugin of its
-// own. Stages are granted what they need, and nothing else.
+// own. Stages are granted what they need, and nothing else; where one wants more,
+// all is checked once more with what they want.
 //
 //	func TestConformance(t *testing.T) {
 //		sdktest.Conformance(t, officeHours())
@@ -35,8 +37,17 @@ func Conformance(t *testing.T, p plugin.Plugin, more ...ConformanceOption) {
 	for _, option := range more {
 		option(&c)
 	}
+	c.all(t, "")
+	if c.wants() {
+		c.wanting = true
+		c.all(t, ", with all that it wants")
+	}
+}
+
+// all makes every check.
+func (c *conformance) all(t *testing.T, how string) {
 	for _, check := range checks {
-		t.Run(check.name, func(t *testing.T) {
+		t.Run(check.name+how, func(t *testing.T) {
 			for _, broken := range c.run(check.run) {
 				t.Error(broken)
 			}
@@ -44,10 +55,19 @@ func Conformance(t *testing.T, p plugin.Plugin, more ...ConformanceOption) {
 	}
 }
 
+// wants reports whether a stage does more with more capabilities.
+func (c *conformance) wants() (yes bool) {
+	c.run(func(h *host) {
+		yes = slices.ContainsFunc(h.stages, func(s *pluginpb.Stage) bool { return len(s.OptionalCapabilities) > 0 })
+	})
+	return yes
+}
+
 // conformance is what the checks are made with.
 type conformance struct {
 	plugin  plugin.Plugin
 	options map[string][]byte // by stage
+	wanting bool              // stages are granted what they want too
 }
 
 // check is one thing that a broker relies on.
@@ -104,6 +124,7 @@ func (c *conformance) run(do func(*host)) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
+	h.wanting = c.wanting
 	do(h)
 	h.close()
 	h.mu.Lock()

@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -45,6 +46,39 @@ func TestConformance(t *testing.T) {
 	}, StageOptions("limit", `{"most": 300}`))
 }
 
+// wanter refuses what it should not see.
+type wanter struct {
+	limit
+	identity bool
+	seen     map[bool]int // by whether it was granted
+}
+
+func (w *wanter) Granted(g plugin.Grants) error {
+	w.identity = g.Has(plugin.IdentityRead)
+	w.seen[w.identity]++
+	return nil
+}
+
+func (w *wanter) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	if (env.Sender.Name != "") != w.identity {
+		return sdk.Decision{}, errors.New("it sees what it was not granted, or the other way round")
+	}
+	return sdk.Next(), nil
+}
+
+func TestConformanceWithAllThatIsWanted(t *testing.T) {
+	granted := make(map[bool]int)
+	Conformance(t, plugin.Plugin{
+		Name: "good", Version: "1.0.0",
+		Stages: []plugin.Stage{plugin.Define("wanter", limits{}, func(o limits) (*wanter, error) {
+			return &wanter{limit: limit{limits: o}, seen: granted}, nil
+		}, plugin.Summary("wants"), plugin.Wants(plugin.IdentityRead), plugin.Env("A_SECRET"))},
+	})
+	if granted[true] == 0 || granted[false] == 0 {
+		t.Errorf("granted %v", granted)
+	}
+}
+
 func TestABrokenPluginIsFound(t *testing.T) {
 	define := func(h func(context.Context, *sdk.Envelope) (sdk.Decision, error), more ...plugin.Option) plugin.Stage {
 		return plugin.Define("broken", limits{}, func(limits) (*stage, error) { return &stage{handle: h}, nil }, more...)
@@ -58,6 +92,9 @@ func TestABrokenPluginIsFound(t *testing.T) {
 		{"it says hello", define(next), "no semantic version"},
 		{"it describes its stages", define(next), "no summary"},
 		{"it describes its stages", define(next, plugin.Needs("everything")), `"everything", which is no capability`},
+		{"it describes its stages", define(next, plugin.Wants("everything")), `wants "everything", which is no capability`},
+		{"it describes its stages", define(next, plugin.Needs(plugin.VerdictDrop), plugin.Wants(plugin.VerdictDrop)), "needs it anyway"},
+		{"it describes its stages", define(next, plugin.Env("A-B")), "no name that a config can list"},
 		{"its schemas accept its examples", plugin.Define("s", limits{}, func(limits) (*stage, error) { panic("new") }), "panic: new"},
 		{"it answers every batch", define(func(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Decision{}, nil }), "decided nothing"},
 		{"it answers every batch", define(func(context.Context, *sdk.Envelope) (sdk.Decision, error) {

@@ -10,20 +10,53 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// envelopes makes one new envelope for each kind that the stage wants, from
-// each sender and, for sends, to each form of target; then those of the caller.
-func (s suite) envelopes(stage sdk.Stage) (list []*sdk.Envelope) {
-	for _, kind := range kindsFor(stage) {
-		for _, from := range senders {
-			for _, to := range targetsOf(kind) {
-				list = append(list, newEnvelope(kind, from, to))
+// envelopes makes those of choice, once.
+func (s suite) envelopes(stage sdk.Stage) []*sdk.Envelope { return s.choice(stage)() }
+
+// choice asks the stage what it wants, as the chain does when it has started, and
+// returns what makes new envelopes: those that are chosen for it, then those of
+// the caller. Safe for concurrent use.
+func (s suite) choice(stage sdk.Stage) func() []*sdk.Envelope {
+	made := chosen(stage)
+	return func() []*sdk.Envelope {
+		list := made()
+		for _, another := range s.more {
+			list = append(list, another())
+		}
+		return list
+	}
+}
+
+// chosen returns what makes one envelope for each kind that the stage wants, from
+// each sender and, for sends, to each form of target.
+func chosen(stage sdk.Stage) func() []*sdk.Envelope {
+	kinds, match := wanted(stage)
+	samples := samplesOf(slices.Concat(kinds.Kinds, match.Kinds))
+	return func() (list []*sdk.Envelope) {
+		for _, kind := range samples {
+			for _, from := range senders {
+				for i, to := range targetsOf(kind) {
+					env := newEnvelope(kind, from, to)
+					fit(env, &match, i)
+					if kinds.Accepts(env) && match.Accepts(env) {
+						list = append(list, env)
+					}
+				}
 			}
 		}
+		return list
 	}
-	for _, another := range s.more {
-		list = append(list, another())
+}
+
+// fit gives an envelope a priority and a size that a match accepts.
+func fit(env *sdk.Envelope, match *sdk.Match, i int) {
+	if n := len(match.Priorities); n > 0 {
+		env.Priority = match.Priorities[i%n]
 	}
-	return list
+	env.Size = max(env.Size, match.MinSize)
+	if match.MaxSize > 0 {
+		env.Size = min(env.Size, match.MaxSize)
+	}
 }
 
 func newEnvelope(kind sdk.Kind, from sdk.Sender, to sdk.Target) *sdk.Envelope {
@@ -37,25 +70,24 @@ func newEnvelope(kind sdk.Kind, from sdk.Sender, to sdk.Target) *sdk.Envelope {
 	return env
 }
 
-// kindsFor returns kinds that the stage wants. For one that wants all there is
-// one of each sort, and one that no broker knows.
-func kindsFor(stage sdk.Stage) []sdk.Kind {
-	samples := []sdk.Kind{
-		sdk.KindHello, sdk.KindSessionHello, sdk.KindSend, sdk.KindClientAck, sdk.KindJoin, sdk.KindPeerLeft,
-		"list_peers", "no_such_kind",
+// samplesOf returns kinds that match what a stage names. For one that names
+// none there is one of each sort, and one that no broker knows.
+func samplesOf(named []sdk.Kind) (samples []sdk.Kind) {
+	if len(named) == 0 {
+		return []sdk.Kind{
+			sdk.KindHello, sdk.KindSessionHello, sdk.KindSend, sdk.KindClientAck, sdk.KindJoin, sdk.KindPeerLeft,
+			"list_peers", "no_such_kind",
+		}
 	}
-	m, ok := stage.(sdk.Matcher)
-	if !ok || len(m.Kinds()) == 0 {
-		return samples
-	}
-	var wanted []sdk.Kind
-	for _, k := range m.Kinds() {
+	for _, k := range named {
 		if prefix, family := strings.CutSuffix(string(k), "*"); family {
 			k = sdk.Kind(prefix + "something")
 		}
-		wanted = append(wanted, k)
+		if !slices.Contains(samples, k) {
+			samples = append(samples, k)
+		}
 	}
-	return slices.Compact(wanted)
+	return samples
 }
 
 var senders = []sdk.Sender{

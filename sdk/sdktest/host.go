@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,6 +23,7 @@ type host struct {
 	ctx     context.Context // of all calls; long enough for a check
 	stages  []*pluginpb.Stage
 	options map[string][]byte
+	wanting bool // stages are granted what they want too
 	greeted *pluginpb.HelloResponse
 
 	cancel context.CancelFunc
@@ -88,10 +90,18 @@ func (h *host) optionsOf(s *pluginpb.Stage) []byte {
 	return s.OptionsExample
 }
 
+// grants returns what a stage is granted.
+func (h *host) grants(s *pluginpb.Stage) []string {
+	if h.wanting {
+		return slices.Concat(s.Capabilities, s.OptionalCapabilities)
+	}
+	return s.Capabilities
+}
+
 // configure makes an instance of a stage, which has the instance's name.
 func (h *host) configure(s *pluginpb.Stage, instance string) (*pluginpb.ConfigureResponse, error) {
 	resp, err := h.Configure(h.ctx, &pluginpb.ConfigureRequest{
-		Instance: instance, Stage: s.Name, Link: s.Name, Options: h.optionsOf(s), Granted: s.Capabilities, InFlight: 1024,
+		Instance: instance, Stage: s.Name, Link: s.Name, Options: h.optionsOf(s), Granted: h.grants(s), InFlight: 1024,
 	})
 	if err != nil {
 		return nil, err

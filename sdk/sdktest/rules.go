@@ -3,6 +3,7 @@ package sdktest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,14 +16,15 @@ import (
 const patience = 5 * time.Second
 
 func (s suite) kinds() (broken []string) {
-	m, ok := s.newStage().(sdk.Matcher)
-	if !ok {
-		return nil
-	}
-	for _, k := range m.Kinds() {
+	stage := s.newStage()
+	kinds, match := wanted(stage)
+	for _, k := range slices.Concat(kinds.Kinds, match.Kinds) {
 		if k == "" || strings.Contains(strings.TrimSuffix(string(k), "*"), "*") {
 			broken = append(broken, fmt.Sprintf("%q is no kind: it is empty, or has a star before its end", k))
 		}
+	}
+	if len(broken) == 0 && len(chosen(stage)()) == 0 {
+		broken = append(broken, "it wants no envelope: its Kinds and its Match exclude each other, or the bounds of a size")
 	}
 	return broken
 }
@@ -56,10 +58,14 @@ func (s suite) leavesAlone() []string {
 			if _, err := call(context.Background(), stage, env); err != nil {
 				f.addErr(describe(&before), err)
 			}
-			same := env.Kind == before.Kind && env.Target == before.Target && env.Priority == before.Priority &&
+			same := env.Kind == before.Kind && env.Target == before.Target &&
 				env.Size == before.Size && env.Arrived.Equal(before.Arrived)
 			if !same {
-				f.add("%s became %s; a stage may narrow the audience and add attributes", describe(&before), describe(env))
+				f.add("%s became %s; a stage may narrow the audience, add attributes, hold a message and set its priority",
+					describe(&before), describe(env))
+			}
+			if env.Priority > sdk.PriorityLow {
+				f.add("%s got the priority %d; there is no such", describe(&before), env.Priority)
 			}
 		}
 	})
@@ -69,16 +75,17 @@ func (s suite) leavesAlone() []string {
 // while the directory waits.
 func (s suite) heedsContext() []string {
 	return s.started(func(stage sdk.Stage, f *findings) {
-		n := len(s.envelopes(stage))
-		for i := range n {
-			env := s.envelopes(stage)[i]
+		for _, env := range s.envelopes(stage) {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			f.within(patience, describe(env)+" with an ended context", func() { _, _ = call(ctx, stage, env) })
 		}
-		env := s.envelopes(stage)[0]
-		env.Kind, env.Target = sdk.KindSend, sdk.Target{Kind: sdk.TargetBroadcast, Spec: "*"}
-		env.Directory = silent{}
+		env := Message(To("*"), func(env *sdk.Envelope) { env.Directory = silent{} })
+		_, match := wanted(stage)
+		fit(env, &match, 0)
+		if !wants(stage, env) {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
 		f.within(patience, "a context that ends while the directory waits", func() { _, _ = call(ctx, stage, env) })
@@ -88,9 +95,10 @@ func (s suite) heedsContext() []string {
 func (s suite) concurrent() []string {
 	return s.started(func(stage sdk.Stage, f *findings) {
 		var wg sync.WaitGroup
+		envelopes := s.choice(stage)
 		for i := range 32 {
 			wg.Go(func() {
-				for _, env := range s.envelopes(stage) {
+				for _, env := range envelopes() {
 					env.Sender.Conn = uint64(i)
 					f.addErr(describe(env), use(stage, env))
 				}
@@ -108,9 +116,10 @@ func (s suite) keepsNothing() []string {
 	broken := s.started(func(stage sdk.Stage, f *findings) {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
+		envelopes := s.choice(stage)
 		for range 8 {
 			wg.Go(func() {
-				for _, env := range s.envelopes(stage) {
+				for _, env := range envelopes() {
 					f.addErr(describe(env), use(stage, env))
 					poison(env)
 					mu.Lock()
@@ -138,6 +147,7 @@ func (s suite) lives() []string {
 	for _, env := range s.envelopes(stage) {
 		f.addErr(describe(env), use(stage, env))
 	}
+	f.addErr("Missed", miss(stage))
 	f.within(patience, "Stop", func() { f.addErr("stop", stop(ctx, stage)) })
 	return f.list
 }

@@ -17,8 +17,8 @@ import (
 // Run checks that the stages that newStage makes keep the rules of [sdk.Stage].
 // Every rule is a subtest and gets stages of its own.
 //
-// The stage is shown envelopes of the kinds that it wants, from senders known
-// and unknown, to targets of each form. Their body is nil. A stage that looks
+// The stage is shown envelopes that its Kinds and its Match accept, from senders
+// known and unknown, to targets of each form. Their body is nil. A stage that looks
 // into the body, or that does something else of interest with an envelope of
 // the caller's own, is given it by one of more; each call makes a new envelope.
 func Run(t *testing.T, newStage func() sdk.Stage, more ...func() *sdk.Envelope) {
@@ -31,6 +31,13 @@ func Run(t *testing.T, newStage func() sdk.Stage, more ...func() *sdk.Envelope) 
 			}
 		})
 	}
+}
+
+// RunObserver is [Run] for what only observes: the type has no Handle, as one that
+// plugin.DefineObserver takes.
+func RunObserver(t *testing.T, newObserver func() sdk.Observer, more ...func() *sdk.Envelope) {
+	t.Helper()
+	Run(t, func() sdk.Stage { return observing{newObserver()} }, more...)
 }
 
 // suite is what the rules are checked with.

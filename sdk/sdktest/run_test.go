@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,10 +74,22 @@ func TestABrokenStageIsFound(t *testing.T) {
 		{"it decides about every envelope", deny(sdk.Next(), errors.New("no luck")), "no luck"},
 		{"it leaves alone what an envelope is", func() sdk.Stage {
 			return &stage{handle: func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
-				env.Priority = sdk.PriorityNow
+				env.Size++
 				return sdk.Next(), nil
 			}}
 		}, "may narrow the audience"},
+		{"it leaves alone what an envelope is", func() sdk.Stage {
+			return &stage{handle: func(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+				env.Priority = sdk.PriorityLow + 1
+				return sdk.Next(), nil
+			}}
+		}, "got the priority 3"},
+		{"it names the kinds that it wants", func() sdk.Stage {
+			return &choosy{match: sdk.Match{Kinds: []sdk.Kind{"hello"}}}
+		}, "wants no envelope"},
+		{"it starts, works and stops", func() sdk.Stage {
+			return observing{&audit{kinds: []sdk.Kind{"http.*"}, missed: func(uint64) { panic("missed") }}}
+		}, "panic: missed"},
 		{"it works for 32 goroutines at once", func() sdk.Stage {
 			return &stage{record: func(*sdk.Envelope) { panic("never recorded") }}
 		}, "never recorded"},
@@ -98,6 +111,89 @@ func TestABrokenStageIsFound(t *testing.T) {
 			}
 			t.Error("there is no such rule")
 		})
+	}
+}
+
+// choosy is a stage that fails what it does not want, and wants few sends. It
+// makes what is urgent wait.
+type choosy struct {
+	match sdk.Match
+	asked atomic.Int64
+}
+
+func (c *choosy) Kinds() []sdk.Kind { return []sdk.Kind{"send", "event.*"} }
+func (c *choosy) Match() sdk.Match  { return c.match }
+
+func (c *choosy) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	if c.asked.Add(1); !c.match.Accepts(env) {
+		return sdk.Decision{}, errors.New("nobody asked for that")
+	}
+	env.Priority = sdk.PriorityLow
+	return sdk.Next(), nil
+}
+
+func TestAStageIsShownWhatItWants(t *testing.T) {
+	for name, match := range map[string]sdk.Match{
+		"everything":   {},
+		"kinds":        {Kinds: []sdk.Kind{"send", "hello"}},
+		"targets":      {Kinds: []sdk.Kind{"send"}, Targets: []sdk.TargetKind{sdk.TargetTopic}},
+		"priorities":   {Priorities: []sdk.Priority{sdk.PriorityNow, sdk.PriorityLow}},
+		"large ones":   {MinSize: 1000},
+		"small ones":   {MaxSize: 10},
+		"a whole list": {Kinds: []sdk.Kind{"send"}, Targets: []sdk.TargetKind{sdk.TargetGroup}, Priorities: []sdk.Priority{sdk.PriorityNow}, MinSize: 5, MaxSize: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var made []*choosy
+			Run(t, func() sdk.Stage {
+				made = append(made, &choosy{match: match})
+				return made[len(made)-1]
+			})
+			if n := made[1].asked.Load(); n < 3 {
+				t.Errorf("it was asked about %d envelopes", n)
+			}
+		})
+	}
+}
+
+// audit is a type that only observes.
+type audit struct {
+	kinds            []sdk.Kind
+	missed           func(uint64)
+	done, gaps       atomic.Int64
+	started, stopped atomic.Int64
+}
+
+func (a *audit) Kinds() []sdk.Kind           { return a.kinds }
+func (a *audit) Start(context.Context) error { a.started.Add(1); return nil }
+func (a *audit) Stop(context.Context) error  { a.stopped.Add(1); return nil }
+
+func (a *audit) Done(env *sdk.Envelope, _ sdk.Outcome) {
+	if env.Kind != "http.something" {
+		panic("not wanted: " + env.Kind)
+	}
+	a.done.Add(1)
+}
+
+func (a *audit) Missed(n uint64) {
+	if a.missed != nil {
+		a.missed(n)
+	}
+	a.gaps.Add(1)
+}
+
+func TestAnObserverNeedsNoHandle(t *testing.T) {
+	var done, gaps, started, stopped int64
+	var made []*audit
+	RunObserver(t, func() sdk.Observer {
+		made = append(made, &audit{kinds: []sdk.Kind{"http.*"}})
+		return made[len(made)-1]
+	})
+	for _, a := range made {
+		done, gaps = done+a.done.Load(), gaps+a.gaps.Load()
+		started, stopped = started+a.started.Load(), stopped+a.stopped.Load()
+	}
+	if done < 100 || gaps != 1 || started < 5 || stopped != started+1 {
+		t.Errorf("told %d times, of %d gaps, started %d times, stopped %d times", done, gaps, started, stopped)
 	}
 }
 

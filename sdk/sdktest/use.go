@@ -45,6 +45,36 @@ func (f *findings) within(limit time.Duration, about string, do func()) {
 	}
 }
 
+// observing is an observer as a stage.
+type observing struct{ sdk.Observer }
+
+func (observing) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
+
+// whole is what has the abilities of a stage.
+func whole(stage sdk.Stage) any {
+	if o, ok := stage.(observing); ok {
+		return o.Observer
+	}
+	return stage
+}
+
+// wanted returns what a stage wants, by its Kinds and by its Match.
+func wanted(stage sdk.Stage) (kinds, match sdk.Match) {
+	if m, ok := whole(stage).(sdk.Matcher); ok {
+		kinds.Kinds = m.Kinds()
+	}
+	if s, ok := whole(stage).(sdk.Selector); ok {
+		match = s.Match()
+	}
+	return kinds, match
+}
+
+// wants reports whether the chain would ask the stage, or tell it.
+func wants(stage sdk.Stage, env *sdk.Envelope) bool {
+	kinds, match := wanted(stage)
+	return kinds.Accepts(env) && match.Accepts(env)
+}
+
 // use takes an envelope all the way, as the chain does.
 func use(stage sdk.Stage, env *sdk.Envelope) error {
 	d, err := call(context.Background(), stage, env)
@@ -66,7 +96,7 @@ func finish(stage sdk.Stage, env *sdk.Envelope, d sdk.Decision) (err error) {
 	if d.Verdict == sdk.Continue { // then another stage decided
 		d = sdk.Decision{Verdict: sdk.Answer}
 	}
-	if r, ok := stage.(sdk.Recorder); ok {
+	if r, ok := whole(stage).(sdk.Recorder); ok {
 		r.Record(env, d)
 	}
 	if o, ok := stage.(sdk.Observer); ok {
@@ -75,9 +105,18 @@ func finish(stage sdk.Stage, env *sdk.Envelope, d sdk.Decision) (err error) {
 	return nil
 }
 
+// miss tells of outcomes that nobody will tell.
+func miss(stage sdk.Stage) (err error) {
+	defer contain(&err)
+	if m, ok := whole(stage).(sdk.MissedObserver); ok {
+		m.Missed(3)
+	}
+	return nil
+}
+
 func start(ctx context.Context, stage sdk.Stage) (err error) {
 	defer contain(&err)
-	if s, ok := stage.(sdk.Starter); ok {
+	if s, ok := whole(stage).(sdk.Starter); ok {
 		return s.Start(ctx)
 	}
 	return nil
@@ -85,7 +124,7 @@ func start(ctx context.Context, stage sdk.Stage) (err error) {
 
 func stop(ctx context.Context, stage sdk.Stage) (err error) {
 	defer contain(&err)
-	if s, ok := stage.(sdk.Stopper); ok {
+	if s, ok := whole(stage).(sdk.Stopper); ok {
 		return s.Stop(ctx)
 	}
 	return nil
