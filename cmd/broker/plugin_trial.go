@@ -32,7 +32,7 @@ func (t *trial) addTo(f *pflag.FlagSet) {
 	f.StringVar(&t.stage, "stage", "", "which of the program's stages (default: all of them)")
 	f.StringVar(&t.options, "options", "", "options of the stage, as JSON or as @FILE (default: the stage's example)")
 	f.StringSliceVar(&t.grants, "grants", nil, "capabilities to grant (default: those that the stage asks for)")
-	f.StringSliceVar(&t.env, "env", nil, "names of environment variables to pass on, as PATH for a script")
+	f.StringSliceVar(&t.env, "env", nil, "names of environment variables to pass on beside those that the stage needs, as PATH for a script")
 }
 
 // program takes the command's words: the program and its arguments.
@@ -110,8 +110,8 @@ func (t *trial) snippet(path, name string, info pluginhost.Info, options []byte)
 	if len(t.args) > 0 {
 		plugin = append(plugin, yaml.MapItem{Key: "args", Value: t.args})
 	}
-	if len(t.env) > 0 {
-		plugin = append(plugin, yaml.MapItem{Key: "env", Value: t.env})
+	if env := t.envFor(info); len(env) > 0 {
+		plugin = append(plugin, yaml.MapItem{Key: "env", Value: env})
 	}
 	if !info.Judges {
 		plugin = append(plugin, yaml.MapItem{Key: "role", Value: string(config.Observer)})
@@ -138,6 +138,18 @@ func (t *trial) grantsFor(info pluginhost.Info) []string {
 		return t.grants
 	}
 	return slices.Clone(info.Capabilities)
+}
+
+// envFor are the variables to pass on: those given, and those that the stage
+// cannot do without.
+func (t *trial) envFor(info pluginhost.Info) []string {
+	env := slices.Clone(t.env)
+	for _, name := range info.Environment {
+		if !slices.Contains(env, name) {
+			env = append(env, name)
+		}
+	}
+	return env
 }
 
 // load makes the link that the snippet describes, by the config's own rules and

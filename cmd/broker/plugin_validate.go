@@ -139,6 +139,12 @@ func (p *program) printStage(info pluginhost.Info, link string) {
 		needs = strings.Join(info.Capabilities, ", ")
 	}
 	fmt.Fprintf(p.out, "needs %s\n", printable(needs))
+	if len(info.Optional) > 0 {
+		fmt.Fprintf(p.out, "does more with %s\n", printable(strings.Join(info.Optional, ", ")))
+	}
+	if len(info.Environment) > 0 {
+		fmt.Fprintf(p.out, "needs the variables %s\n", printable(strings.Join(info.Environment, ", ")))
+	}
 	rows := optionRows(info.Schema)
 	if len(rows) == 0 {
 		fmt.Fprintln(p.out, "takes no options")

@@ -85,7 +85,7 @@ func (t *talk) example() error {
 		}
 		return err
 	}
-	if len(t.info.Example) == 0 {
+	if len(t.info.Example) == 0 || bytes.Equal(t.info.Example, t.s.Options) {
 		return nil
 	}
 	if err := t.accepts(schema, t.info.Example); err != nil {
@@ -130,11 +130,16 @@ func against(schema *jsonschema.Schema, options []byte) error {
 	return schema.Validate(value)
 }
 
-// validate has the plugin judge options.
+// validate has the plugin judge options: those of the link, which has its
+// grants, or others, which are judged as if all were granted.
 func (t *talk) validate(options []byte) ([]*pluginpb.Diagnostic, error) {
 	ctx, cancel := t.within()
 	defer cancel()
-	v, err := t.client.Validate(ctx, &pluginpb.ValidateRequest{Stage: t.info.Name, Options: options})
+	q := &pluginpb.ValidateRequest{Stage: t.info.Name, Options: options}
+	if bytes.Equal(options, t.s.Options) {
+		q.Granted, q.HasGranted = t.s.Link.Plugin.Grants, true
+	}
+	v, err := t.client.Validate(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("its Validate of %s fails with %q: wrong options are diagnostics, not an error of the call", options, message(err))
 	}
