@@ -110,7 +110,7 @@ type estate struct {
 
 // above leaves room for what comes and goes.
 func (e estate) above(o estate) bool {
-	const heapRoom, rssRoom = 2 << 20, 32 << 20
+	const heapRoom, rssRoom = 4 << 20, 32 << 20
 	return e.held.above(o.held) || e.children > o.children || e.heap > o.heap+heapRoom || !raceDetector && e.rss > o.rss+rssRoom
 }
 
