@@ -138,6 +138,9 @@ func (s *Stage) hopOptions() hop.Options {
 			Failures: p.Breaker.Failures, Batches: p.Breaker.Batches, Misses: p.Breaker.Misses, Open: p.Breaker.Open,
 		},
 	}
+	if o.Deadline == 0 { // as long as it needs; by then it is replaced
+		o.Deadline = hop.StuckAfter * p.HangAfter
+	}
 	if l.OnFailure == config.Hold {
 		o.HoldMax, o.HoldQueue = p.HoldMax, p.HoldQueue
 	}

@@ -195,13 +195,22 @@ func (w *worker) join(ctx context.Context, s *Stage) error {
 	case w.life != nil:
 		err = w.configure(ctx, s)
 	case err == nil:
-		err = fmt.Errorf("its process has ended: %w", w.why)
+		err = w.away()
 	}
 	if err != nil {
 		s.isDown(err, true)
 		return fmt.Errorf("plugin %s: %w", s.link.Name, err)
 	}
 	return nil
+}
+
+// away says why there is no process. The caller holds w.mu.
+func (w *worker) away() error {
+	if w.sup.State().Phase == supervise.Quarantined {
+		return fmt.Errorf("its program is quarantined after too many crashes; when it is mended, run broker plugin resume %s: %w",
+			w.link.Name, w.why)
+	}
+	return fmt.Errorf("its process has ended: %w", w.why)
 }
 
 // begin starts the first process, if nobody has, and returns when it is up or

@@ -20,6 +20,7 @@ const (
 type call struct {
 	hop  *Hop
 	conn uint64    // whose order is kept; 0 for none
+	lost bool      // a process ended with it in hand
 	view []byte    // the encoded envelope
 	at   time.Time // when it was queued
 
@@ -43,7 +44,7 @@ func (p *calls) get() *call {
 }
 
 func (p *calls) put(c *call) {
-	c.view, c.verdict, c.err, c.later = c.view[:0], nil, nil, nil
+	c.view, c.lost, c.verdict, c.err, c.later = c.view[:0], false, nil, nil, nil
 	c.state.Store(callWaits)
 	p.pool.Put(c)
 }

@@ -99,7 +99,9 @@ func (h *Hop) fell(why error, wait bool) lane {
 	return l
 }
 
-// land deals with what the lost process had in hand.
+// land deals with what the lost process had in hand. Where it does no harm, an
+// envelope is asked again, but only once: the second process that ends with it
+// in hand may have ended because of it.
 func (h *Hop) land(flights []*flight) {
 	var again []*call
 	for _, f := range flights {
@@ -107,11 +109,14 @@ func (h *Hop) land(flights []*flight) {
 			continue
 		}
 		f.report(errLost)
-		if h.waits && h.again {
-			again = append(again, f.calls...)
-			continue
+		for _, c := range f.calls {
+			if !h.waits || !h.again || c.lost {
+				h.end(errCrash, c)
+				continue
+			}
+			c.lost = true
+			again = append(again, c)
 		}
-		h.end(errCrash, f.calls...)
 	}
 	if len(again) > 0 {
 		h.counters.replayed.Add(uint64(len(again)))

@@ -3,6 +3,7 @@ package hop_test
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,4 +209,52 @@ func TestSilenceIsReported(t *testing.T) {
 			f.mu.Unlock()
 		})
 	}
+}
+
+// An envelope that ends the process takes nobody with it: what was in hand with
+// it is judged by the next process, and it itself is asked about once more.
+func TestPoison(t *testing.T) {
+	h := newHop(t, options())
+	const poison = 13
+	var kill atomic.Pointer[func()]
+	crashes := 0
+	life := func() {
+		f := &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
+			for _, e := range b.GetEnvelopes() {
+				if e.GetConn() == poison {
+					go (*kill.Load())()
+					return nil
+				}
+			}
+			return allow(b)
+		}}
+		conn, stop := process(t, f)
+		kill.Store(&stop)
+		connect(t, h, conn, func(s *hop.Session) { s.Idempotent = true })
+	}
+	ended := answers(t, h, 40)
+	until(t, "the queue", func() bool { return h.Stats().Waiting == 40 })
+	life()
+	var failed []error
+	for range 40 {
+		for {
+			select {
+			case err := <-ended:
+				if err != nil {
+					failed = append(failed, err)
+				}
+			case <-time.After(20 * time.Millisecond):
+				if !h.Stats().Up {
+					crashes++
+					life()
+				}
+				continue
+			}
+			break
+		}
+	}
+	if len(failed) != 1 || crashes > 2 {
+		t.Fatalf("%d failed after %d crashes: %v", len(failed), crashes, failed)
+	}
+	wantFailure(t, failed[0], hop.FailCrash)
 }

@@ -57,8 +57,11 @@ func (h *Hop) sendBatch() bool {
 func (h *Hop) takeOff() (lane, uint64, raw) {
 	h.mu.Lock()
 	defer h.unlock()
-	room := min(h.window-h.inHand, maxBatch)
-	if h.lane == nil || h.queue.len() == 0 || room <= 0 || h.ahead.has(h.queue.head()) {
+	if h.lane == nil || h.queue.len() == 0 {
+		return nil, 0, nil
+	}
+	room := h.room()
+	if room <= 0 || h.ahead.has(h.queue.head()) {
 		return nil, 0, nil
 	}
 	report, ok := h.trip.allow()
@@ -70,7 +73,7 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 	f := &flight{seq: h.seq, sent: time.Now(), report: report, calls: make([]*call, 0, min(room, h.queue.len()))}
 	for bytes := 0; len(f.calls) < room && h.queue.len() > 0; {
 		c := h.queue.head()
-		if h.ahead.has(c) {
+		if h.ahead.has(c) || c.lost && len(f.calls) > 0 {
 			break
 		}
 		if bytes += len(c.view); bytes > maxBatchBytes && len(f.calls) > 0 {
@@ -85,6 +88,19 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 	h.arm(f.sent, min(h.o.Deadline, h.o.HangAfter/2))
 	h.counters.batch(f)
 	return h.lane, f.seq, h.lane.encode(f.seq, f.calls)
+}
+
+// room returns how many envelopes the next batch may have. One that a process
+// was lost with goes alone, with nothing else in the plugin's hand: if it was
+// the cause, no other envelope is lost with it.
+func (h *Hop) room() int {
+	switch {
+	case h.queue.head().lost && len(h.flights) > 0:
+		return 0
+	case h.queue.head().lost:
+		return 1
+	}
+	return min(h.window-h.inHand, maxBatch)
 }
 
 // ahead are the connections with an envelope in the hand of a plugin that may

@@ -156,7 +156,9 @@ func (h *Hop) decision(v *pluginpb.Verdict) sdk.Decision {
 		return d
 	}
 	d.Reason = h.reasons.known(sdk.Reason(v.GetReason()))
-	d.Text = clip(v.GetText(), maxText)
+	if d.Text = clip(v.GetText(), maxText); d.Text == "" {
+		d.Text = "the broker's stage " + h.o.Link + " does not let it pass"
+	}
 	d.RetryAfter = max(time.Duration(v.GetRetryAfterNanos()), 0)
 	return d
 }

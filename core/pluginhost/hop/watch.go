@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// stuckAfter is how many times HangAfter a batch may take of a process that
+// StuckAfter is how many times HangAfter a batch may take of a process that
 // still answers pings.
-const stuckAfter = 10
+const StuckAfter = 10
 
 // arm makes the watch look d after now at the latest. One timer serves all
 // calls: it is set when something begins to wait, and looks again for as long
@@ -48,7 +48,7 @@ func sooner(a, b time.Duration) time.Duration {
 // expireQueue fails what has waited too long to be sent, and returns when to
 // look again; 0 for never.
 func (h *Hop) expireQueue(now time.Time) time.Duration {
-	limit, err := stuckAfter*h.o.HangAfter, errQueued // by then the process has been replaced
+	limit, err := StuckAfter*h.o.HangAfter, errQueued // by then the process has been replaced
 	if h.lane == nil {
 		limit, err = h.o.HoldMax, down(h.why)
 	}
@@ -115,7 +115,7 @@ func (h *Hop) pulse(now time.Time) (reason string, err error) {
 	switch {
 	case silent >= h.o.HangAfter:
 		return "hang", fmt.Errorf("it has been silent for %v with %d envelopes in hand", silent.Round(time.Millisecond), h.inHand)
-	case oldest >= stuckAfter*h.o.HangAfter:
+	case oldest >= StuckAfter*h.o.HangAfter:
 		return "stuck", fmt.Errorf("it has had a batch in hand for %v", oldest.Round(time.Millisecond))
 	case silent >= h.o.HangAfter/2:
 		h.pings++
