@@ -13,6 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/pluginhost/hop"
+	"github.com/claudemesh/broker/core/pluginhost/process/processtest"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -252,6 +253,7 @@ func TestSIGSTOPIsFound(t *testing.T) {
 	ask(t, s, message(1))
 	old := status(t, h).PID
 	kill(t, old, syscall.SIGSTOP)
+	until(t, "each thread to stop", func() bool { return processtest.Stopped(old) })
 	since := time.Now()
 	if pid := ask(t, s, message(1)); pid == strconv.Itoa(old) {
 		t.Error("judged by the process that was stopped")

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,17 +209,8 @@ func eventually(t testing.TB, within time.Duration, what string, cond func() boo
 
 // alive reports whether a process is there and is not a zombie.
 func alive(pid int) bool {
-	state := stateOf(fmt.Sprintf("/proc/%d/stat", pid))
+	state := processtest.State(fmt.Sprintf("/proc/%d/stat", pid))
 	return state != "" && state != "Z" && state != "X"
-}
-
-// stateOf returns the letter of a process or a thread; empty: it is gone.
-func stateOf(stat string) string {
-	raw, err := os.ReadFile(stat)
-	if err != nil {
-		return ""
-	}
-	return strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))[0]
 }
 
 // freeze stops a process and waits until each of its threads has stopped.
@@ -229,10 +219,7 @@ func freeze(t testing.TB, pid int) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, patience, "all threads have stopped", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		return err == nil && len(threads) > 0 && !slices.ContainsFunc(threads, func(stat string) bool { return stateOf(stat) != "T" })
-	})
+	eventually(t, patience, "all threads have stopped", func() bool { return processtest.Stopped(pid) })
 }
 
 func wantEmpty(t testing.TB, dir string) {
