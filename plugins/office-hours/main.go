@@ -12,19 +12,12 @@ import (
 func main() { plugin.Serve(program()) }
 
 func program() plugin.Plugin {
-	groups := officehours.Default()
-	groups.Groups = map[string]officehours.Group{
-		"ops": {Open: []string{"daily 00:00-24:00"}, Closed: []string{}},
-	}
 	return plugin.Plugin{
 		Name: "office-hours", Version: "1.0.0",
 		Stages: []plugin.Stage{
 			plugin.Define("office-hours", officehours.Default(), officehours.New,
 				plugin.Summary("holds or refuses what is not urgent outside office hours"),
-				plugin.Needs(plugin.DeliveryHold), plugin.Idempotent()),
-			plugin.Define("office-hours-groups", officehours.Default(), officehours.NewForGroups,
-				plugin.Summary("office-hours with hours of their own for groups"),
-				plugin.Needs(plugin.DeliveryHold, plugin.IdentityRead), plugin.Idempotent(), plugin.Example(groups)),
+				plugin.Needs(plugin.DeliveryHold), plugin.Wants(plugin.IdentityRead), plugin.Idempotent()),
 		},
 	}
 }

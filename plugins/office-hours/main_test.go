@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/claudemesh/broker/plugins/office-hours/officehours"
+	"github.com/claudemesh/broker/sdk/plugin"
 	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
@@ -17,26 +18,27 @@ func TestTheExampleIsGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	var links []struct {
-		Stage string
-		With  officehours.Options
+		Name   string
+		Plugin struct{ Grants plugin.Grants }
+		With   officehours.Options
 	}
 	if err := yaml.UnmarshalWithOptions(text, &links, yaml.UseJSONUnmarshaler()); err != nil {
 		t.Fatal(err)
 	}
 	for _, link := range links {
-		newStage := officehours.New
-		if link.Stage == "office-hours-groups" {
-			newStage = officehours.NewForGroups
-		}
 		if link.With.Outside == "" {
 			link.With.Outside = officehours.Hold
 		}
-		if _, err := newStage(link.With); err != nil {
-			t.Errorf("%s: %v", link.Stage, err)
+		stage, err := officehours.New(link.With)
+		if err == nil {
+			err = stage.Granted(link.Plugin.Grants)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", link.Name, err)
 		}
 	}
-	if len(links) != 2 || len(program().Stages) != 2 {
-		t.Errorf("found %d links for %d stages, want 2 for 2", len(links), len(program().Stages))
+	if len(links) != 2 {
+		t.Errorf("found %d links, want 2", len(links))
 	}
 }
 

@@ -17,11 +17,8 @@ func program() plugin.Plugin {
 		Name: "webhook-audit", Version: webhookaudit.Version,
 		Stages: []plugin.Stage{
 			plugin.DefineObserver("webhook-audit", webhookaudit.Default(), webhookaudit.New,
-				plugin.Summary("posts to an HTTPS endpoint how envelopes ended, with pseudonyms"),
-				plugin.Example(example)),
-			plugin.DefineObserver("webhook-audit-identity", webhookaudit.Default(), webhookaudit.NewWithIdentity,
-				plugin.Summary("webhook-audit with real keys, names and addresses"),
-				plugin.Needs(plugin.IdentityRead), plugin.Example(example)),
+				plugin.Summary("posts to an HTTPS endpoint how envelopes ended"),
+				plugin.Wants(plugin.IdentityRead), plugin.Example(example)),
 		},
 	}
 }

@@ -5,28 +5,30 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/ext"
+
+	"github.com/claudemesh/broker/sdk/plugin"
 )
 
 // compiler turns policies into programs.
 type compiler struct {
-	rights Rights
-	limit  uint64 // cost of one expression
-	env    *cel.Env
+	granted plugin.Grants
+	limit   uint64 // cost of one expression
+	env     *cel.Env
 }
 
-func newCompiler(rights Rights, limit uint64) (*compiler, error) {
+func newCompiler(granted plugin.Grants, limit uint64) (*compiler, error) {
 	options := []cel.EnvOption{
 		ext.Strings(), ext.Sets(),
 		cel.DefaultUTCTimeZone(true),
 		cel.ExpressionNodeLimit(longestExpression),
 	}
 	for _, v := range variables() {
-		if rights.allows(&v) {
+		if v.shown(granted) {
 			options = append(options, cel.Variable(v.name, v.kind))
 		}
 	}
 	env, err := cel.NewEnv(options...)
-	return &compiler{rights: rights, limit: limit, env: env}, err
+	return &compiler{granted: granted, limit: limit, env: env}, err
 }
 
 // longestExpression bounds an expression, in nodes of its tree.
@@ -45,7 +47,7 @@ func (c *compiler) compile(p *Policy) (*compiled, []mistake) {
 	seen := make(map[string]bool, len(p.Rules))
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		found := r.check(c.rights)
+		found := r.check(c.granted)
 		if seen[r.Name] && r.Name != "" {
 			found = append(found, mistake{name: r.Name, field: "name", message: "there is a rule of this name"})
 		}
@@ -87,7 +89,7 @@ func (c *compiler) mistakes(r *Rule, issues *cel.Issues) (wrong []mistake) {
 	for _, e := range issues.Errors() {
 		wrong = append(wrong, mistake{
 			name: r.Name, field: "when", line: e.Location.Line(), col: e.Location.Column() + 1,
-			message: c.rights.explain(e.Message, r.When),
+			message: explain(c.granted, e.Message, r.When),
 		})
 	}
 	return wrong

@@ -64,7 +64,7 @@ func TestAFileSaysWhereItIsWrong(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "rules.yaml"), tt.text)
 			o := Default()
 			o.File = path
-			_, err := newStage(o, all)
+			_, err := New(o)
 			if err == nil {
 				t.Fatal("got no error")
 			}
@@ -95,33 +95,36 @@ func write(t testing.TB, path, text string) string {
 
 func TestOptionsSayWhatIsWrong(t *testing.T) {
 	tests := []struct {
-		want   string
-		rights Rights
-		change func(*Options)
+		want    string
+		granted plugin.Grants
+		change  func(*Options)
 	}{
-		{"file: is empty, and there are no rules", all, func(o *Options) { o.Rules = nil }},
-		{"rules: there is a file too", all, func(o *Options) { o.File = "/x" }},
-		{"file: \"x\" is no absolute path", all, func(o *Options) { o.File, o.Rules = "x", nil }},
-		{"file: open /none: no such file", all, func(o *Options) { o.File, o.Rules = "/none", nil }},
-		{"cost_limit: ", all, func(o *Options) { o.CostLimit = 0 }},
-		{"check_every: ", all, func(o *Options) { o.CheckEvery = 0 }},
-		{"kinds: ", all, func(o *Options) { o.Kinds = nil }},
-		{"default: ", all, func(o *Options) { o.Default = "" }},
-		{"rules.0.when: 1:9: undeclared reference to 'foo'", all, func(o *Options) { o.Rules[0].When = "true || foo" }},
-		{"rules.0.text: is only for refuse", all, func(o *Options) { o.Rules[0].Text = "x" }},
-		{"rules.0.priority: \"soon\" is none of", all, func(o *Options) { o.Rules[0].Priority = "soon" }},
-		{"rules.0.then: drop needs verdict.drop", Rights{}, func(o *Options) { o.Rules[0].Then = Drop }},
-		{"rules.0.then: hold needs delivery.hold", Rights{}, func(o *Options) { o.Rules[0].Then = Hold; o.Rules[0].For = 1 }},
-		{"rules.0.priority: needs priority.write", Rights{}, func(o *Options) { o.Rules[0].Priority = "now" }},
-		{"message.sender.name needs identity.read", Rights{}, func(o *Options) { o.Rules[0].When = `message.sender.name == "x"` }},
-		{"message.sender.member_id needs identity.read", Rights{}, func(o *Options) { o.Rules[0].When = `message.sender.member_id == "x"` }},
-		{"attributes needs attributes.read", Rights{Identity: true}, func(o *Options) { o.Rules[0].When = `"x" in attributes` }},
+		{"file: is empty, and there are no rules", Capabilities(), func(o *Options) { o.Rules = nil }},
+		{"rules: there is a file too", Capabilities(), func(o *Options) { o.File = "/x" }},
+		{"file: \"x\" is no absolute path", Capabilities(), func(o *Options) { o.File, o.Rules = "x", nil }},
+		{"file: open /none: no such file", Capabilities(), func(o *Options) { o.File, o.Rules = "/none", nil }},
+		{"cost_limit: ", Capabilities(), func(o *Options) { o.CostLimit = 0 }},
+		{"check_every: ", Capabilities(), func(o *Options) { o.CheckEvery = 0 }},
+		{"kinds: ", Capabilities(), func(o *Options) { o.Kinds = nil }},
+		{"default: ", Capabilities(), func(o *Options) { o.Default = "" }},
+		{"rules.0.when: 1:9: undeclared reference to 'foo'", Capabilities(), func(o *Options) { o.Rules[0].When = "true || foo" }},
+		{"rules.0.text: is only for refuse", Capabilities(), func(o *Options) { o.Rules[0].Text = "x" }},
+		{"rules.0.priority: \"soon\" is none of", Capabilities(), func(o *Options) { o.Rules[0].Priority = "soon" }},
+		{"rules.0.then: drop needs verdict.drop", nil, func(o *Options) { o.Rules[0].Then = Drop }},
+		{"rules.0.then: hold needs delivery.hold", nil, func(o *Options) { o.Rules[0].Then = Hold; o.Rules[0].For = 1 }},
+		{"rules.0.priority: needs priority.write", nil, func(o *Options) { o.Rules[0].Priority = "now" }},
+		{"message.sender.name needs identity.read", nil, func(o *Options) { o.Rules[0].When = `message.sender.name == "x"` }},
+		{"message.sender.member_id needs identity.read", nil, func(o *Options) { o.Rules[0].When = `message.sender.member_id == "x"` }},
+		{"attributes needs attributes.read", plugin.Grants{plugin.IdentityRead}, func(o *Options) { o.Rules[0].When = `"x" in attributes` }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
 			o := options(Rule{Name: "r", When: "true", Then: Continue})
 			tt.change(&o)
-			_, err := newStage(o, tt.rights)
+			stage, err := New(o)
+			if err == nil {
+				err = stage.Granted(tt.granted)
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
@@ -258,7 +261,7 @@ func FuzzFile(f *testing.F) {
 	for _, seed := range []string{refuseAll, refuseBig, broken, "rules: [{name: a, when: |\n  x\n}]", "rules: [{when: \"'\"}]", "a: &a [*a]", "rules:\n !0 #0"} {
 		f.Add(seed)
 	}
-	c, err := newCompiler(all, 1000)
+	c, err := newCompiler(Capabilities(), 1000)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -273,7 +276,7 @@ func FuzzFile(f *testing.F) {
 		if policy == nil {
 			return
 		}
-		if d, err := policy.judge(&activation{env: envelope(), values: valuesOf(all)}); err == nil && d.Verdict == sdk.Undecided {
+		if d, err := policy.judge(&activation{env: envelope(), values: valuesOf(Capabilities())}); err == nil && d.Verdict == sdk.Undecided {
 			t.Errorf("nothing was decided: %s", cmp.Diff(sdk.Decision{}, d))
 		}
 	})

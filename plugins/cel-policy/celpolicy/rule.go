@@ -59,7 +59,7 @@ type mistake struct {
 }
 
 // check says what is wrong with a rule, but for its expression.
-func (r *Rule) check(rights Rights) (wrong []mistake) {
+func (r *Rule) check(granted plugin.Grants) (wrong []mistake) {
 	bad := func(when bool, field, format string, args ...any) {
 		if when {
 			wrong = append(wrong, mistake{name: r.Name, field: field, message: fmt.Sprintf(format, args...)})
@@ -71,9 +71,9 @@ func (r *Rule) check(rights Rights) (wrong []mistake) {
 	switch r.Then {
 	case Continue, Refuse:
 	case Drop:
-		bad(!rights.Drop, "then", "drop needs verdict.drop: take a stage of this program that has it")
+		bad(!granted.Has(plugin.VerdictDrop), "then", "drop needs verdict.drop; the link has to grant it")
 	case Hold:
-		bad(!rights.Hold, "then", "hold needs delivery.hold: take a stage of this program that has it")
+		bad(!granted.Has(plugin.DeliveryHold), "then", "hold needs delivery.hold; the link has to grant it")
 	default:
 		bad(true, "then", "%q is none of continue, refuse, drop, hold", string(r.Then))
 	}
@@ -88,7 +88,7 @@ func (r *Rule) check(rights Rights) (wrong []mistake) {
 	_, known := sdk.ParsePriority(r.Priority)
 	bad(!known, "priority", "%q is none of now, next, low", r.Priority)
 	bad(r.Priority != "" && refuses, "priority", "is only for continue and hold")
-	bad(r.Priority != "" && !rights.Priority, "priority", "needs priority.write: take a stage of this program that has it")
+	bad(r.Priority != "" && !granted.Has(plugin.PriorityWrite), "priority", "needs priority.write; the link has to grant it")
 	return wrong
 }
 

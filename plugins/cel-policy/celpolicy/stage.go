@@ -11,14 +11,18 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/sdk"
+	"github.com/claudemesh/broker/sdk/plugin"
 )
 
 // Stage judges envelopes by the rules. Handle may be called concurrently.
 type Stage struct {
-	// Set by New, never changed.
+	// Set by New and Granted.
 	o        Options
 	compiler *compiler
-	log      *slog.Logger // nil: the default one at the time
+
+	// Set by Start.
+	ctx context.Context // for logs
+	log *slog.Logger    // nil: the default one at the time
 
 	policy      atomic.Pointer[compiled]
 	activations sync.Pool
@@ -32,23 +36,26 @@ type Stage struct {
 	once  sync.Once
 }
 
-// NewWith returns a function that makes stages whose rules have some rights.
-func NewWith(rights Rights) func(Options) (*Stage, error) {
-	return func(o Options) (*Stage, error) { return newStage(o, rights) }
-}
-
-func newStage(o Options, rights Rights) (*Stage, error) {
+// New makes a stage whose rules may use everything, until Granted says otherwise.
+func New(o Options) (*Stage, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	c, err := newCompiler(rights, o.CostLimit)
+	s := &Stage{o: o, ctx: context.Background(), stop: make(chan struct{})}
+	return s, s.Granted(Capabilities())
+}
+
+// Granted implements [plugin.Grantee]: it compiles the rules, and refuses those
+// that use more.
+func (s *Stage) Granted(granted plugin.Grants) error {
+	c, err := newCompiler(granted, s.o.CostLimit)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &Stage{o: o, compiler: c, stop: make(chan struct{})}
-	values := valuesOf(rights)
+	s.compiler = c
+	values := valuesOf(granted)
 	s.activations.New = func() any { return &activation{values: values} }
-	return s, s.load()
+	return s.load()
 }
 
 // load compiles the rules for the first time.
@@ -80,7 +87,8 @@ func (s *Stage) Kinds() []sdk.Kind {
 }
 
 // Start begins to watch the file.
-func (s *Stage) Start(context.Context) error {
+func (s *Stage) Start(ctx context.Context) error {
+	s.ctx = context.WithoutCancel(ctx)
 	if s.o.File != "" {
 		s.ended = make(chan struct{})
 		go s.watch()
@@ -130,7 +138,7 @@ func (s *Stage) look() {
 	text, err := readFile(s.o.File)
 	if err != nil {
 		if !s.gone {
-			s.logger().Error("the rules cannot be read; the old ones stay", slog.Any("err", err))
+			s.logger().ErrorContext(s.ctx, "the rules cannot be read; the old ones stay", slog.Any("err", err))
 		}
 		s.gone = true
 		return
@@ -143,11 +151,11 @@ func (s *Stage) look() {
 	s.seen = sum
 	policy, err := s.compiler.compileFile(s.o.File, text)
 	if err != nil {
-		s.logger().Error("the new rules are wrong; the old ones stay", slog.Any("err", err))
+		s.logger().ErrorContext(s.ctx, "the new rules are wrong; the old ones stay", slog.Any("err", err))
 		return
 	}
 	s.policy.Store(policy)
-	s.logger().Info("the rules have changed", slog.String("file", s.o.File), slog.Int("rules", len(policy.rules)))
+	s.logger().InfoContext(s.ctx, "the rules have changed", slog.String("file", s.o.File), slog.Int("rules", len(policy.rules)))
 }
 
 func (s *Stage) logger() *slog.Logger {

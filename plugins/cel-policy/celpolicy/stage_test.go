@@ -12,8 +12,6 @@ import (
 	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
-var all = Rights{Identity: true, Attributes: true, Priority: true, Drop: true, Hold: true}
-
 func options(rules ...Rule) Options {
 	o := Default()
 	o.Rules = rules
@@ -22,7 +20,7 @@ func options(rules ...Rule) Options {
 
 func mustStage(t testing.TB, o Options) *Stage {
 	t.Helper()
-	s, err := newStage(o, all)
+	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +46,23 @@ func TestTheRulesOfAStage(t *testing.T) {
 			Rule{Name: "later", When: `message.target.name == "ops" && !("x" in attributes)`, Then: Hold, For: plugin.Duration(time.Hour)},
 		))
 	}, envelope)
+}
+
+func TestGrantedRefusesRulesThatUseMore(t *testing.T) {
+	s := mustStage(t, options(Rule{Name: "bots", When: `message.sender.name.startsWith("bot-")`, Then: Drop}))
+	for _, tt := range []struct {
+		granted plugin.Grants
+		want    string
+	}{
+		{plugin.Grants{plugin.VerdictDrop}, "message.sender.name needs identity.read; the link has to grant it"},
+		{plugin.Grants{plugin.IdentityRead}, "rules.0.then: drop needs verdict.drop; the link has to grant it"},
+		{plugin.Grants{plugin.VerdictDrop, plugin.IdentityRead}, ""},
+	} {
+		err := s.Granted(tt.granted)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("with %v: got %v, want %q in it", tt.granted, err, tt.want)
+		}
+	}
 }
 
 func TestEachVariable(t *testing.T) {

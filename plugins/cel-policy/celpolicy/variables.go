@@ -8,31 +8,25 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/claudemesh/broker/sdk"
+	"github.com/claudemesh/broker/sdk/plugin"
 )
 
-// Rights are what the rules of a stage may look at and do. They are those of
-// the capabilities that the stage needs, so that rules which want more are
-// refused when they are read, and not when they would apply.
-type Rights struct {
-	Identity   bool // identity.read
-	Attributes bool // attributes.read
-	Priority   bool // priority.write
-	Drop       bool // verdict.drop
-	Hold       bool // delivery.hold
+// Capabilities returns what rules can use, each for some of what they look at or
+// do. Rules that use one which is not granted are refused when they are read, and
+// not when they would apply.
+func Capabilities() plugin.Grants {
+	return plugin.Grants{
+		plugin.IdentityRead, plugin.AttributesRead, plugin.PriorityWrite, plugin.VerdictDrop, plugin.DeliveryHold,
+	}
 }
 
 // variable is a name that rules may use.
 type variable struct {
 	name  string
 	kind  *cel.Type
-	needs string // capability; empty: none
+	needs plugin.Capability // empty: none
 	value func(*sdk.Envelope) any
 }
-
-const (
-	needsIdentity   = "identity.read"
-	needsAttributes = "attributes.read"
-)
 
 // variables lists all of them, in the order of the README.
 func variables() []variable {
@@ -58,14 +52,14 @@ func variables() []variable {
 		{"message.target.kind", cel.StringType, "", constants(func(e *sdk.Envelope) int { return int(e.Target.Kind) },
 			sdk.TargetNone.String(), sdk.TargetKey.String(), sdk.TargetGroup.String(),
 			sdk.TargetBroadcast.String(), sdk.TargetTopic.String())},
-		{"message.target.name", cel.StringType, needsIdentity, text(func(e *sdk.Envelope) string { return e.Target.Name })},
-		{"message.target.key", cel.StringType, needsIdentity, key(func(e *sdk.Envelope) sdk.Key { return e.Target.Key })},
-		{"message.sender.member", cel.StringType, needsIdentity, key(func(e *sdk.Envelope) sdk.Key { return e.Sender.Member })},
-		{"message.sender.session", cel.StringType, needsIdentity, key(func(e *sdk.Envelope) sdk.Key { return e.Sender.Session })},
-		{"message.sender.member_id", cel.StringType, needsIdentity, text(func(e *sdk.Envelope) string { return e.Sender.MemberID })},
-		{"message.sender.name", cel.StringType, needsIdentity, text(func(e *sdk.Envelope) string { return e.Sender.Name })},
-		{"message.sender.remote", cel.StringType, needsIdentity, text(func(e *sdk.Envelope) string { return e.Sender.Remote })},
-		{"attributes", cel.MapType(cel.StringType, cel.StringType), needsAttributes, attributesOf},
+		{"message.target.name", cel.StringType, plugin.IdentityRead, text(func(e *sdk.Envelope) string { return e.Target.Name })},
+		{"message.target.key", cel.StringType, plugin.IdentityRead, key(func(e *sdk.Envelope) sdk.Key { return e.Target.Key })},
+		{"message.sender.member", cel.StringType, plugin.IdentityRead, key(func(e *sdk.Envelope) sdk.Key { return e.Sender.Member })},
+		{"message.sender.session", cel.StringType, plugin.IdentityRead, key(func(e *sdk.Envelope) sdk.Key { return e.Sender.Session })},
+		{"message.sender.member_id", cel.StringType, plugin.IdentityRead, text(func(e *sdk.Envelope) string { return e.Sender.MemberID })},
+		{"message.sender.name", cel.StringType, plugin.IdentityRead, text(func(e *sdk.Envelope) string { return e.Sender.Name })},
+		{"message.sender.remote", cel.StringType, plugin.IdentityRead, text(func(e *sdk.Envelope) string { return e.Sender.Remote })},
+		{"attributes", cel.MapType(cel.StringType, cel.StringType), plugin.AttributesRead, attributesOf},
 	}
 }
 
@@ -104,15 +98,9 @@ func attributesOf(env *sdk.Envelope) any {
 	return types.NewStringStringMap(types.DefaultTypeAdapter, notes)
 }
 
-// allows reports whether rules may use a variable.
-func (r Rights) allows(v *variable) bool {
-	switch v.needs {
-	case needsIdentity:
-		return r.Identity
-	case needsAttributes:
-		return r.Attributes
-	}
-	return true
+// shown reports whether rules may use a variable.
+func (v *variable) shown(granted plugin.Grants) bool {
+	return v.needs == "" || granted.Has(v.needs)
 }
 
 // activation shows one envelope to expressions. One goroutine owns it at a
@@ -123,11 +111,11 @@ type activation struct {
 	values map[string]func(*sdk.Envelope) any // shared, never changed
 }
 
-// valuesOf returns the variables that rules with some rights may use.
-func valuesOf(rights Rights) map[string]func(*sdk.Envelope) any {
+// valuesOf returns the variables that rules may use.
+func valuesOf(granted plugin.Grants) map[string]func(*sdk.Envelope) any {
 	values := make(map[string]func(*sdk.Envelope) any)
 	for _, v := range variables() {
-		if rights.allows(&v) {
+		if v.shown(granted) {
 			values[v.name] = v.value
 		}
 	}
@@ -153,22 +141,22 @@ func (a *activation) Parent() cel.Activation { return nil }
 
 // explain says more about what the compiler says of an expression with a name
 // that is not declared.
-func (r Rights) explain(message, expression string) string {
+func explain(granted plugin.Grants, message, expression string) string {
 	if !strings.HasPrefix(message, "undeclared reference to") {
 		return message
 	}
 	var known, hidden []string
 	for _, v := range variables() {
 		switch {
-		case r.allows(&v):
+		case v.shown(granted):
 			known = append(known, v.name)
 		case strings.Contains(expression, v.name):
-			hidden = append(hidden, v.name+" needs "+v.needs)
+			hidden = append(hidden, v.name+" needs "+string(v.needs))
 		}
 	}
 	switch {
 	case len(hidden) > 0:
-		return message + "; " + strings.Join(hidden, ", ") + ": take a stage of this program that has it"
+		return message + "; " + strings.Join(hidden, ", ") + "; the link has to grant it"
 	case strings.Contains(message, "did you mean"):
 		return message
 	}

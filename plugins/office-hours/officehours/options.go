@@ -27,7 +27,7 @@ type Options struct {
 	Timezone string           `json:"timezone" doc:"IANA name of the zone whose clocks count, such as Europe/Madrid"`
 	Open     []string         `json:"open" doc:"when messages are let through, such as \"Mon-Fri 09:00-17:00\" or \"Sat,Sun 10:00-12:00,15:00-16:00\". A span that ends before it begins goes on after midnight. daily is every day"`
 	Closed   []string         `json:"closed,omitempty" doc:"dates that are closed all day, such as \"2026-12-25\""`
-	Groups   map[string]Group `json:"groups,omitempty" doc:"other hours for messages to @name, and to groups below it that are not listed themselves. Only in the stage office-hours-groups"`
+	Groups   map[string]Group `json:"groups,omitempty" doc:"other hours for messages to @name, and to groups below it that are not listed themselves. They need identity.read"`
 	Outside  Outside          `json:"outside" jsonschema:"enum=hold,enum=refuse" doc:"what happens outside the hours. hold: the message is accepted now and delivered at the next opening. refuse: the sender is told when that is"`
 	Text     string           `json:"text" doc:"what a refused sender reads; {opens} becomes the time of the next opening"`
 }

@@ -29,25 +29,22 @@ type Stage struct {
 	text    string
 }
 
-// New makes a stage with one timetable for everybody.
+// New makes a stage. With other hours for some groups, it needs the Target.Name of
+// messages to groups.
 func New(o Options) (*Stage, error) {
-	if o.Groups != nil {
-		return nil, &plugin.OptionError{
-			Path:    "groups",
-			Message: "a group's name is identity: use the stage office-hours-groups and grant it identity.read",
-		}
-	}
-	return NewForGroups(o)
-}
-
-// NewForGroups makes a stage that has other hours for messages to some groups.
-// Such a message needs its Target.Name.
-func NewForGroups(o Options) (*Stage, error) {
 	all, groups, err := o.timetables()
 	if err != nil {
 		return nil, err
 	}
 	return &Stage{all: all, groups: groups, outside: o.Outside, text: o.Text}, nil
+}
+
+// Granted implements [plugin.Grantee].
+func (s *Stage) Granted(granted plugin.Grants) error {
+	if len(s.groups) > 0 && !granted.Has(plugin.IdentityRead) {
+		return &plugin.OptionError{Path: "groups", Message: "hours of groups need identity.read, since a group's name is identity; grant it to the link"}
+	}
+	return nil
 }
 
 // Match says that only messages that can wait are of interest.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/claudemesh/broker/plugins/office-hours/officehours"
 	"github.com/claudemesh/broker/sdk"
+	"github.com/claudemesh/broker/sdk/plugin"
 	"github.com/claudemesh/broker/sdk/sdktest"
 )
 
@@ -37,7 +38,7 @@ func TestTheRulesOfAStage(t *testing.T) {
 	for _, outside := range []officehours.Outside{officehours.Hold, officehours.Refuse} {
 		t.Run(string(outside), func(t *testing.T) {
 			sdktest.Run(t, func() sdk.Stage {
-				stage, err := officehours.NewForGroups(options(func(o *officehours.Options) { o.Outside = outside; withGroups(o) }))
+				stage, err := officehours.New(options(func(o *officehours.Options) { o.Outside = outside; withGroups(o) }))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -92,7 +93,7 @@ func TestHandle(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stage, err := officehours.NewForGroups(options(func(o *officehours.Options) {
+			stage, err := officehours.New(options(func(o *officehours.Options) {
 				withGroups(o)
 				if tt.refuse {
 					o.Outside = officehours.Refuse
@@ -131,7 +132,7 @@ func TestAHoldThatEndsOutsideTheHoursIsPutOff(t *testing.T) {
 // A plugin without identity.read sees that a message is for a group, and not
 // for which.
 func TestAGroupWithoutANameFails(t *testing.T) {
-	stage, err := officehours.NewForGroups(options(withGroups))
+	stage, err := officehours.New(options(withGroups))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,14 +164,33 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
-			_, err := officehours.NewForGroups(options(tt.change))
+			_, err := officehours.New(options(tt.change))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
 		})
 	}
-	if _, err := officehours.New(options(withGroups)); err == nil || !strings.Contains(err.Error(), "office-hours-groups") {
-		t.Errorf("groups in the stage without identity: got %v", err)
+}
+
+func TestHoursOfGroupsNeedIdentity(t *testing.T) {
+	hold, both := plugin.Grants{plugin.DeliveryHold}, plugin.Grants{plugin.DeliveryHold, plugin.IdentityRead}
+	for _, tt := range []struct {
+		name    string
+		change  func(*officehours.Options)
+		granted plugin.Grants
+		want    string
+	}{
+		{"everybody's hours need nothing more", nil, hold, ""},
+		{"those of groups do", withGroups, hold, "groups: hours of groups need identity.read"},
+		{"and have it", withGroups, both, ""},
+	} {
+		stage, err := officehours.New(options(tt.change))
+		if err == nil {
+			err = stage.Granted(tt.granted)
+		}
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
+		}
 	}
 }
 

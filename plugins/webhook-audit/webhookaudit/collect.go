@@ -25,11 +25,11 @@ func (w *Observer) collect(q queue) {
 		if err != nil {
 			w.lost.Add(tell)
 			w.lose(len(events))
-			w.logger().Error("events are lost", slog.Int("events", len(events)), slog.Any("err", err))
+			w.logger().ErrorContext(w.logs, "events are lost", slog.Int("events", len(events)), slog.Any("err", err))
 		}
 		if now := time.Now(); lost.events+missed > 0 && now.Sub(told) >= tellLostEvery {
 			told = now
-			w.logger().Warn("events are lost: the endpoint is too slow or away, and the bounds are reached",
+			w.logger().WarnContext(w.logs, "events are lost: the endpoint is too slow or away, and the bounds are reached",
 				slog.Uint64("events_since_start", w.allLost.Load()))
 		}
 		select {

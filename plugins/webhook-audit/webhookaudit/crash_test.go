@@ -1,6 +1,7 @@
 package webhookaudit
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ func child(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	if err := w.Start(nil); err != nil { //nolint:staticcheck // is not used
+	if err := w.Start(context.Background()); err != nil {
 		panic(err)
 	}
 	tick := time.NewTicker(time.Millisecond)

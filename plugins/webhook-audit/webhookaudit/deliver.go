@@ -17,7 +17,7 @@ func (w *Observer) deliver(q queue) {
 		b, damaged, ok := q.head()
 		if damaged.events > 0 {
 			w.drop(damaged)
-			w.logger().Error("the spill is damaged; events are lost", slog.Int("events", damaged.events))
+			w.logger().ErrorContext(w.logs, "the spill is damaged; events are lost", slog.Int("events", damaged.events))
 		}
 		switch {
 		case ok:
@@ -50,7 +50,7 @@ func (w *Observer) settle(q queue, b *batch) bool {
 		case a.taken:
 			w.delivered.Add(uint64(b.events))
 			if away {
-				w.logger().Info("the endpoint takes batches again", slog.Duration("after", time.Since(since)))
+				w.logger().InfoContext(w.logs, "the endpoint takes batches again", slog.Duration("after", time.Since(since)))
 			}
 			w.finish(q, b)
 			return true
@@ -59,7 +59,7 @@ func (w *Observer) settle(q queue, b *batch) bool {
 			w.finish(q, b)
 			return true
 		case !away:
-			w.logger().Warn("the endpoint takes no batches; they wait", slog.String("answer", a.reason))
+			w.logger().WarnContext(w.logs, "the endpoint takes no batches; they wait", slog.String("answer", a.reason))
 		}
 		if !w.rest(q, max(wait.NextBackOff(), a.rest)) {
 			return false
@@ -102,18 +102,18 @@ func (w *Observer) refuse(b *batch, a answer) {
 	w.refused.Add(uint64(b.events))
 	log := w.logger().With(slog.String("batch", b.id), slog.Int("events", b.events), slog.String("answer", a.reason))
 	if w.o.SpillDir == "" {
-		log.Error("the endpoint refused a batch, and without spill_dir it is gone")
+		log.ErrorContext(w.logs, "the endpoint refused a batch, and without spill_dir it is gone")
 		return
 	}
 	if err := bury(w.o.SpillDir, b, a); err != nil {
-		log.Error("the endpoint refused a batch, and the dead-letter file does not take it", slog.Any("err", err))
+		log.ErrorContext(w.logs, "the endpoint refused a batch, and the dead-letter file does not take it", slog.Any("err", err))
 		return
 	}
-	log.Error("the endpoint refused a batch; it is in "+deadFile, slog.String("dir", w.o.SpillDir))
+	log.ErrorContext(w.logs, "the endpoint refused a batch; it is in "+deadFile, slog.String("dir", w.o.SpillDir))
 }
 
 func (w *Observer) finish(q queue, b *batch) {
 	if err := q.done(*b); err != nil {
-		w.logger().Error("a batch stays in the spill and will be posted again", slog.String("batch", b.id), slog.Any("err", err))
+		w.logger().ErrorContext(w.logs, "a batch stays in the spill and will be posted again", slog.String("batch", b.id), slog.Any("err", err))
 	}
 }

@@ -30,7 +30,8 @@ type Event struct {
 }
 
 // Sender is who an envelope came from. Without identity.read the keys are
-// pseudonyms, which mean nothing outside one run of the link.
+// pseudonyms, which mean nothing outside one run of the link, and the rest is
+// empty.
 type Sender struct {
 	Conn     uint64 `json:"conn,omitempty"`
 	Member   string `json:"member,omitempty"`
@@ -48,23 +49,20 @@ type Target struct {
 }
 
 // appendEvent appends an event as JSON. It keeps nothing of the envelope.
-func appendEvent(b []byte, env *sdk.Envelope, out *sdk.Outcome, identity bool) ([]byte, error) {
+func appendEvent(b []byte, env *sdk.Envelope, out *sdk.Outcome) ([]byte, error) {
 	e := Event{
 		Time: env.Arrived.UTC(), Kind: env.Kind, Mesh: env.Mesh, MessageID: env.MessageID, Size: env.Size,
-		Sender:  Sender{Conn: env.Sender.Conn, Member: keyText(env.Sender.Member), Session: keyText(env.Sender.Session)},
+		Sender: Sender{
+			Conn: env.Sender.Conn, Member: keyText(env.Sender.Member), Session: keyText(env.Sender.Session),
+			MemberID: env.Sender.MemberID, Name: env.Sender.Name, Remote: env.Sender.Remote,
+		},
 		Verdict: out.Decision.Verdict.String(), Reason: string(out.Decision.Reason), Stage: out.Stage,
 		TookUS: out.Took.Microseconds(), SettledUS: out.Settled.Microseconds(),
 		Recipients: out.Recipients, Pushed: out.Pushed, Queued: out.Queued, Trace: env.Trace,
 	}
-	if identity {
-		e.Sender.MemberID, e.Sender.Name, e.Sender.Remote = env.Sender.MemberID, env.Sender.Name, env.Sender.Remote
-	}
 	if env.Target.Kind != sdk.TargetNone {
 		e.Priority = env.Priority.String()
-		e.Target = &Target{Kind: env.Target.Kind.String(), Key: keyText(env.Target.Key)}
-		if identity {
-			e.Target.Name = env.Target.Name
-		}
+		e.Target = &Target{Kind: env.Target.Kind.String(), Key: keyText(env.Target.Key), Name: env.Target.Name}
 	}
 	text, err := json.Marshal(&e)
 	return append(b, text...), err

@@ -24,15 +24,15 @@ const lockEvery = 50 * time.Millisecond
 // concurrently, and never waits.
 type Observer struct {
 	// Set by newObserver, never changed.
-	o        Options
-	identity bool
-	wanted   [256]bool // by verdict
-	to       *endpoint
-	log      *slog.Logger // nil: the default one at the time
+	o      Options
+	wanted [256]bool // by verdict
+	to     *endpoint
+	log    *slog.Logger // nil: the default one at the time
 
 	intake *intake
 
 	// Set by Start.
+	logs      context.Context // of what is logged: names the link
 	ctx       context.Context // ends when Stop has waited enough
 	cancel    context.CancelFunc
 	stopping  chan struct{} // closed when Stop begins
@@ -40,10 +40,13 @@ type Observer struct {
 	ended     chan struct{} // closed when nothing runs any more
 	more      chan struct{} // tells the poster of a new batch
 
+	saidMissed time.Time // owned by who calls Missed
+
 	lost      atomic.Uint64 // events that no batch has told of yet
 	allLost   atomic.Uint64
 	delivered atomic.Uint64
 	refused   atomic.Uint64
+	missed    atomic.Uint64
 	stopped   atomic.Bool
 }
 
@@ -51,17 +54,12 @@ type Observer struct {
 type Stats struct {
 	Delivered uint64 // taken by the endpoint
 	Refused   uint64 // refused by it for good
-	Lost      uint64 // dropped because of a bound, or damaged on disk
+	Lost      uint64 // dropped because of a bound, damaged on disk, or missed
+	Missed    uint64 // of those, left out by the broker
 }
 
-// New makes an observer that tells of senders and targets by the keys that the
-// broker shows.
-func New(o Options) (*Observer, error) { return newObserver(o, false) }
-
-// NewWithIdentity makes one that also tells names, member ids and addresses.
-func NewWithIdentity(o Options) (*Observer, error) { return newObserver(o, true) }
-
-func newObserver(o Options, identity bool) (*Observer, error) {
+// New makes an observer that tells of senders and targets what the broker shows.
+func New(o Options) (*Observer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -71,7 +69,7 @@ func newObserver(o Options, identity bool) (*Observer, error) {
 		return nil, err
 	}
 	w := &Observer{
-		o: o, identity: identity, to: newEndpoint(&o, secret, roots),
+		o: o, to: newEndpoint(&o, secret, roots), logs: context.Background(),
 		intake:   newIntake(int(o.MemoryMax/2), o.MaxEvents),
 		stopping: make(chan struct{}), collected: make(chan struct{}), ended: make(chan struct{}),
 		more: make(chan struct{}, 1),
@@ -88,12 +86,12 @@ func (w *Observer) Kinds() []sdk.Kind { return slices.Clone(w.o.Kinds) }
 
 // Stats returns the counts so far.
 func (w *Observer) Stats() Stats {
-	return Stats{Delivered: w.delivered.Load(), Refused: w.refused.Load(), Lost: w.allLost.Load()}
+	return Stats{Delivered: w.delivered.Load(), Refused: w.refused.Load(), Lost: w.allLost.Load(), Missed: w.missed.Load()}
 }
 
 // Start makes the spill directory and begins to post. It does not wait for the
 // endpoint: one that is away when the broker starts is an outage as any other.
-func (w *Observer) Start(context.Context) error {
+func (w *Observer) Start(ctx context.Context) error {
 	if dir := w.o.SpillDir; dir != "" {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("spill_dir: %w", err)
@@ -106,7 +104,8 @@ func (w *Observer) Start(context.Context) error {
 			return fmt.Errorf("spill_dir: %w", err)
 		}
 	}
-	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.logs = context.WithoutCancel(ctx)
+	w.ctx, w.cancel = context.WithCancel(w.logs)
 	w.intake.begin()
 	go w.run()
 	return nil
@@ -117,13 +116,26 @@ func (w *Observer) Done(env *sdk.Envelope, out sdk.Outcome) {
 	if !w.wanted[out.Decision.Verdict] {
 		return
 	}
-	event, err := appendEvent(nil, env, &out, w.identity)
+	event, err := appendEvent(nil, env, &out)
 	if err != nil {
 		w.lose(1)
-		w.logger().Error("an outcome is not expressible as JSON", slog.Any("err", err))
+		w.logger().ErrorContext(w.logs, "an outcome is not expressible as JSON", slog.Any("err", err))
 		return
 	}
 	w.intake.add(event)
+}
+
+// Missed counts outcomes that the broker left out, because this program was behind.
+// Which verdicts they had is not known, so more may count than would be told of.
+func (w *Observer) Missed(n uint64) {
+	w.lost.Add(n)
+	w.allLost.Add(n)
+	w.missed.Add(n)
+	if now := time.Now(); now.Sub(w.saidMissed) >= tellLostEvery {
+		w.saidMissed = now
+		w.logger().WarnContext(w.logs, "outcomes are lost: the plugin is too slow for the broker",
+			slog.Uint64("missed_since_start", w.missed.Load()))
+	}
 }
 
 // Stop takes no more outcomes, and posts what there is until ctx ends. Batches
@@ -155,10 +167,10 @@ func (w *Observer) run() {
 	<-w.collected
 	if left := q.waiting(); left > 0 && !q.durable() {
 		w.lose(left)
-		w.logger().Error("events are lost: the endpoint did not take them before the end", slog.Int("events", left))
+		w.logger().ErrorContext(w.logs, "events are lost: the endpoint did not take them before the end", slog.Int("events", left))
 	}
 	if err := q.close(); err != nil {
-		w.logger().Error("the spill was not closed", slog.Any("err", err))
+		w.logger().ErrorContext(w.logs, "the spill was not closed", slog.Any("err", err))
 	}
 }
 
@@ -181,7 +193,7 @@ func (w *Observer) open() queue {
 			err = errOpen
 		}
 		if err != nil {
-			w.logger().Error("the spill cannot be used; batches wait in memory", slog.Any("err", err))
+			w.logger().ErrorContext(w.logs, "the spill cannot be used; batches wait in memory", slog.Any("err", err))
 			return inMemory
 		}
 		select {

@@ -30,19 +30,14 @@ func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
 }
 
-// judging makes a stage of an observer, for the rules that are about stages.
-type judging struct{ *Observer }
-
-func (judging) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
-
 func TestTheRulesOfAStage(t *testing.T) {
 	r := newReceiver(t)
-	sdktest.Run(t, func() sdk.Stage {
-		w, err := NewWithIdentity(r.options(nil))
+	sdktest.RunObserver(t, func() sdk.Observer {
+		w, err := New(r.options(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return judging{w}
+		return w
 	})
 }
 
@@ -58,38 +53,29 @@ func TestAnEvent(t *testing.T) {
 		Decision: sdk.Decision{Verdict: sdk.Deny, Reason: "blocked", Text: "no"}, Stage: "grants",
 		Took: 1500 * time.Nanosecond, Settled: 3 * time.Millisecond, Recipients: 3, Pushed: 1, Queued: 2,
 	}
-	plain := Event{
+	want := Event{
 		Time: env.Arrived, Kind: "send", Mesh: "mesh-1", MessageID: "m1", Priority: "low", Size: 512,
-		Sender:  Sender{Conn: 7, Member: sdk.Key{1}.String(), Session: sdk.Key{2}.String()},
-		Target:  &Target{Kind: "group"},
+		Sender: Sender{
+			Conn: 7, Member: sdk.Key{1}.String(), Session: sdk.Key{2}.String(), MemberID: "member-1", Name: "ada", Remote: "192.0.2.1",
+		},
+		Target:  &Target{Kind: "group", Name: "ops"},
 		Verdict: "deny", Reason: "blocked", Stage: "grants", TookUS: 1, SettledUS: 3000, Recipients: 3, Pushed: 1, Queued: 2,
 	}
-	full := plain
-	full.Sender.MemberID, full.Sender.Name, full.Sender.Remote = "member-1", "ada", "192.0.2.1"
-	full.Target = &Target{Kind: "group", Name: "ops"}
-	for _, tt := range []struct {
-		name     string
-		identity bool
-		want     Event
-	}{{"with pseudonyms", false, plain}, {"with identity", true, full}} {
-		t.Run(tt.name, func(t *testing.T) {
-			text, err := appendEvent(nil, env, &out, tt.identity)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got Event
-			if err := json.Unmarshal(text, &got); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("event (-want +got):\n%s", diff)
-			}
-			for _, secret := range []string{"ciphertext", "credential", "c2VhbGVk"} {
-				if bytes.Contains(text, []byte(secret)) {
-					t.Errorf("%s has %q in it", text, secret)
-				}
-			}
-		})
+	text, err := appendEvent(nil, env, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Event
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("event (-want +got):\n%s", diff)
+	}
+	for _, secret := range []string{"ciphertext", "credential", "c2VhbGVk"} {
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("%s has %q in it", text, secret)
+		}
 	}
 }
 
@@ -107,6 +93,26 @@ func TestEventsComeInOrder(t *testing.T) {
 	stop(t, w)
 	r.wantInOrder(0, 105)
 	if got, want := w.Stats(), (Stats{Delivered: 105}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// What the broker left out counts as lost, and the next batch says so.
+func TestMissedOutcomesAreTold(t *testing.T) {
+	r := newReceiver(t)
+	w := start(t, r.options(nil))
+	w.Missed(3)
+	w.Missed(4)
+	tell(w, 0, 1)
+	r.untilEvents(1)
+	r.mu.Lock()
+	lost := r.lost
+	r.mu.Unlock()
+	if lost != 7 {
+		t.Errorf("the endpoint was told of %d lost events, want 7", lost)
+	}
+	stop(t, w)
+	if got, want := w.Stats(), (Stats{Delivered: 1, Lost: 7, Missed: 7}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
