@@ -34,7 +34,9 @@ func TestDrillKill(t *testing.T) {
 	load.moves(100)
 	sent := load.finish()
 	s := x.plugin("drill")
-	if len(s.Restarts) != 1 || s.Restarts["crash"] != kills || s.Hop.Replayed == 0 || len(s.Hop.Failures) != 0 {
+	// On a busy machine the end of a stream is sometimes heard long before that of
+	// its process, and then counts.
+	if s.Restarts["crash"]+s.Restarts["stream"] != kills || s.Restarts["crash"] == 0 || s.Hop.Replayed == 0 || len(s.Hop.Failures) != 0 {
 		t.Errorf("%v ends, %d replayed, failures %v; want %d crashes, some and none", s.Restarts, s.Hop.Replayed, s.Hop.Failures, kills)
 	}
 	t.Logf("%d messages, %d asked again, longest pause without an ack %v", sent, s.Hop.Replayed, load.gap)
