@@ -1,12 +1,17 @@
 # Every target that matters has a line of its own; `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race fuzz bench crash ha drills lint gen check tools
+.PHONY: help build run demo test race fuzz bench crash ha drills lint gen proto check tools
 
 GO       ?= go
 T        ?= 10s
 ROUNDS   ?= 20
 LINT      = golangci-lint
 LINT_PKG  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+PROTO_BIN = $(CURDIR)/bin/proto
+PROTO_PKG = github.com/bufbuild/buf/cmd/buf@v1.75.0 \
+  google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 \
+  google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2 \
+  github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.1-0.20240319094008-0393e58bdf10
 GOBIN    := $(shell $(GO) env GOPATH)/bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 SHA      ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -59,6 +64,11 @@ tools: ## build the pinned linter, once (some minutes from source)
 
 gen: ## refresh the generated documents
 	$(GO) test ./core/config ./core/feature ./cmd/broker -run 'Reference|Docs' -update
+
+proto: ## refresh the code of plugin.proto (the first time downloads and builds its programs)
+	@set -e; for p in $(PROTO_PKG); do GOBIN=$(PROTO_BIN) $(GO) install $$p; done
+	cd sdk/plugin/pluginpb && PATH=$(PROTO_BIN):$$PATH buf generate
+	cp sdk/plugin/pluginpb/plugin.proto sdk/typescript/proto/plugin.proto
 
 check: gen ## what CI runs, and that generated files are committed
 	git diff --exit-code
