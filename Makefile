@@ -66,7 +66,9 @@ gen: ## refresh the generated documents
 	$(GO) test ./core/config ./core/feature ./cmd/broker -run 'Reference|Docs' -update
 
 proto: ## refresh the code of plugin.proto (the first time downloads and builds its programs)
-	@set -e; for p in $(PROTO_PKG); do GOBIN=$(PROTO_BIN) $(GO) install $$p; done
+	@echo '$(PROTO_PKG)' | cmp -s - $(PROTO_BIN)/versions || { set -e; \
+	  for p in $(PROTO_PKG); do echo "build $$p"; GOBIN=$(PROTO_BIN) $(GO) install $$p; done; \
+	  echo '$(PROTO_PKG)' > $(PROTO_BIN)/versions; }
 	cd sdk/plugin/pluginpb && PATH=$(PROTO_BIN):$$PATH buf generate
 	cp sdk/plugin/pluginpb/plugin.proto sdk/typescript/proto/plugin.proto
 
