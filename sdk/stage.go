@@ -98,7 +98,7 @@ type Decision struct {
 	Verdict    Verdict
 	Reason     Reason        // set with Deny and Drop
 	Text       string        // for the sender, with Deny: what is wrong and what to do
-	RetryAfter time.Duration // with Deny: when to try again; 0 says nothing
+	RetryAfter time.Duration // with Deny: when to try again; 0 says nothing. HTTP callers are told; for frames, say it in Text
 	Reply      any           // set with Answer by stages built into the broker
 }
 

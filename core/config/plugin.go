@@ -18,7 +18,7 @@ type Plugin struct {
 
 	MTLS         bool          `koanf:"mtls" doc:"encrypt what goes over the plugin's socket, and let nobody but this broker speak to it. Off is for plugins in languages that cannot do it; the socket is in a private directory either way"`
 	InFlight     int           `koanf:"in_flight" limit:"1..65536" doc:"most envelopes that the plugin is asked about at a time"`
-	Overload     Overload      `koanf:"overload" one:"backpressure|shed" doc:"what happens to an envelope beyond in_flight. backpressure: it waits, and its connection is not read. shed: the stage counts as failed for it"`
+	Overload     Overload      `koanf:"overload" one:"backpressure|shed" doc:"what happens to an envelope beyond in_flight. backpressure: it waits, and its connection is read only until limits.window messages wait. shed: the stage counts as failed for it"`
 	HangAfter    time.Duration `koanf:"hang_after" limit:"100ms..1m" doc:"a plugin that gives no sign of life for so long is killed and started again"`
 	StartTimeout time.Duration `koanf:"start_timeout" limit:"100ms..5m" doc:"how long the program may take until it serves"`
 	DrainTimeout time.Duration `koanf:"drain_timeout" limit:"0s..5m" doc:"how long a plugin that is stopped may take to finish what it was asked"`

@@ -42,8 +42,10 @@ type Host struct {
 // errHostClosed is returned by starts after Close.
 var errHostClosed = errors.New("the broker stops: no plugin is started any more")
 
-// New returns a host without plugins.
+// New returns a host without plugins. It marks what this process has inherited
+// open, so that no plugin gets it.
 func New(o Options) (*Host, error) {
+	process.KeepDescriptors()
 	if err := process.Sweep(o.RunDir); err != nil {
 		return nil, fmt.Errorf("leftovers of plugins: %w", err)
 	}

@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -34,6 +36,9 @@ func (s *routes) join(w http.ResponseWriter, r *http.Request) {
 	if d.Verdict == sdk.Answer {
 		s.reply(w, http.StatusOK, d.Reply)
 		return
+	}
+	if d.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(d.RetryAfter.Seconds()))))
 	}
 	s.refuse(w, status(d.Reason), joinError(d))
 }
