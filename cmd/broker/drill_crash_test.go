@@ -41,8 +41,10 @@ func TestDrillCrashLoop(t *testing.T) {
 	if err := os.WriteFile(cause, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	send("stage_failed:") // it is held, asked again, and given up with the plugin
-	x.until("guard", "the quarantine", func(s pluginhost.Status) bool { return s.Phase == "quarantined" })
+	x.until("guard", "the quarantine", func(s pluginhost.Status) bool {
+		send("stage_failed:") // it is held, asked again, and given up, at the latest with the plugin
+		return s.Phase == "quarantined"
+	})
 	for range 20 {
 		send("stage_failed:")
 	}
