@@ -15,7 +15,7 @@ var errLost = errors.New("the process ended")
 // BreakerOptions say when a plugin that runs, and answers badly or not at all,
 // is left alone for a while.
 type BreakerOptions struct {
-	Failures int           // percent of batches that may fail, of Batches or more in one second
+	Failures int           // percent of batches that may fail, of Batches or more in a second or in two deadlines
 	Batches  int           // how few tell nothing
 	Misses   int           // failed batches in a row that open it, however few
 	Open     time.Duration // how long it stays open; then one batch is a probe
@@ -27,11 +27,11 @@ type breaker struct {
 	misses atomic.Int64 // failed batches since the last good one; the library forgets them each second
 }
 
-func newBreaker(o BreakerOptions) *breaker {
-	b := new(breaker)
+func newBreaker(options Options) *breaker {
+	o, b := options.Breaker, new(breaker)
 	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
-		Interval:    time.Second,
+		Interval:    max(time.Second, 2*options.Deadline), // a miss is known a deadline after it began
 		Timeout:     o.Open,
 		IsExcluded:  func(err error) bool { return errors.Is(err, errLost) },
 		ReadyToTrip: func(c gobreaker.Counts) bool {

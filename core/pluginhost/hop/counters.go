@@ -65,10 +65,9 @@ type Stats struct {
 // Stats reads the counters.
 func (h *Hop) Stats() Stats {
 	h.mu.Lock()
-	s := Stats{Up: h.lane != nil, Window: h.window, InHand: h.inHand, Waiting: h.queue.len()}
+	s := Stats{Up: h.lane != nil, Window: h.window, InHand: h.inHand, Waiting: h.queue.len(), Breaker: h.trip.state()}
 	h.mu.Unlock()
 	c := &h.counters
-	s.Breaker = h.trip.state()
 	s.Batches, s.Sent, s.Queued = c.batches.Load(), c.envelopes.Load(), time.Duration(c.queued.Load())
 	s.Answered, s.Crossing = c.answered.Load(), time.Duration(c.crossing.Load())
 	s.Late, s.Replayed, s.Breaches, s.Missed = c.late.Load(), c.replayed.Load(), c.breaches.Load(), c.missed.Load()

@@ -30,7 +30,12 @@ const (
 type raw []byte
 
 // codec is that of plugin.proto, and passes encoded messages through.
-type codec struct{ pluginpb.Codec }
+type codec struct {
+	pluginpb.Codec
+	frame, verdicts listLimits
+}
+
+func newCodec() codec { return codec{frame: frameLimits(), verdicts: verdictsLimits()} }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	m, ok := v.(*raw)
@@ -39,6 +44,26 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	}
 	b := []byte(*m)
 	return mem.BufferSlice{mem.NewBuffer(&b, mem.DefaultBufferPool())}, nil
+}
+
+// Unmarshal decodes an answer, unless it lists more than there can be: decoded,
+// an empty entry takes a hundred times the bytes that it takes on the wire.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	var limits listLimits
+	switch v.(type) {
+	case *pluginpb.PluginFrame:
+		limits = c.frame
+	case *pluginpb.Verdicts:
+		limits = c.verdicts
+	default:
+		return c.Codec.Unmarshal(data, v)
+	}
+	flat := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer flat.Free()
+	if err := limits.check(flat.ReadOnlyData()); err != nil {
+		return err
+	}
+	return c.Codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(flat.ReadOnlyData())}, v)
 }
 
 // message is what the generated code of plugin.proto can do.

@@ -58,9 +58,10 @@ type Hop struct {
 	o     Options
 	view  *viewer
 	calls calls
+	codec codec
 	kick  chan struct{} // wakes the pump; holds one
+	quit  chan struct{} // ends the pump
 	done  chan struct{} // closed when the pump has ended
-	trip  *breaker
 
 	reasons reasons
 	logging budget
@@ -75,6 +76,8 @@ type Hop struct {
 	again    bool        // what is lost with the lane is asked again on the next
 	broken   func(reason string, err error)
 	since    time.Time // when the lane came or went
+	outage   time.Time // when the last lane went
+	trip     *breaker  // of this process
 	why      error     // why there is no lane
 	waits    bool      // callers wait for the next lane
 	heard    time.Time // when the lane last brought anything
@@ -111,8 +114,9 @@ type ending struct {
 // New returns a hop without a process: callers wait until [Hop.Up].
 func New(o Options) *Hop {
 	h := &Hop{
-		o: o, view: newViewer(o.Rights, o.Link), kick: make(chan struct{}, 1), done: make(chan struct{}),
-		trip: newBreaker(o.Breaker), window: o.Window, since: time.Now(), why: errStarting, waits: o.HoldMax > 0,
+		o: o, codec: newCodec(), view: newViewer(o.Rights, o.Link), kick: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}),
+		trip: newBreaker(o), window: o.Window, since: time.Now(), outage: time.Now(), why: errStarting, waits: o.HoldMax > 0,
 	}
 	h.outcomes.limit = o.Window
 	h.watch = time.AfterFunc(time.Hour, h.look)
@@ -267,14 +271,16 @@ func (h *Hop) failed(err error) error {
 
 // Close fails what waits and ends the pump. The lane is let go.
 func (h *Hop) Close() {
-	h.Down(errClosed, false)
 	h.mu.Lock()
-	again := h.closed
+	l, again := h.fell(errClosed, false), h.closed
 	h.closed = true
 	h.watch.Stop()
 	h.unlock()
+	if l != nil {
+		l.close()
+	}
 	if !again {
-		close(h.kick)
+		close(h.quit)
 	}
 	<-h.done
 }

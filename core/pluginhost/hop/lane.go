@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -15,7 +16,8 @@ import (
 // control, which wait only as long as the process does not read. What goes
 // wrong is reported by [Hop.lost].
 type lane interface {
-	start() // begins to bring answers; after this the hop hears from the lane
+	free() bool // whether a batch can be sent without waiting for another
+	start()     // begins to bring answers; after this the hop hears from the lane
 	encode(seq uint64, calls []*call) raw
 	batch(seq uint64, b raw)
 	outcomes(seq uint64, list [][]byte, missed uint64)
@@ -29,8 +31,11 @@ func (h *Hop) open(s Session) (lane, error) {
 		return h.openStream(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &unary{h: h, conn: s.Conn, instance: s.Instance, ctx: ctx, cancel: cancel, free: make(chan struct{}, unaryCalls)}, nil
+	return &unary{h: h, conn: s.Conn, instance: s.Instance, ctx: ctx, cancel: cancel, places: make(chan struct{}, unaryCalls)}, nil
 }
+
+// openTime bounds the opening of a stream, which the other side can put off.
+const openTime = 5 * time.Second
 
 // stream is the lane of plugins with "stream/1".
 type stream struct {
@@ -41,8 +46,11 @@ type stream struct {
 
 func (h *Hop) openStream(s Session) (lane, error) {
 	ctx, cancel := context.WithCancel(context.Background())
+	// The stream outlives this call, so its context cannot have the deadline.
+	late := time.AfterFunc(openTime, cancel)
+	defer late.Stop()
 	frames, err := s.Conn.NewStream(ctx, &pluginpb.Plugin_ServiceDesc.Streams[0],
-		pluginpb.Plugin_Process_FullMethodName, grpc.ForceCodecV2(codec{}))
+		pluginpb.Plugin_Process_FullMethodName, grpc.ForceCodecV2(h.codec))
 	if err == nil {
 		err = frames.SendMsg(&pluginpb.HostFrame{Open: &pluginpb.Open{Instance: s.Instance}})
 	}
@@ -52,6 +60,8 @@ func (h *Hop) openStream(s Session) (lane, error) {
 	}
 	return &stream{h: h, frames: frames, cancel: cancel}, nil
 }
+
+func (*stream) free() bool { return true }
 
 func (s *stream) start() { go s.read() }
 
@@ -107,8 +117,10 @@ type unary struct {
 	instance string
 	ctx      context.Context
 	cancel   context.CancelFunc
-	free     chan struct{} // a place for each call under way
+	places   chan struct{} // one for each call under way
 }
+
+func (u *unary) free() bool { return len(u.places) < cap(u.places) }
 
 func (*unary) start() {}
 
@@ -121,7 +133,7 @@ func (u *unary) encode(seq uint64, calls []*call) raw {
 func (u *unary) batch(seq uint64, b raw) {
 	u.call(func() {
 		v := new(pluginpb.Verdicts)
-		err := u.conn.Invoke(u.ctx, pluginpb.Plugin_ProcessBatch_FullMethodName, &b, v, grpc.ForceCodecV2(codec{}))
+		err := u.conn.Invoke(u.ctx, pluginpb.Plugin_ProcessBatch_FullMethodName, &b, v, grpc.ForceCodecV2(u.h.codec))
 		if err != nil {
 			u.failed(seq, err)
 			return
@@ -134,10 +146,10 @@ func (u *unary) outcomes(seq uint64, list [][]byte, missed uint64) {
 	b := encodeOutcomes(header{seq: seq, missed: missed, instance: u.instance}, list, false)
 	u.call(func() {
 		o := new(pluginpb.Observed)
-		err := u.conn.Invoke(u.ctx, pluginpb.Plugin_ObserveBatch_FullMethodName, &b, o, grpc.ForceCodecV2(codec{}))
+		err := u.conn.Invoke(u.ctx, pluginpb.Plugin_ObserveBatch_FullMethodName, &b, o, grpc.ForceCodecV2(u.h.codec))
 		if err != nil {
+			u.h.counters.missed.Add(uint64(len(list)))
 			u.failed(0, err)
-			return
 		}
 		u.h.observed(u, seq)
 	})
@@ -159,13 +171,14 @@ func (u *unary) control(_ []uint64, ping uint64) {
 // call runs f beside the pump, as soon as there is a place.
 func (u *unary) call(f func()) {
 	select {
-	case u.free <- struct{}{}:
+	case u.places <- struct{}{}:
 	case <-u.ctx.Done():
 		return
 	}
 	go func() {
-		defer func() { <-u.free }()
 		f()
+		<-u.places
+		u.h.wakePump()
 	}()
 }
 

@@ -52,6 +52,7 @@ func (h *Hop) Up(s Session) error {
 	if h.lane != nil {
 		old = h.fell(errReplaced, true)
 	}
+	h.trip = newBreaker(h.o) // nothing that its predecessor did counts against it
 	h.ahead = nil
 	if !s.Stream {
 		h.ahead = make(ahead)
@@ -87,6 +88,9 @@ func (h *Hop) Down(why error, wait bool) {
 // fell is Down under the lock. The caller closes the lane.
 func (h *Hop) fell(why error, wait bool) lane {
 	l, flights := h.lane, h.flights
+	if l != nil {
+		h.outage = time.Now()
+	}
 	h.lane, h.why, h.waits, h.since = nil, why, wait && h.o.HoldMax > 0, time.Now()
 	h.flights, h.inHand, h.cancels, h.ping = nil, 0, nil, 0
 	h.outcomes.lost()
@@ -259,7 +263,7 @@ func (h *Hop) credit(l lane, window int) {
 	h.mu.Lock()
 	defer h.unlock()
 	if h.lane == l {
-		h.window = max(min(window, h.o.Window), 0)
+		h.window = max(min(window, h.o.Window), 1) // it cannot stop the flow for good
 		h.wakePump()
 	}
 }

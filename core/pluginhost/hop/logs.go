@@ -24,11 +24,15 @@ func (h *Hop) log(records []*pluginpb.LogRecord) {
 			continue
 		}
 		out := slog.NewRecord(time.Unix(0, r.GetTime()), level, clip(r.GetMessage(), maxErrorText), 0)
+		var fields []slog.Attr // in a group, so that none can pass for one of ours
 		for i, a := range r.GetAttributes() {
 			if i == maxNotes {
 				break
 			}
-			out.AddAttrs(slog.String(clip(a.GetKey(), maxReason), clip(a.GetValue(), maxErrorText)))
+			fields = append(fields, slog.String(clip(a.GetKey(), maxReason), clip(a.GetValue(), maxErrorText)))
+		}
+		if len(fields) > 0 {
+			out.AddAttrs(slog.Attr{Key: "fields", Value: slog.GroupValue(fields...)})
 		}
 		_ = h.o.Log.Handler().Handle(context.Background(), out)
 	}

@@ -1,6 +1,8 @@
 package hop
 
 import (
+	"time"
+
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -12,18 +14,18 @@ type outcomes struct {
 	on     bool // the plugin wants them
 	limit  int
 	queue  fifo[[]byte]
-	ahead  int // batches that it has not confirmed
+	inHand []time.Time // when batches were sent that it has not confirmed
 	seq    uint64
 	missed uint64 // left out since the last batch
 }
 
 // open begins with a process.
-func (o *outcomes) open(on bool) { o.on, o.ahead = on, 0 }
+func (o *outcomes) open(on bool) { o.on, o.inHand = on, nil }
 
 // lost ends with a process: what it had in hand is gone.
-func (o *outcomes) lost() { o.ahead = 0 }
+func (o *outcomes) lost() { o.inHand = nil }
 
-func (o *outcomes) idle() bool { return o.queue.len() == 0 && o.ahead == 0 }
+func (o *outcomes) idle() bool { return o.queue.len() == 0 && len(o.inHand) == 0 }
 
 // Observe tells the plugin how an envelope ended. It never waits: a plugin that
 // is behind, or away for longer than the window holds, misses outcomes, which
@@ -56,7 +58,7 @@ func (h *Hop) sendOutcomes() bool {
 	h.mu.Lock()
 	o := &h.outcomes
 	l := h.lane
-	if l == nil || !o.on || o.ahead >= outcomesAhead || o.queue.len() == 0 {
+	if l == nil || !o.on || len(o.inHand) >= outcomesAhead || o.queue.len() == 0 || !l.free() {
 		h.unlock()
 		return false
 	}
@@ -68,7 +70,9 @@ func (h *Hop) sendOutcomes() bool {
 		batch = append(batch, o.queue.pop())
 	}
 	o.seq++
-	o.ahead++
+	now := time.Now()
+	o.inHand = append(o.inHand, now)
+	h.arm(now, h.o.HangAfter/2)
 	seq, missed := o.seq, o.missed
 	o.missed = 0
 	h.unlock()
@@ -80,8 +84,8 @@ func (h *Hop) sendOutcomes() bool {
 func (h *Hop) observed(l lane, _ uint64) {
 	h.mu.Lock()
 	defer h.unlock()
-	if h.lane == l && h.outcomes.ahead > 0 {
-		h.outcomes.ahead--
+	if o := &h.outcomes; h.lane == l && len(o.inHand) > 0 {
+		o.inHand = o.inHand[1:]
 		h.wakePump()
 	}
 }

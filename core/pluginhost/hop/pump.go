@@ -9,7 +9,12 @@ import (
 // writes to the lane.
 func (h *Hop) pump() {
 	defer close(h.done)
-	for range h.kick {
+	for {
+		select {
+		case <-h.kick:
+		case <-h.quit:
+			return
+		}
 		for {
 			// Whoever is about to hand over an envelope does it now, and the batch
 			// is that much larger.
@@ -57,7 +62,7 @@ func (h *Hop) sendBatch() bool {
 func (h *Hop) takeOff() (lane, uint64, raw) {
 	h.mu.Lock()
 	defer h.unlock()
-	if h.lane == nil || h.queue.len() == 0 {
+	if h.lane == nil || h.queue.len() == 0 || !h.lane.free() {
 		return nil, 0, nil
 	}
 	room := h.room()

@@ -93,7 +93,7 @@ func (f *fake) ObserveBatch(_ context.Context, o *pluginpb.Outcomes) (*pluginpb.
 }
 
 // process serves a fake until stop, as a process would.
-func process(t testing.TB, f *fake) (conn *grpc.ClientConn, stop func()) {
+func process(t testing.TB, f pluginpb.PluginServer) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()

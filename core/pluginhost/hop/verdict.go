@@ -95,12 +95,23 @@ func (h *Hop) permitted(env *sdk.Envelope, v *pluginpb.Verdict) error {
 	case v.GetHoldUntilNanos() != 0 && !r.Hold:
 		return lacks(DeliveryHold)
 	}
+	if len(v.GetLeaveOut()) == 0 {
+		return checkText(v)
+	}
 	audience, err := env.Audience(nil) //nolint:staticcheck // resolved when the view was made; nothing is waited for
+	if len(v.GetLeaveOut()) > len(audience) {
+		return breach("it left out %d recipients of %d", len(v.GetLeaveOut()), len(audience))
+	}
 	for _, i := range v.GetLeaveOut() {
 		if err != nil || int(i) >= len(audience) {
 			return breach("it left out recipient %d of %d", i, len(audience))
 		}
 	}
+	return checkText(v)
+}
+
+// checkText returns what is wrong with the words of a verdict.
+func checkText(v *pluginpb.Verdict) error {
 	if !isWord(v.GetReason()) {
 		return breach("its reason %q is no word of a to z, 0 to 9 and _", clip(v.GetReason(), maxReason))
 	}
@@ -163,6 +174,17 @@ func (h *Hop) decision(v *pluginpb.Verdict) sdk.Decision {
 	return d
 }
 
+// isOurs reports whether a word has an effect beyond the refusal: clients and the
+// broker itself go by it, so a plugin cannot say it.
+func isOurs(word sdk.Reason) bool {
+	switch word {
+	case sdk.ReasonNoHello, sdk.ReasonSecondHello, sdk.ReasonRevoked, sdk.ReasonHelloTimeout, sdk.ReasonShuttingDown,
+		sdk.ReasonTooManyInvalid, sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonUnknownType:
+		return true
+	}
+	return false
+}
+
 // reasons are the words that a plugin has used.
 type reasons struct {
 	mu   sync.Mutex
@@ -172,7 +194,7 @@ type reasons struct {
 // known returns a word that is used already or is one of the first, and the
 // common one for any other and for none.
 func (r *reasons) known(word sdk.Reason) sdk.Reason {
-	if word == "" || !isWord(string(word)) {
+	if word == "" || !isWord(string(word)) || isOurs(word) {
 		return sdk.ReasonRefused
 	}
 	r.mu.Lock()

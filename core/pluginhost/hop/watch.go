@@ -48,15 +48,16 @@ func sooner(a, b time.Duration) time.Duration {
 // expireQueue fails what has waited too long to be sent, and returns when to
 // look again; 0 for never.
 func (h *Hop) expireQueue(now time.Time) time.Duration {
-	limit, err := StuckAfter*h.o.HangAfter, errQueued // by then the process has been replaced
+	// With a process, it is replaced before that if it has stopped.
+	limit, err, since := StuckAfter*h.o.HangAfter, errQueued, h.since
 	if h.lane == nil {
-		limit, err = h.o.HoldMax, down(h.why)
+		limit, err, since = h.o.HoldMax, down(h.why), h.outage
 	}
 	for h.queue.len() > 0 {
 		c := h.queue.head()
 		from := c.at
-		if h.lane != nil && from.Before(h.since) {
-			from = h.since // it waited for the process; now it waits for its turn
+		if from.Before(since) {
+			from = since // until then it waited for something else
 		}
 		if left := limit - now.Sub(from); left > 0 {
 			return left
@@ -89,13 +90,30 @@ func (h *Hop) expireFlights(now time.Time) (next time.Duration) {
 	return next
 }
 
-// beat returns when the process, if it has a batch in hand, is to be looked at
-// again: half-way to HangAfter, and there.
+// silence returns for how long the process has said nothing with something in
+// its hand, and how long it has had the oldest batch; none when its hand is
+// empty.
+func (h *Hop) silence(now time.Time) (silent, oldest time.Duration, none bool) {
+	if h.lane == nil || len(h.flights) == 0 && len(h.outcomes.inHand) == 0 {
+		return 0, 0, true
+	}
+	if len(h.flights) > 0 {
+		oldest = now.Sub(h.flights[0].sent)
+	}
+	waits := oldest
+	if told := h.outcomes.inHand; len(told) > 0 {
+		waits = max(waits, now.Sub(told[0]))
+	}
+	return min(waits, now.Sub(h.heard)), oldest, false
+}
+
+// beat returns when the process is to be looked at again: half-way to HangAfter,
+// and there; 0 when it has nothing in hand.
 func (h *Hop) beat(now time.Time) time.Duration {
-	if h.lane == nil || len(h.flights) == 0 {
+	silent, _, none := h.silence(now)
+	if none {
 		return 0
 	}
-	silent := min(now.Sub(h.flights[0].sent), now.Sub(h.heard))
 	for _, at := range []time.Duration{h.o.HangAfter / 2, h.o.HangAfter} {
 		if left := at - silent; left > 0 {
 			return left
@@ -105,14 +123,12 @@ func (h *Hop) beat(now time.Time) time.Duration {
 }
 
 // pulse looks whether a process with a batch in hand is alive. It is asked for
-// a sign half-way to HangAfter.
+// a sign half-way to HangAfter. Outcomes it may keep as long as it likes, if it
+// answers that.
 func (h *Hop) pulse(now time.Time) (reason string, err error) {
-	if h.lane == nil || len(h.flights) == 0 {
-		return "", nil
-	}
-	oldest := now.Sub(h.flights[0].sent)
-	silent := min(oldest, now.Sub(h.heard))
+	silent, oldest, none := h.silence(now)
 	switch {
+	case none:
 	case silent >= h.o.HangAfter:
 		return "hang", fmt.Errorf("it has been silent for %v with %d envelopes in hand", silent.Round(time.Millisecond), h.inHand)
 	case oldest >= StuckAfter*h.o.HangAfter:
