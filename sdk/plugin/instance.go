@@ -204,7 +204,13 @@ func (in *instance) give(b *batch, w *worker) {
 	if w.work.put(b) {
 		return
 	}
-	b.state.CompareAndSwap(waiting, ended)
+	if !b.state.CompareAndSwap(waiting, ended) { // other parts have begun; this one fails
+		for i, env := range b.envelopes {
+			if in.partOf(env, i) == w.part {
+				b.slots[i].fail(unjudgedWhy(ended))
+			}
+		}
+	}
 	if b.left.Add(-1) == 0 {
 		b.to.answer(b)
 	}

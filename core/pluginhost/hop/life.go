@@ -93,7 +93,7 @@ func (h *Hop) fell(why error, wait bool) lane {
 	}
 	h.lane, h.why, h.waits, h.since = nil, why, wait && h.o.HoldMax > 0, time.Now()
 	h.flights, h.inHand, h.cancels, h.ping = nil, 0, nil, 0
-	h.outcomes.lost()
+	h.counters.missed.Add(h.outcomes.lost())
 	h.land(flights)
 	if h.waits {
 		h.arm(h.since, h.o.HoldMax)

@@ -14,16 +14,30 @@ type outcomes struct {
 	on     bool // the plugin wants them
 	limit  int
 	queue  fifo[[]byte]
-	inHand []time.Time // when batches were sent that it has not confirmed
+	inHand []told // batches that it has not confirmed
 	seq    uint64
 	missed uint64 // left out since the last batch
+}
+
+// told is a batch of outcomes in the plugin's hand.
+type told struct {
+	at time.Time
+	n  int
 }
 
 // open begins with a process.
 func (o *outcomes) open(on bool) { o.on, o.inHand = on, nil }
 
-// lost ends with a process: what it had in hand is gone.
-func (o *outcomes) lost() { o.inHand = nil }
+// lost ends with a process, and returns how many outcomes it had in hand: the
+// next one misses them.
+func (o *outcomes) lost() (missed uint64) {
+	for _, b := range o.inHand {
+		missed += uint64(b.n)
+	}
+	o.missed += missed
+	o.inHand = nil
+	return missed
+}
 
 func (o *outcomes) idle() bool { return o.queue.len() == 0 && len(o.inHand) == 0 }
 
@@ -32,17 +46,13 @@ func (o *outcomes) idle() bool { return o.queue.len() == 0 && len(o.inHand) == 0
 // are counted.
 func (h *Hop) Observe(env *sdk.Envelope, out sdk.Outcome) {
 	b, err := h.view.appendOutcome(nil, env, out)
-	if err != nil || len(b) > maxView {
-		h.counters.missed.Add(1)
-		return
-	}
 	h.mu.Lock()
 	defer h.unlock()
 	o := &h.outcomes
 	if h.closed || h.lane != nil && !o.on {
 		return
 	}
-	if o.queue.len() >= o.limit {
+	if err != nil || len(b) > maxView || o.queue.len() >= o.limit {
 		o.missed++
 		h.counters.missed.Add(1)
 		return
@@ -71,7 +81,7 @@ func (h *Hop) sendOutcomes() bool {
 	}
 	o.seq++
 	now := time.Now()
-	o.inHand = append(o.inHand, now)
+	o.inHand = append(o.inHand, told{now, len(batch)})
 	h.arm(now, h.o.HangAfter/2)
 	seq, missed := o.seq, o.missed
 	o.missed = 0

@@ -2,6 +2,7 @@ package hop
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -177,12 +178,10 @@ func (h *Hop) decision(v *pluginpb.Verdict) sdk.Decision {
 // isOurs reports whether a word has an effect beyond the refusal: clients and the
 // broker itself go by it, so a plugin cannot say it.
 func isOurs(word sdk.Reason) bool {
-	switch word {
-	case sdk.ReasonNoHello, sdk.ReasonSecondHello, sdk.ReasonRevoked, sdk.ReasonHelloTimeout, sdk.ReasonShuttingDown,
-		sdk.ReasonTooManyInvalid, sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonUnknownType:
-		return true
-	}
-	return false
+	return slices.Contains([]sdk.Reason{
+		sdk.ReasonNoHello, sdk.ReasonSecondHello, sdk.ReasonRevoked, sdk.ReasonHelloTimeout, sdk.ReasonShuttingDown,
+		sdk.ReasonTooManyInvalid, sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonUnknownType,
+	}, word)
 }
 
 // reasons are the words that a plugin has used.

@@ -102,7 +102,7 @@ func (h *Hop) silence(now time.Time) (silent, oldest time.Duration, none bool) {
 	}
 	waits := oldest
 	if told := h.outcomes.inHand; len(told) > 0 {
-		waits = max(waits, now.Sub(told[0]))
+		waits = max(waits, now.Sub(told[0].at))
 	}
 	return min(waits, now.Sub(h.heard)), oldest, false
 }
