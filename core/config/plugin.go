@@ -69,7 +69,7 @@ func newPlugin() Plugin {
 		Role: Gate, Args: []string{}, Env: []string{}, Grants: []string{},
 		MTLS: true, InFlight: 1024, Overload: Backpressure, HangAfter: time.Second,
 		StartTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
-		HoldMax: 250 * time.Millisecond, HoldQueue: 4096,
+		HoldMax: time.Second, HoldQueue: 4096,
 		Restart: Restart{First: 50 * time.Millisecond, Most: 30 * time.Second, Crashes: 5, Within: time.Minute},
 		Breaker: Breaker{Failures: 50, Batches: 20, Misses: 3, Open: time.Second},
 	}
