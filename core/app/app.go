@@ -98,15 +98,15 @@ type App struct {
 	chains    *chain.Holder
 	exchange  *exchange.Exchange
 	http      *http.Server
+	gate      *exchange.Gate
 
-	config   atomic.Pointer[config.Config]
-	draining atomic.Bool
-	addr     atomic.Pointer[string]
-	depth    depth
-	probe    probe
-	tasks    sync.WaitGroup // background work of Run
-	peers    sync.WaitGroup // a goroutine for each connection
-	reload   sync.Mutex
+	config atomic.Pointer[config.Config]
+	addr   atomic.Pointer[string]
+	depth  depth
+	probe  probe
+	tasks  sync.WaitGroup // background work of Run
+	peers  sync.WaitGroup // a goroutine for each connection
+	reload sync.Mutex
 }
 
 // New wires a broker and starts its chain. The caller keeps the store open
@@ -134,12 +134,13 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.roster = roster.New(st, a.dir, journal, a.claims())
 	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
+	a.gate = exchange.NewGate(a.dir.Live)
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: feature.SendOptions{MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse},
+		Send: sendOptions(c, a.gate),
 	})
 	feature.Join(a.registry, st)
-	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit},
+	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate},
 		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
@@ -200,14 +201,14 @@ func (a *App) background(ctx context.Context) {
 }
 
 // stop ends everything in an order in which nothing that was promised is lost:
-// readiness fails, acks that wait for the disk are written, the peers are sent
-// away, and what they left goes to disk. The port answers until the peers are
-// gone, so that a load balancer can see why.
+// readiness fails, messages that are with plugins come back, acks that wait for
+// the disk are written, the peers are sent away, and what they left goes to disk.
+// The port answers until the peers are gone, so that a load balancer can see why.
 func (a *App) stop(cancel context.CancelFunc) error {
-	a.draining.Store(true)
 	ctx, done := context.WithTimeout(context.Background(), a.config.Load().ShutdownTimeout)
 	defer done()
 	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
+	a.drain(ctx)
 	a.settle(ctx)
 	a.hub.Close(ctx, wire.CloseShuttingDown)
 	listening := a.http.Shutdown(ctx)
@@ -228,17 +229,34 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	return errors.Join(listening, chains, committed, left)
 }
 
-// settle waits until acks that wait for the disk are written, for a third of the
-// time that is left: the peers have to be sent away too.
-func (a *App) settle(ctx context.Context) {
-	if end, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/3)
-		defer cancel()
+// drain takes no new messages, and waits for those that are with plugins, for a
+// third of the time. What is not back by then is refused when it comes back: its
+// sender has gone, and sends it again.
+func (a *App) drain(ctx context.Context) {
+	ctx, cancel := third(ctx)
+	defer cancel()
+	if err := a.gate.Drain(ctx); err != nil {
+		a.log.Warn("stopping with messages behind a plugin", slog.Any("err", err))
 	}
-	if err := a.committer.Barrier(ctx); err != nil {
+}
+
+// settle accepts no more messages, and waits until acks that wait for the disk are
+// written, for a third of the time that is left: the peers have to be sent away too.
+func (a *App) settle(ctx context.Context) {
+	ctx, cancel := third(ctx)
+	defer cancel()
+	if err := errors.Join(a.gate.Shut(ctx), a.committer.Barrier(ctx)); err != nil {
 		a.log.Warn("stopping with acks outstanding", slog.Any("err", err))
 	}
+}
+
+// third returns a context for a third of the time that is left of another.
+func third(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/3)
 }
 
 // Addr returns the address that the broker listens on; empty before Run does.

@@ -42,7 +42,7 @@ func (a *App) nextChain(c config.Config) (next *chain.Chain, changes []string, e
 func (a *App) Reload(ctx context.Context, c config.Config) (changes []string, drain func(context.Context) error, err error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
-	if a.draining.Load() {
+	if a.gate.Draining() {
 		return nil, nil, errStopping
 	}
 	next, changes, err := a.nextChain(c)

@@ -43,3 +43,6 @@ func (a *App) EndUntold(mesh string, key sdk.Key) (tell func()) {
 	}
 	panic("no such session")
 }
+
+// Refused returns how many frames were refused for a reason since the start.
+func (a *App) Refused(r sdk.Reason) int64 { return a.exchange.Counters.Refused.Snapshot()[r] }

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/app"
-	"github.com/claudemesh/broker/core/chain"
-	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
@@ -28,21 +26,7 @@ func (n night) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error
 }
 
 // holdBack puts a night before the route stage.
-func holdBack(o *app.Options, hold time.Duration) {
-	var list []config.Link
-	for _, l := range o.Config.Pipeline {
-		if l.Stage == "route" {
-			list = append(list, config.Link{Stage: "night", Name: "night", Enabled: true})
-		}
-		list = append(list, l)
-	}
-	o.Config.Pipeline = list
-	o.Factories = func(p app.Parts) chain.Factories {
-		all := factories(p)
-		all["night"] = chain.Factory{New: func(chain.LinkSpec) (sdk.Stage, error) { return night(hold), nil }}
-		return all
-	}
-}
+func holdBack(o *app.Options, hold time.Duration) { putBeforeRoute(o, "night", night(hold)) }
 
 // holdInChild does what the environment asks a child process for.
 func holdInChild(o *app.Options) error {

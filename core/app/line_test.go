@@ -10,7 +10,6 @@ import (
 
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/chain"
-	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -52,37 +51,13 @@ func (t farTicket) Wait(context.Context, *sdk.Envelope) (sdk.Decision, error) {
 	return sdk.Next(), nil
 }
 
-// withFar puts a far stage before the route stage.
-func withFar(o *app.Options, f far) {
-	var list []config.Link
-	for _, l := range o.Config.Pipeline {
-		if l.Stage == "route" {
-			list = append(list, config.Link{Stage: "far", Name: "far", Enabled: true})
-		}
-		list = append(list, l)
-	}
-	o.Config.Pipeline = list
-	o.Factories = func(p app.Parts) chain.Factories {
-		all := factories(p)
-		all["far"] = chain.Factory{New: func(chain.LinkSpec) (sdk.Stage, error) { return f, nil }}
-		return all
-	}
-}
-
 // Messages of one connection are with a remote stage at the same time, and are
 // delivered in the order in which they were sent, those too that the stage
 // never sees; requests of other kinds are not overtaken either.
 func TestOrderBehindARemoteStage(t *testing.T) {
 	const messages = 400
 	f := far{new(atomic.Int64), new(atomic.Int64)}
-	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, func(o *app.Options) {
-		withFar(o, f)
-		for i, l := range o.Config.Pipeline {
-			if l.Stage == "rate-limit" {
-				o.Config.Pipeline[i].With = map[string]any{"send": "off"}
-			}
-		}
-	})
+	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, func(o *app.Options) { putBeforeRoute(o, "far", f) })
 	r.newMesh()
 	ada := r.dial(session(r.member("ada", store.RoleMember)), dial.Options{ConfirmPushes: true})
 	bo := r.dial(session(r.member("bo", store.RoleMember)), dial.Options{ConfirmPushes: true})
@@ -125,7 +100,7 @@ func TestOrderBehindARemoteStage(t *testing.T) {
 // What a peer sent before it left has its effect, whatever it waits for.
 func TestLeavingBehindARemoteStage(t *testing.T) {
 	f := far{new(atomic.Int64), new(atomic.Int64)}
-	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, func(o *app.Options) { withFar(o, f) })
+	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, func(o *app.Options) { putBeforeRoute(o, "far", f) })
 	r.newMesh()
 	ada := r.dial(session(r.member("ada", store.RoleMember)), dial.Options{ConfirmPushes: true})
 	bo := r.dial(session(r.member("bo", store.RoleMember)), dial.Options{ConfirmPushes: true})

@@ -6,6 +6,7 @@ import (
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/server"
@@ -22,6 +23,12 @@ func deliveryOptions(c config.Config, n *cluster.Node) delivery.Options {
 		o.Slot, o.Others = int64(n.Slot()), n
 	}
 	return o
+}
+
+func sendOptions(c config.Config, g feature.Gate) feature.SendOptions {
+	return feature.SendOptions{
+		MessageBytes: c.Limits.MessageBytes, RefuseOffline: c.Queue.Offline == config.OfflineRefuse, Gate: g,
+	}
 }
 
 func presenceOptions(c config.Config, n *cluster.Node) presence.Options {
@@ -50,7 +57,7 @@ func (a *App) serverOptions(c config.Config) server.Options {
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
 		Health: server.Health{
 			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
-			Ping: a.options.Store.Ping, Draining: a.draining.Load, Down: a.down,
+			Ping: a.options.Store.Ping, Draining: a.gate.Draining, Down: a.down,
 			Expected: c.ExpectedMigration, Migrations: a.options.Migrations, Held: a.held(),
 		},
 	}

@@ -119,6 +119,23 @@ func factories(p app.Parts) chain.Factories {
 	}))
 }
 
+// putBeforeRoute puts a stage before the route stage.
+func putBeforeRoute(o *app.Options, name string, s sdk.Stage) {
+	var list []config.Link
+	for _, l := range o.Config.Pipeline {
+		if l.Stage == "route" {
+			list = append(list, config.Link{Stage: name, Name: name, Enabled: true})
+		}
+		list = append(list, l)
+	}
+	o.Config.Pipeline = list
+	o.Factories = func(p app.Parts) chain.Factories {
+		all := factories(p)
+		all[name] = chain.Factory{New: func(chain.LinkSpec) (sdk.Stage, error) { return s, nil }}
+		return all
+	}
+}
+
 // member enrols a member with a fresh key.
 func (r *rig) member(name string, role store.Role) dial.Identity {
 	r.t.Helper()

@@ -33,10 +33,12 @@ type Journal interface {
 	Append(entries ...*audit.Entry)
 }
 
-// Options are the limits of connections.
+// Options are the limits of connections, and the gate that the handler of
+// messages asks too.
 type Options struct {
 	Window       int // most answers of one connection that wait for the disk
 	InvalidLimit int // most frames before a hello that are no hello
+	Gate         *Gate
 }
 
 // Exchange is the road of every frame. All methods may be called concurrently.
@@ -86,7 +88,7 @@ type request struct {
 	decision sdk.Decision
 	stage    string
 	took     time.Duration
-	live     bool          // the session was not over when the frame came
+	live     bool          // the session was not over when the frame came, or had waited for others
 	answered chan struct{} // closed when the answer is written; nil when nobody asks
 	walk     chain.Walk    // of a request that may wait for a remote stage
 	ended    bool          // the walk has

@@ -14,13 +14,17 @@ import (
 // many envelopes of one connection at a time.
 type line struct {
 	mu      sync.Mutex
-	waiting []*request
+	waiting []waiter
 	working bool
 	left    sync.Cond // signalled when a request has left; its lock is mu
 }
 
+// waiter is a request in a line. goOn takes it to its decision, after which it is
+// not touched any more.
+type waiter interface{ goOn() }
+
 // add puts a request at the end, and waits while the line has most others.
-func (l *line) add(r *request, most int) {
+func (l *line) add(r waiter, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left.L = &l.mu
@@ -42,14 +46,16 @@ func (l *line) empty() bool {
 	return len(l.waiting) == 0
 }
 
-// wait returns when the line is empty.
-func (l *line) wait() {
+// wait returns when the line is empty, and reports whether it was not before.
+func (l *line) wait() (waited bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left.L = &l.mu
 	for len(l.waiting) > 0 {
+		waited = true
 		l.left.Wait()
 	}
+	return waited
 }
 
 // work takes requests to their end until none is left. A request stays in the
@@ -74,17 +80,21 @@ func (l *line) work() {
 	}
 }
 
-// goOn takes a request from the line through the rest of the chain.
+// goOn takes a request from the line through the rest of the chain. Whether its
+// session is still there is the [Gate]'s to say, at the chain's end.
 func (r *request) goOn() {
+	gate := r.x.options.Gate
 	for !r.ended {
 		r.ended = r.walk.Resume(context.Background(), &r.env)
 	}
 	r.decide(r.walk.Decision())
+	gate.end()
 }
 
 // mayWaitInLine reports whether the requests behind this one may be read before
 // it has its answer. That is so for messages: none of them changes what the
-// stages before the route think of the next.
+// stages before the route think of the next. A stop lets no message begin to wait.
+// The [Gate] counts a request that may, until its end.
 func (r *request) mayWaitInLine() bool {
-	return r.env.Kind == sdk.KindSend && r.live && r.chain.Remote(r.env.Kind)
+	return r.env.Kind == sdk.KindSend && r.live && r.chain.Remote(r.env.Kind) && r.x.options.Gate.begin()
 }

@@ -74,19 +74,25 @@ func (r *request) run() {
 	ctx := context.Background()
 	if r.mayWaitInLine() {
 		behind := !c.line.empty()
-		if r.ended = r.chain.Begin(ctx, env, &r.walk, behind); behind || !r.ended {
+		r.ended = r.chain.Begin(ctx, env, &r.walk, behind)
+		if behind || !r.ended {
 			c.line.add(r, r.x.options.Window)
 			return
 		}
-		r.decide(r.walk.Decision())
+		r.goOn()
 		return
 	}
-	c.line.wait()
-	if c.session != nil && !r.live {
-		r.decide(sdk.Refuse(sdk.ReasonUnauthorized, "this session has ended"), nil)
-		return
+	if c.line.wait() {
+		_, r.live = r.x.dir.Live(c.session) // it was asked before the wait
 	}
-	r.decide(r.chain.Run(ctx, env))
+	switch {
+	case c.session != nil && !r.live:
+		r.decide(sdk.Refuse(sdk.ReasonUnauthorized, textEnded), nil)
+	case env.Kind == sdk.KindSend && r.x.options.Gate.Draining():
+		r.decide(sdk.Refuse(sdk.ReasonShuttingDown, textStopping), nil)
+	default:
+		r.decide(r.chain.Run(ctx, env))
+	}
 }
 
 // decide takes the chain's decision to the answer.
@@ -113,7 +119,11 @@ func (r *request) decide(d sdk.Decision, link *chain.Link) {
 			answered = make(chan struct{})
 			r.answered = answered
 		}
+		accepted, gate := r.call.Accepted != nil, r.x.options.Gate
 		r.x.committer.Submit(r)
+		if accepted {
+			gate.submitted()
+		}
 	} else {
 		if len(r.env.Records) > 0 {
 			r.x.journal.Append(auditEntries(&r.env)...)

@@ -8,6 +8,7 @@ import (
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -17,6 +18,15 @@ import (
 type SendOptions struct {
 	MessageBytes  int  // most bytes of ciphertext, nonce and target together
 	RefuseOffline bool // refuse messages to members that are not connected
+	Gate          Gate // nil lets every message pass
+}
+
+// Gate has the last word before a message is accepted: since its frame was read
+// it may have waited for a plugin.
+type Gate interface {
+	// Admit returns why a session's message may not be accepted, for the sender. If
+	// it returns nil, the message must be accepted at once.
+	Admit(from *presence.Session) error
 }
 
 // Send accepts messages, and takes their confirmations.
@@ -48,6 +58,9 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 			return wire.Ack{ID: ackID(c), Queued: true}, err
 		}
 	}
+	if err := s.admit(c, m); err != nil {
+		return wire.Ack{}, err
+	}
 	env := c.Env
 	env.MessageID = identity.NewMessageID(env.Arrived)
 	from := c.Session
@@ -55,11 +68,24 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		ID: env.MessageID, MeshID: env.Mesh,
 		SenderMemberID: env.Sender.MemberID, SenderMember: env.Sender.Member,
 		SenderSession: env.Sender.Session, SenderName: env.Sender.Name,
-		TargetSpec: m.TargetSpec, Priority: m.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
+		TargetSpec: m.TargetSpec, Priority: env.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
 		ClientMessageID: m.ClientMessageID, Fingerprint: m.RequestFingerprint,
 		ReplyTo: m.ReplyToID, Trace: m.Traceparent, NotBefore: env.HoldUntil,
 	}, audience, from.Box, env.Arrived)
 	return wire.Ack{ID: ackID(c), MessageID: env.MessageID, Queued: true}, nil
+}
+
+// admit asks the gate, and gives up what was reserved for a message that may not
+// pass.
+func (s *sends) admit(c *Call, m *wire.Send) error {
+	if s.options.Gate == nil {
+		return nil
+	}
+	err := s.options.Gate.Admit(c.Session)
+	if err != nil && m.ClientMessageID != "" {
+		s.engine.Release(c.Env.Mesh, c.Env.Sender.MemberID, m.ClientMessageID)
+	}
+	return err
 }
 
 // audience returns who gets the message, or why nobody can.
