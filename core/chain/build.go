@@ -124,11 +124,14 @@ func (l *Link) parts() []*Link {
 	return []*Link{l.fallback, l}
 }
 
-// use puts an instance behind the link.
+// use puts an instance behind the link. An envelope never waits for one that
+// only watches.
 func (l *Link) use(in *instance) {
 	l.instance, l.stage = in, in.stage
 	l.recorder, _ = in.stage.(sdk.Recorder)
-	l.remote, _ = in.stage.(Remote)
+	if l.role != RoleObserver {
+		l.remote, _ = in.stage.(Remote)
+	}
 	l.observer, _ = in.stage.(sdk.Observer)
 	l.submitter, _ = in.stage.(Submitter)
 }

@@ -134,3 +134,13 @@ func TestWalkHalts(t *testing.T) {
 		})
 	}
 }
+
+// A link that only observes is not sent to, whatever its stage could do.
+func TestWalkAsksNoObserver(t *testing.T) {
+	ls := link("far", &far{fake: *always(sdk.Refuse("no", ""))})
+	ls.Use.Role = chain.RoleObserver
+	c := mustBuild(t, ls)
+	if c.Remote(sdk.KindSend) {
+		t.Error("the path has a remote stage")
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/claudemesh/broker/core/nearest"
-	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
@@ -57,7 +56,7 @@ type Info struct {
 	Environment  []string        `json:"environment"`           // variables that it cannot do without
 	Idempotent   bool            `json:"idempotent"`
 
-	match sdk.Match
+	match *pluginpb.Match // nil: all; an instance may say otherwise
 }
 
 func (p *Program) has(feature string) bool { return slices.Contains(p.Features, feature) }
@@ -111,23 +110,8 @@ func infoOf(s *pluginpb.Stage) Info {
 		Name: s.GetName(), Summary: s.GetSummary(), Judges: s.GetJudges(), Observes: s.GetObserves(),
 		Schema: s.GetOptionsSchema(), Example: s.GetOptionsExample(), Capabilities: s.GetCapabilities(),
 		Optional: s.GetOptionalCapabilities(), Environment: s.GetEnvironment(),
-		Idempotent: s.GetIdempotent(), match: matchOf(s.GetMatch()),
+		Idempotent: s.GetIdempotent(), match: s.GetMatch(),
 	}
-}
-
-func matchOf(m *pluginpb.Match) sdk.Match {
-	var match sdk.Match
-	for _, k := range m.GetKinds() {
-		match.Kinds = append(match.Kinds, sdk.Kind(k))
-	}
-	for _, p := range m.GetPriorities() {
-		match.Priorities = append(match.Priorities, sdk.Priority(p))
-	}
-	for _, t := range m.GetTargets() {
-		match.Targets = append(match.Targets, sdk.TargetKind(t))
-	}
-	match.MinSize, match.MaxSize = int(m.GetMinSize()), int(m.GetMaxSize())
-	return match
 }
 
 // reason is an error of a call without gRPC's own words.

@@ -130,6 +130,8 @@ func drills() plugin.Plugin {
 		plugin.Define("eager", eagerOptions{}, newEager, plugin.Wants(plugin.VerdictDrop, plugin.IdentityRead),
 			plugin.Needs(plugin.PayloadHash), plugin.Env("PLUGINHOSTTEST_ONE", "PLUGINHOSTTEST_TWO")),
 		plugin.Define("noop", struct{}{}, func(struct{}) (noop, error) { return noop{}, nil }, plugin.Idempotent()),
+		plugin.Define("both", drillOptions{}, newBoth, plugin.Observes()),
+		plugin.Define("moody", moodyOptions{}, newMoody, plugin.Idempotent()),
 		plugin.DefineObserver("watcher", struct{}{}, func(struct{}) (watcher, error) { return watcher{}, nil }),
 	}}
 }

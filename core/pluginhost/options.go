@@ -135,7 +135,7 @@ func checkSchema(link string, schema, options []byte) error {
 		}
 		return nil
 	}
-	compiled, err := compile(schema)
+	compiled, err := CompileSchema(schema)
 	if err != nil {
 		return fmt.Errorf("the plugin's own schema of its options does not compile: %w; tell its author", err)
 	}
@@ -150,18 +150,6 @@ func checkSchema(link string, schema, options []byte) error {
 	e := &OptionsError{Link: link}
 	e.collect(wrong)
 	return e
-}
-
-func compile(schema []byte) (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("options.json", doc); err != nil {
-		return nil, err
-	}
-	return c.Compile("options.json")
 }
 
 // collect takes the errors that have no further cause: they say what is wrong,

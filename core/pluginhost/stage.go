@@ -42,7 +42,6 @@ type Stage struct {
 var (
 	_ sdk.Stage       = (*Stage)(nil)
 	_ sdk.Selector    = (*Stage)(nil)
-	_ sdk.Observer    = watcher{}
 	_ sdk.Starter     = (*Stage)(nil)
 	_ sdk.Stopper     = (*Stage)(nil)
 	_ chain.Keyed     = (*Stage)(nil)
@@ -53,15 +52,6 @@ var (
 
 // errNotStarted is the health of a stage before its start.
 var errNotStarted = errors.New("it has not been started")
-
-// watcher is the stage of a link that only observes: it is told, and not asked.
-type watcher struct{ *Stage }
-
-// Handle implements [sdk.Stage].
-func (watcher) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
-
-// Done implements [sdk.Observer].
-func (w watcher) Done(env *sdk.Envelope, out sdk.Outcome) { w.hop.Load().Observe(env, out) }
 
 func (h *Host) newStage(link config.Link) (*Stage, error) {
 	options, err := optionsOf(link)

@@ -258,11 +258,12 @@ func (w *worker) configure(ctx context.Context, s *Stage) error {
 	if err := diagnosed(l.Name, r.GetDiagnostics()); err != nil {
 		return refusal{err}
 	}
-	match := info.match
+	said := info.match
 	if r.GetHasMatch() {
-		match = matchOf(r.GetMatch())
+		said = r.GetMatch()
 	}
-	if err := checkMatch(match); err != nil {
+	match, err := matchOf(said)
+	if err != nil {
 		return refusal{err}
 	}
 	proc := w.life.process

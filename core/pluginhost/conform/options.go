@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"google.golang.org/grpc/status"
 
+	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
@@ -74,7 +75,7 @@ func (t *talk) example() error {
 		}
 		return nil
 	}
-	schema, err := compile(t.info.Schema)
+	schema, err := pluginhost.CompileSchema(t.info.Schema)
 	if err != nil {
 		return fmt.Errorf("its schema is not one of JSON Schema 2020-12: %w", err)
 	}
@@ -107,19 +108,6 @@ func (t *talk) accepts(schema *jsonschema.Schema, options []byte) error {
 		return fmt.Errorf("it refuses %s: %s", options, wrong[0])
 	}
 	return nil
-}
-
-func compile(schema []byte) (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource("options.json", doc); err != nil {
-		return nil, err
-	}
-	return c.Compile("options.json")
 }
 
 func against(schema *jsonschema.Schema, options []byte) error {
@@ -187,7 +175,7 @@ func (t *talk) unknownOption() error {
 	if len(t.info.Schema) == 0 {
 		return nil // the broker refuses every option then
 	}
-	if schema, err := compile(t.info.Schema); err == nil && against(schema, text) != nil {
+	if schema, err := pluginhost.CompileSchema(t.info.Schema); err == nil && against(schema, text) != nil {
 		return nil
 	}
 	found, err := t.validate(text)
