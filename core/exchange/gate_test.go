@@ -71,8 +71,10 @@ func TestGateWaitsForWhatPassed(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := openGate(nil)
-				if !s.pass(g) || !s.pass(g) {
-					t.Fatal("an open gate let nothing pass")
+				for range 2 {
+					if !s.pass(g) {
+						t.Fatal("an open gate let nothing pass")
+					}
 				}
 				over := make(chan error, 1)
 				go func() { over <- s.stop(g, t.Context()) }()
