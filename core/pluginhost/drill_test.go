@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin"
@@ -140,7 +142,8 @@ func drills() plugin.Plugin {
 // wants.
 type liar struct {
 	pluginpb.UnimplementedPluginServer
-	lie string
+	lie    string
+	stderr *os.File // the real one
 }
 
 func (liar) Hello(context.Context, *pluginpb.HelloRequest) (*pluginpb.HelloResponse, error) {
@@ -155,11 +158,16 @@ func (liar) Validate(context.Context, *pluginpb.ValidateRequest) (*pluginpb.Vali
 	return &pluginpb.ValidateResponse{}, nil
 }
 
-func (liar) Configure(context.Context, *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+func (l liar) Configure(ctx context.Context, q *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+	if l.lie == "slow-configure" && strings.HasSuffix(q.GetInstance(), "-1") {
+		<-ctx.Done()
+		return nil, grpcstatus.FromContextError(ctx.Err()).Err()
+	}
 	return &pluginpb.ConfigureResponse{}, nil
 }
 
-func (liar) Drain(context.Context, *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
+func (l liar) Drain(_ context.Context, q *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
+	fmt.Fprintln(l.stderr, "drained", q.GetInstance())
 	return &pluginpb.DrainResponse{}, nil
 }
 
@@ -207,7 +215,7 @@ func serveLiar(lie string) {
 		HandshakeConfig: goplugin.HandshakeConfig{
 			ProtocolVersion: pluginpb.Major, MagicCookieKey: pluginpb.CookieKey, MagicCookieValue: pluginpb.CookieValue,
 		},
-		Plugins:    goplugin.PluginSet{pluginpb.PluginName: raw{lie: lie}},
+		Plugins:    goplugin.PluginSet{pluginpb.PluginName: raw{liar: liar{lie: lie, stderr: os.Stderr}}},
 		GRPCServer: goplugin.DefaultGRPCServer,
 	})
 }
@@ -215,11 +223,11 @@ func serveLiar(lie string) {
 // raw registers the liar.
 type raw struct {
 	goplugin.NetRPCUnsupportedPlugin
-	lie string
+	liar liar
 }
 
 func (r raw) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
-	pluginpb.RegisterPluginServer(s, liar{lie: r.lie})
+	pluginpb.RegisterPluginServer(s, r.liar)
 	return nil
 }
 

@@ -174,9 +174,12 @@ func validate(ctx context.Context, client pluginpb.PluginClient, link config.Lin
 		Stage: stage, Options: options, Granted: link.Plugin.Grants, HasGranted: true,
 	})
 	if err != nil {
-		return fmt.Errorf("the plugin could not judge its options: %s", reason(err))
+		return called("the plugin could not judge its options", err)
 	}
-	return diagnosed(link.Name, v.GetDiagnostics())
+	if err := diagnosed(link.Name, v.GetDiagnostics()); err != nil {
+		return refusal{err}
+	}
+	return nil
 }
 
 // diagnosed makes an error of diagnostics, nil when none but warnings are there.

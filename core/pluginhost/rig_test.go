@@ -40,6 +40,13 @@ func (j *journal) String() string {
 // newHost returns a host that is closed with the test.
 func newHost(t testing.TB) *pluginhost.Host {
 	t.Helper()
+	h, _ := hostWithLog(t)
+	return h
+}
+
+// hostWithLog is newHost for tests that look at the log.
+func hostWithLog(t testing.TB) (*pluginhost.Host, *journal) {
+	t.Helper()
 	log := new(journal)
 	h, err := pluginhost.New(pluginhost.Options{
 		RunDir: t.TempDir(), Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
@@ -57,7 +64,7 @@ func newHost(t testing.TB) *pluginhost.Host {
 			t.Log(log)
 		}
 	})
-	return h
+	return h, log
 }
 
 // link returns a link that runs this test program as the plugin that act names,

@@ -31,11 +31,19 @@ type Stage struct {
 	program *process.Program // nil when a worker has it
 	gone    bool
 
-	worker   atomic.Pointer[worker]  // nil before Start
-	hop      atomic.Pointer[hop.Hop] // nil before Start
-	match    atomic.Pointer[sdk.Match]
-	down     atomic.Pointer[error] // why it cannot be asked; nil when it can
-	instance string                // guarded by worker.mu
+	ctx    context.Context // over when Stop is called
+	cancel context.CancelFunc
+	wake   chan struct{} // has it configured now, if it is not; holds one
+	tended chan struct{} // closed when nothing configures it any more
+
+	worker atomic.Pointer[worker]    // nil before Start
+	hop    atomic.Pointer[hop.Hop]   // nil before Start
+	match  atomic.Pointer[sdk.Match] // nil until it was configured
+	down   atomic.Pointer[outage]    // nil when it can be asked
+
+	// Guarded by worker.mu.
+	life     *life // that it is configured in; nil: it is not
+	instance string
 }
 
 // Compile-time list of what the chain looks for.
@@ -66,7 +74,9 @@ func (h *Host) newStage(link config.Link) (*Stage, error) {
 		host: h, link: link, options: options, program: program, path: program.Path(), hash: program.Hash(),
 		log: h.o.Log.With(slog.String("link", link.Name), slog.String("plugin", link.Plugin.Path)),
 	}
-	s.down.Store(&errNotStarted)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.wake, s.tended = make(chan struct{}, 1), make(chan struct{})
+	s.down.Store(&outage{errNotStarted, true})
 	return s, nil
 }
 
@@ -106,14 +116,20 @@ func keyOf(parts ...any) string {
 func (s *Stage) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	joining, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	s.hop.Store(hop.New(s.hopOptions()))
 	w, err := s.host.worker(s)
 	if err != nil {
 		return err
 	}
 	s.worker.Store(w)
-	err = w.join(ctx, s)
-	if err == nil || !s.link.Required && !isRefusal(err) {
+	switch err = w.join(joining, s); {
+	case err == nil:
+		return nil
+	case !s.link.Required && !isRefusal(err):
+		s.log.Warn("started without the plugin, which may come later", slog.Any("err", err))
 		return nil
 	}
 	return errors.Join(err, s.stop(ctx))
@@ -144,6 +160,7 @@ func (s *Stage) hopOptions() hop.Options {
 // and the link's drain_timeout allow, and the process is ended with its last
 // stage.
 func (s *Stage) Stop(ctx context.Context) error {
+	s.cancel() // a Start in progress is cut short
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stop(ctx)
@@ -154,6 +171,7 @@ func (s *Stage) stop(ctx context.Context) error {
 		return nil
 	}
 	s.gone = true
+	s.cancel()
 	ctx, cancel := context.WithTimeout(ctx, s.link.Plugin.DrainTimeout)
 	defer cancel()
 	var err error
@@ -165,6 +183,10 @@ func (s *Stage) stop(ctx context.Context) error {
 		w.forget(s)
 		if s.host.leave(s, w) {
 			err = errors.Join(err, w.stop(ctx))
+		}
+		select {
+		case <-s.tended:
+		case <-ctx.Done():
 		}
 	}
 	if s.program != nil {
@@ -192,17 +214,48 @@ func (s *Stage) settle(ctx context.Context, h *hop.Hop) error {
 
 // Handle implements [sdk.Stage].
 func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	if !s.wants(env) {
+		return sdk.Next(), nil
+	}
 	return s.hop.Load().Ask(ctx, env)
 }
 
 // Send implements [chain.Remote].
 func (s *Stage) Send(ctx context.Context, env *sdk.Envelope) (chain.Ticket, error) {
+	if !s.wants(env) {
+		return unasked{}, nil
+	}
 	return s.hop.Load().Send(ctx, env)
 }
 
 // Submit implements [chain.Submitter].
 func (s *Stage) Submit(env *sdk.Envelope, done func(sdk.Decision, error)) bool {
+	if !s.wants(env) {
+		done(sdk.Next(), nil)
+		return true
+	}
 	return s.hop.Load().Submit(context.Background(), env, done)
+}
+
+// wants reports whether the plugin asks for an envelope. The chain looks at that
+// itself, but for a plugin that came up after the chain had asked what it wants.
+func (s *Stage) wants(env *sdk.Envelope) bool {
+	m := s.match.Load()
+	return m == nil || m.Accepts(env)
+}
+
+// unasked is the ticket of an envelope that the plugin does not want.
+type unasked struct{}
+
+// Wait implements [chain.Ticket].
+func (unasked) Wait(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
+
+// tryNow has the stage configured at once, if a process runs and lacks it.
+func (s *Stage) tryNow() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is about to be
+	}
 }
 
 // observes reports whether the link wants outcomes told. A gate is asked, and
@@ -220,8 +273,8 @@ func (s *Stage) Match() sdk.Match {
 
 // Health implements [chain.Health].
 func (s *Stage) Health() error {
-	if err := s.down.Load(); err != nil {
-		return *err
+	if out := s.down.Load(); out != nil {
+		return out.why
 	}
 	return nil
 }

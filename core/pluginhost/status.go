@@ -83,7 +83,8 @@ func (w *worker) describe(s *Stage, st *Status) {
 	st.LastExit, st.ExitedAt, st.Stderr = state.LastExit.Text, state.LastExit.At, state.LastExit.Stderr
 }
 
-// Resume starts a plugin again that was given up after too many crashes.
+// Resume starts a plugin again that was given up after too many crashes. One
+// that runs, and could not be configured with the link's stage, is tried again.
 func (h *Host) Resume(link string) error {
 	h.mu.Lock()
 	stages := h.sorted()
@@ -96,10 +97,14 @@ func (h *Host) Resume(link string) error {
 		if w == nil {
 			break
 		}
-		if phase := w.sup.State().Phase; phase != supervise.Quarantined {
+		switch phase := w.sup.State().Phase; {
+		case phase == supervise.Quarantined:
+			w.sup.Resume()
+		case phase == supervise.Up && s.Health() != nil:
+			s.tryNow()
+		default:
 			return fmt.Errorf("plugin %s is %s, not quarantined: there is nothing to resume", link, phase)
 		}
-		w.sup.Resume()
 		return nil
 	}
 	return fmt.Errorf("no link %q of the running chain has a plugin", link)

@@ -28,7 +28,9 @@ func (watcher) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { re
 
 // Done implements [sdk.Observer].
 func (w watcher) Done(env *sdk.Envelope, out sdk.Outcome) {
-	w.stage.hop.Load().Observe(env, out)
+	if w.stage.wants(env) {
+		w.stage.hop.Load().Observe(env, out)
+	}
 }
 
 // Match implements [sdk.Selector].

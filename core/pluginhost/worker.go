@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/config"
-	"github.com/claudemesh/broker/core/pluginhost/hop"
 	"github.com/claudemesh/broker/core/pluginhost/process"
 	"github.com/claudemesh/broker/core/pluginhost/supervise"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
@@ -27,7 +26,7 @@ type worker struct {
 
 	users int // guarded by host.mu
 
-	mu     sync.Mutex
+	mu     sync.Mutex // held for moments, never during a call of the plugin
 	begun  bool
 	stages map[*Stage]bool
 	life   *life         // nil while there is no process
@@ -35,26 +34,8 @@ type worker struct {
 	tried  chan struct{} // closed when the first process is up or has failed
 }
 
-// life is a process that has said what it is.
-type life struct {
-	process *process.Process
-	client  pluginpb.PluginClient
-	program *Program
-}
-
 // errStopped is why there is no process after a stop.
 var errStopped = errors.New("it was stopped")
-
-// refusal is an error that the next process would repeat: what is wrong is the
-// config or the program.
-type refusal struct{ error }
-
-func (r refusal) Unwrap() error { return r.error }
-
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[refusal](err)
-	return ok
-}
 
 func newWorker(h *Host, key string, first *Stage) *worker {
 	w := &worker{
@@ -63,7 +44,7 @@ func newWorker(h *Host, key string, first *Stage) *worker {
 	}
 	r := w.link.Plugin.Restart
 	w.sup = supervise.New(supervise.Options{
-		Name:  w.link.Name,
+		Name:  func() string { return w.name(nil) },
 		Start: w.start,
 		Up:    w.up,
 		Down:  w.lost,
@@ -107,27 +88,29 @@ const endsSoon = 100 * time.Millisecond
 
 // broken has a process replaced. One whose stream has ended is most often
 // ending itself, and how it ends says more.
-func (w *worker) broken(proc *process.Process, reason string, why error) {
+func (w *worker) broken(l *life, reason string, why error) {
 	if reason != "stream" {
-		w.kill(proc, reason, why)
+		w.kill(l, reason, why)
 		return
 	}
 	go func() {
 		select {
-		case <-proc.Done():
+		case <-l.process.Done():
 		case <-time.After(endsSoon):
-			w.kill(proc, reason, why)
+			w.kill(l, reason, why)
 		}
 	}()
 }
 
-// kill ends a process that has to be replaced, unless it already was.
-func (w *worker) kill(proc *process.Process, reason string, why error) {
+// kill ends a process that has to be replaced, unless it was already. The lock
+// keeps the next one from being the one that is ended.
+func (w *worker) kill(l *life, reason string, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.life == nil || w.life.process != proc {
+	if w.life != l || l.killed {
 		return
 	}
+	l.killed = true
 	w.log.Warn("plugin is replaced", slog.String("reason", reason), slog.Any("err", why))
 	w.sup.Kill(reason)
 }
@@ -137,8 +120,8 @@ func (w *worker) output(stream, line string) {
 	w.log.Info("plugin prints", slog.String("stream", stream), slog.String("line", line))
 }
 
-// up makes a process ready: it is asked what it is, and every stage is
-// configured in it. A stage that it refuses does not keep the others from it.
+// up makes a process known when it has said what it is. The stages configure
+// themselves in it; one that it refuses does not keep the others from it.
 func (w *worker) up(l supervise.Life) error {
 	defer w.try()
 	proc := l.(*process.Process)
@@ -151,24 +134,23 @@ func (w *worker) up(l supervise.Life) error {
 	}
 	w.life = &life{process: proc, client: pluginpb.NewPluginClient(proc.Conn()), program: program}
 	for s := range w.stages {
-		if err := w.configure(context.Background(), s); err != nil {
-			w.log.Error("plugin stage not configured", slog.String("link", s.link.Name), slog.Any("err", err))
-			s.isDown(err, false)
-		}
+		s.tryNow()
 	}
 	return nil
 }
 
 // lost says that the process has ended; the next one is started at once.
 func (w *worker) lost(why error) {
+	wait := why != nil
+	if !wait {
+		why = errStopped
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life, w.why = nil, why
-	if why == nil {
-		why = errStopped
-	}
 	for s := range w.stages {
-		s.isDown(why, !errors.Is(why, errStopped))
+		s.life, s.instance = nil, ""
+		s.isDown(why, wait)
 	}
 }
 
@@ -185,32 +167,70 @@ func (w *worker) rest(why error, next time.Time) {
 }
 
 // join adds a stage. It returns when the stage is configured, or says why it
-// is not; then the next process configures it.
+// is not; then it may be later.
 func (w *worker) join(ctx context.Context, s *Stage) error {
 	err := w.begin(ctx, s.link.Required)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.stages[s] = true
-	switch {
-	case w.life != nil:
-		err = w.configure(ctx, s)
-	case err == nil:
-		err = w.away()
+	w.mu.Unlock()
+	first := make(chan error, 1)
+	go w.tend(s, first)
+	if err == nil {
+		select {
+		case err = <-first:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
 	if err != nil {
-		s.isDown(err, true)
+		w.absent(s, err)
 		return fmt.Errorf("plugin %s: %w", s.link.Name, err)
 	}
 	return nil
 }
 
-// away says why there is no process. The caller holds w.mu.
-func (w *worker) away() error {
+// absent says why a stage is not there yet, when nothing else says so: callers
+// wait for it since it was made.
+func (w *worker) absent(s *Stage, why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.life == nil {
+		s.isDown(why, w.sup.State().Phase != supervise.Quarantined)
+	}
+}
+
+// away says why a stage finds no process. The caller holds w.mu.
+func (w *worker) away(s *Stage) error {
 	if w.sup.State().Phase == supervise.Quarantined {
 		return fmt.Errorf("its program is quarantined after too many crashes; when it is mended, run broker plugin resume %s: %w",
-			w.link.Name, w.why)
+			w.nameLocked(s), w.why)
 	}
 	return fmt.Errorf("its process has ended: %w", w.why)
+}
+
+// name returns a link that has a stage here now. It is another than that of a
+// stage which may not stay, where there is another.
+func (w *worker) name(but *Stage) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nameLocked(but)
+}
+
+func (w *worker) nameLocked(but *Stage) string {
+	name := ""
+	for s := range w.stages {
+		if s != but && (name == "" || s.link.Name < name) {
+			name = s.link.Name
+		}
+	}
+	switch {
+	case name != "":
+		return name
+	case but != nil:
+		return but.link.Name
+	default:
+		return w.link.Name
+	}
 }
 
 // begin starts the first process, if nobody has, and returns when it is up or
@@ -237,97 +257,28 @@ func (w *worker) begin(ctx context.Context, required bool) error {
 	}
 }
 
-// configure makes a stage's instance in the process that runs. The caller holds
-// w.mu.
-func (w *worker) configure(ctx context.Context, s *Stage) error {
-	info, err := w.judge(ctx, s)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	l := s.link
-	instance := w.host.nextInstance(l.Name)
-	r, err := w.life.client.Configure(ctx, &pluginpb.ConfigureRequest{
-		Instance: instance, Stage: info.Name, Link: l.Name, Options: s.options,
-		Granted: l.Plugin.Grants, InFlight: uint32(l.Plugin.InFlight),
-	})
-	if err != nil {
-		return fmt.Errorf("the plugin could not be configured: %s", reason(err))
-	}
-	if err := diagnosed(l.Name, r.GetDiagnostics()); err != nil {
-		return refusal{err}
-	}
-	said := info.match
-	if r.GetHasMatch() {
-		said = r.GetMatch()
-	}
-	match, err := matchOf(said)
-	if err != nil {
-		return refusal{err}
-	}
-	proc := w.life.process
-	err = s.hop.Load().Up(hop.Session{
-		Conn: proc.Conn(), Instance: instance, Stream: w.life.program.has(featureStream),
-		Window: int(r.GetInFlight()), Idempotent: info.Idempotent,
-		Observes: info.Observes && s.observes() && w.life.program.has(featureObserve),
-		Broken:   func(reason string, err error) { w.broken(proc, reason, err) },
-	})
-	if err != nil {
-		return fmt.Errorf("no stream to the plugin: %s", reason(err))
-	}
-	s.instance = instance
-	s.match.Store(&match)
-	s.down.Store(nil)
-	return nil
+// outage is why a stage cannot be asked.
+type outage struct {
+	why  error
+	wait bool // callers wait for its end
 }
 
-// judge returns the stage's description, or what is wrong with its link.
-func (w *worker) judge(ctx context.Context, s *Stage) (*Info, error) {
-	info, err := fit(s.link, w.life.program)
-	if err == nil {
-		err = checkSchema(s.link.Name, info.Schema, s.options)
-	}
-	if err != nil {
-		return nil, refusal{err}
-	}
-	if err := validate(ctx, w.life.client, s.link, info.Name, s.options); err != nil {
-		return nil, refusal{err}
-	}
-	return info, nil
-}
-
-// isDown says that the stage cannot be asked. With wait, its next process is
-// expected soon.
+// isDown says that the stage cannot be asked. With wait, it is expected to be
+// back soon. The caller holds the worker's lock.
 func (s *Stage) isDown(why error, wait bool) {
-	s.down.Store(&why)
+	s.down.Store(&outage{why, wait})
 	s.hop.Load().Down(why, wait)
 }
 
 // drain has the process let go of a stage's instance.
 func (w *worker) drain(ctx context.Context, s *Stage) error {
 	w.mu.Lock()
-	l, instance := w.life, s.instance
+	l, instance := s.life, s.instance
 	w.mu.Unlock()
-	if l == nil || instance == "" {
+	if l == nil {
 		return nil
 	}
 	return l.drain(ctx, s.link.Name, instance)
-}
-
-func (l *life) drain(ctx context.Context, link, instance string) error {
-	left := time.Duration(0)
-	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
-	}
-	r, err := l.client.Drain(ctx, &pluginpb.DrainRequest{Instance: instance, DeadlineNanos: int64(left)})
-	switch {
-	case err != nil:
-		return fmt.Errorf("plugin stage %s: not drained: %s", link, reason(err))
-	case r.GetUnfinished() > 0:
-		return fmt.Errorf("plugin stage %s: gave up %d envelopes or outcomes", link, r.GetUnfinished())
-	}
-	return nil
 }
 
 // forget takes a stage out.

@@ -18,11 +18,11 @@ type Life interface {
 
 var _ Life = (*process.Process)(nil)
 
-// Options say what is supervised. Start, Up, Down and Rest are called one at a
-// time, always from the supervisor's goroutine, and must not call its Start or
-// Stop.
+// Options say what is supervised. Its functions are called one at a time, always
+// from the supervisor's goroutine, and must not call its Start or Stop.
 type Options struct {
-	Name string // of the plugin, for logs and for what to type
+	// Name returns what the plugin is called now, for logs and for what to type.
+	Name func() string
 
 	// Start starts a life. It returns soon after ctx is over.
 	Start func(ctx context.Context) (Life, error)

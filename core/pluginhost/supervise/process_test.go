@@ -37,7 +37,7 @@ func newReal(t testing.TB, mode string, mtls bool, log *slog.Logger) *real {
 	dir := t.TempDir()
 	r := &real{ups: make(chan *process.Process, 100)}
 	r.Supervisor = supervise.New(supervise.Options{
-		Name: "filter",
+		Name: func() string { return "filter" },
 		Start: func(ctx context.Context) (supervise.Life, error) {
 			return process.Start(ctx, prog, process.Options{RunDir: dir, Env: []string{processtest.ModeEnv, "GORACE"}, MTLS: mtls, StartTimeout: patience})
 		},

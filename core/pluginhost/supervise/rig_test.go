@@ -64,7 +64,7 @@ type plugin struct {
 
 func (p *plugin) options(log *slog.Logger) supervise.Options {
 	return supervise.Options{
-		Name: "filter", Start: p.start, Up: p.up, Down: p.down, Rest: p.rest, Log: log,
+		Name: func() string { return "filter" }, Start: p.start, Up: p.up, Down: p.down, Rest: p.rest, Log: log,
 		Restart: supervise.Restart{Jitter: -1},
 	}
 }

@@ -216,7 +216,7 @@ func (s *Supervisor) launch(ctx context.Context) (Life, *ending) {
 		return nil, s.failedUp(life, err)
 	}
 	s.enter(Up, 0)
-	s.options.Log.Info("plugin is up", slog.String("plugin", s.options.Name))
+	s.options.Log.Info("plugin is up", slog.String("plugin", s.options.Name()))
 	return life, nil
 }
 
@@ -304,7 +304,7 @@ func (s *Supervisor) ended(life Life, up time.Duration) *ending {
 // rest waits until the next start is due, or for an operator. It reports false
 // when Stop was called.
 func (s *Supervisor) rest(e *ending) bool {
-	attrs := []any{slog.String("plugin", s.options.Name), slog.String("reason", e.reason), slog.Any("err", e.err)}
+	attrs := []any{slog.String("plugin", s.options.Name()), slog.String("reason", e.reason), slog.Any("err", e.err)}
 	delay, loop := s.pace.crash(time.Now(), e.up)
 	select {
 	case <-s.resume: // it came when the last wait was over already
@@ -316,7 +316,7 @@ func (s *Supervisor) rest(e *ending) bool {
 		s.enter(Quarantined, 0)
 		r := s.options.Restart
 		s.options.Log.Error(fmt.Sprintf("plugin ended %d times within %s and is quarantined; when it is mended, run broker plugin resume %s",
-			r.Crashes, r.Within, s.options.Name), attrs...)
+			r.Crashes, r.Within, s.options.Name()), attrs...)
 		s.options.Rest(e.err, time.Time{})
 	case delay == 0:
 		s.options.Log.Warn("plugin ended and is started again", attrs...)
