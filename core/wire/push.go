@@ -14,7 +14,7 @@ type Push struct {
 	MessageID          string         `json:"messageId" doc:"the broker's id of the message; the same at each redelivery"`
 	MeshID             string         `json:"meshId" doc:"mesh that it belongs to"`
 	SenderPubkey       Origin         `json:"senderPubkey" doc:"the sender's session key, else its member key; system for news from the broker"`
-	Priority           sdk.Priority   `json:"priority" enum:"now,next,low" doc:"as the sender gave it"`
+	Priority           sdk.Priority   `json:"priority" enum:"now,next,low" doc:"as the sender gave it, or a stage changed it"`
 	Nonce              string         `json:"nonce" doc:"as the sender gave it"`
 	Ciphertext         string         `json:"ciphertext" doc:"as the sender gave it"`
 	CreatedAt          time.Time      `json:"createdAt" doc:"when the broker accepted it"`
