@@ -74,5 +74,5 @@ func (p *program) printNewPlugin(o scaffold.Options, r *scaffold.Result) {
 		fmt.Fprint(p.out, "  make               # builds, and runs the tests\n")
 	}
 	fmt.Fprintf(p.out, "  %s\n\nThen add to the pipeline of the broker's config (it is in %s):\n\n%s\n", validate, filepath.Join(r.Dir, "link.yaml"), r.Link)
-	fmt.Fprintf(p.out, "and say\n\n  broker plugin pin %s --config broker.yaml\n  broker config check --config broker.yaml\n  broker reload --wait\n", o.Name)
+	fmt.Fprintf(p.out, "and say\n\n  broker plugin pin %s --config broker.yaml\n  broker config check --config broker.yaml\n  broker reload --wait --config broker.yaml\n", o.Name)
 }

@@ -47,7 +47,7 @@ func TestPluginNewInGo(t *testing.T) {
 	x := newTerminal(t)
 	dir := filepath.Join(x.home, "size-guard")
 	out := x.ok("plugin", "new", "size-guard", "--dir", dir, "--sdk", repository(t), "--module", "example.com/team/size-guard")
-	for _, want := range []string{"cd " + dir, "make ", "broker plugin validate bin/size-guard", "- stage: size-guard", "broker reload --wait"} {
+	for _, want := range []string{"cd " + dir, "make ", "broker plugin validate bin/size-guard", "- stage: size-guard", "broker reload --wait --config broker.yaml"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -124,8 +124,8 @@ func (l *Local) Chain(context.Context) (*Chain, error) {
 // Reload implements [Ops].
 func (l *Local) Reload(ctx context.Context, o ReloadOptions) (*Reload, error) {
 	if l.hooks.Reload == nil {
-		return nil, core.Refuse("not_running", "no broker runs on this store: a config is read when it starts, "+
-			"and broker config check tries it out")
+		return nil, core.Refuse("not_running", "no broker runs on this store (--config and --data-dir say which one): "+
+			"a config is read when it starts, and broker config check tries it out")
 	}
 	return l.hooks.Reload(ctx, o)
 }

@@ -15,7 +15,7 @@ func program() plugin.Plugin {
 	example := celpolicy.Default()
 	example.Rules = []celpolicy.Rule{{
 		Name: "no-large-broadcasts", When: `message.target.kind == "broadcast" && message.size > 4096`,
-		Then: celpolicy.Refuse, Reason: "too_large", Text: "a broadcast has at most 4096 bytes",
+		Then: celpolicy.Refuse, Reason: "broadcast_too_large", Text: "a broadcast has at most 4096 bytes",
 	}}
 	return plugin.Plugin{
 		Name: "cel-policy", Version: "1.0.0",

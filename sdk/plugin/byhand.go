@@ -74,7 +74,10 @@ func introduce(w io.Writer, p Plugin) {
 	}
 	program := "./plugin"
 	if len(os.Args) > 0 {
-		program = "./" + filepath.Base(os.Args[0])
+		program = strings.Join(append([]string{"./" + filepath.Base(os.Args[0])}, os.Args[1:]...), " ")
 	}
-	fmt.Fprintf(w, "\nTo try it:          broker plugin validate %s\nTo read it as JSON: %s --describe\n", program, program)
+	fmt.Fprintf(w, "\nTo try it:          broker plugin validate %s\n", program)
+	if len(os.Args) < 2 { // a program with commands of its own may not pass the flag on
+		fmt.Fprintf(w, "To read it as JSON: %s --describe\n", program)
+	}
 }
