@@ -102,6 +102,7 @@ type flight struct {
 	conns   []uint64 // of the envelopes, where batches may be judged in any order
 	sent    time.Time
 	expired bool
+	alone   bool        // its envelope was lost with a process before
 	report  func(error) // tells the breaker how it ended
 }
 

@@ -86,7 +86,7 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 		}
 		f.calls = append(f.calls, h.queue.pop())
 	}
-	f.n = len(f.calls)
+	f.n, f.alone = len(f.calls), f.calls[0].lost
 	h.ahead.add(f)
 	h.flights = append(h.flights, f)
 	h.inHand += f.n
@@ -96,13 +96,17 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 }
 
 // room returns how many envelopes the next batch may have. One that a process
-// was lost with goes alone, with nothing else in the plugin's hand: if it was
-// the cause, no other envelope is lost with it.
+// was lost with goes alone, and while it is in the plugin's hand nothing else
+// is: if it was the cause, no other envelope is lost with it, and if it was not,
+// it is soon answered.
 func (h *Hop) room() int {
-	switch {
-	case h.queue.head().lost && len(h.flights) > 0:
-		return 0
-	case h.queue.head().lost:
+	lost := h.queue.head().lost
+	for _, f := range h.flights {
+		if !f.expired && (lost || f.alone) {
+			return 0
+		}
+	}
+	if lost {
 		return 1
 	}
 	return min(h.window-h.inHand, maxBatch)
