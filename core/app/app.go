@@ -230,8 +230,8 @@ func (a *App) stop(cancel context.CancelFunc) error {
 }
 
 // drain takes no new messages, and waits for those that are with plugins, for a
-// third of the time. What is not back by then is refused when it comes back: its
-// sender has gone, and sends it again.
+// third of the time. What is not back by then is not accepted when it comes back: its
+// sender has gone without an answer, and sends it again.
 func (a *App) drain(ctx context.Context) {
 	ctx, cancel := third(ctx)
 	defer cancel()

@@ -83,7 +83,7 @@ func TestRevocationReachesTheLine(t *testing.T) {
 }
 
 // A broker that stops waits for the remote stages that messages are with, and
-// acknowledges those messages. New ones have to go elsewhere.
+// acknowledges those messages. New ones get no answer, so that they go elsewhere.
 func TestStopWaitsForTheLine(t *testing.T) {
 	var g gate
 	r := startAfar(t, &g, nil)
@@ -93,11 +93,18 @@ func TestStopWaitsForTheLine(t *testing.T) {
 	got := r.sendAside(ada, &g, away.RoutingKey().String(), "kept")
 	late := r.dial(session(r.member("late", store.RoleMember)), dial.Options{})
 	stopped := r.stopAside()
-	if ack := r.send(late, away.RoutingKey().String(), sdk.PriorityNext, "refused"); ack.Queued || ack.Error == "" {
-		t.Errorf("sent to a broker that stops: got %+v, want a refusal", ack)
+	unanswered := make(chan error, 1)
+	err := late.SendAsync(away.RoutingKey().String(), sdk.PriorityNext, "", "not taken", dial.SendOptions{},
+		func(_ wire.Ack, err error) { unanswered <- err })
+	if err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, "the late message to be turned away", func() bool { return r.app.Refused(sdk.ReasonShuttingDown) == 1 })
 	g.open()
 	<-stopped
+	if err := <-unanswered; err == nil {
+		t.Error("a message that came too late was answered; want none, so that it is sent again")
+	}
 	a := <-got
 	if a.err != nil || !a.ack.Queued {
 		t.Fatalf("got %+v, want an ack", a)

@@ -92,6 +92,7 @@ type request struct {
 	answered chan struct{} // closed when the answer is written; nil when nobody asks
 	walk     chain.Walk    // of a request that may wait for a remote stage
 	ended    bool          // the walk has
+	silent   bool          // gets no answer
 	held     bool          // holds one place of the connection's window
 }
 

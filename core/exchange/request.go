@@ -102,6 +102,9 @@ func (r *request) decide(d sdk.Decision, link *chain.Link) {
 	if link != nil {
 		r.stage = link.Name()
 	}
+	// A message that comes too late for a stop gets no answer: the connection ends
+	// in a moment, and a sender without an answer sends again where it lands next.
+	r.silent = env.Kind == sdk.KindSend && d.Reason == sdk.ReasonShuttingDown && r.x.options.Gate.Draining()
 	r.took = time.Since(env.Arrived)
 	r.chain.Record(env, r.decision)
 	if r.decision.Verdict == sdk.Answer && r.call.Bound != nil {
@@ -242,7 +245,9 @@ func (r *request) refuse() {
 	if d.Reason == sdk.ReasonNoHello {
 		owner = nil // clients look for an error frame, whatever they asked
 	}
-	c.send(owner.Refusal(&r.call, d.Reason, d.Text), r.call.ReqID)
+	if !r.silent {
+		c.send(owner.Refusal(&r.call, d.Reason, d.Text), r.call.ReqID)
+	}
 	switch {
 	case isHello(r.env.Kind) && d.Reason == sdk.ReasonSecondHello:
 		x.Counters.Refused.Add(d.Reason)
