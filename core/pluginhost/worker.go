@@ -184,7 +184,7 @@ func (w *worker) join(ctx context.Context, s *Stage) error {
 	}
 	if err != nil {
 		w.absent(s, err)
-		return fmt.Errorf("plugin %s: %w", s.link.Name, err)
+		return err // the chain says whose
 	}
 	return nil
 }

@@ -142,7 +142,11 @@ func (s *service) Configure(ctx context.Context, req *pluginpb.ConfigureRequest)
 		return resp, nil
 	}
 	resp.HasMatch = resp.Match != nil
-	if err := s.add(in, st.parallel); err != nil {
+	err = ctx.Err() // who asked may have given up while the stage started
+	if err == nil {
+		err = s.add(in, st.parallel)
+	}
+	if err != nil {
 		in.discard(ctx)
 		return nil, err
 	}
