@@ -65,16 +65,16 @@ func Environment() []Variable {
 		original("BROKER_PUBLIC_URL", "public_url", "http or https URL, turned into the WebSocket URL of the same host", publicForm),
 		original("BROKER_URL", "public_url", "WebSocket URL; wins over BROKER_PUBLIC_URL", nil),
 		original("BROKER_ENCRYPTION_KEY", "encryption_key", "64 hex digits", nil),
-		original("BROKER_LEGACY_AUTH", "pipeline", "1 enables the link legacy-auth, 0 disables it", legacyForm),
+		original("BROKER_LEGACY_AUTH", "pipeline", "1 enables the link legacy-auth, 0 disables it", onForm),
 		original("BROKER_SKIP_MIGRATE", "store.migrate", "1 leaves pending migrations alone", skipForm),
 		original("EXPECTED_MIGRATION", "expected_migration", "version, file name or SHA-256", nil),
 		original("NODE_ENV", "mode", "production is production; development and test are dev", nodeForm),
 		original("GIT_SHA", "git_sha", "commit", nil),
+		original("APP_URL", "http.app_url", "http or https URL", nil),
+		original("HOOK_RATE_LIMIT_PER_MIN", "http.hook_rate", "calls a minute", minuteForm),
+		original("BROKER_INVITE_V2_ENABLED", "http.claims", "1 lets invites be claimed by code, 0 does not", onForm),
+		original("CLI_SYNC_SECRET", "http.sync_secret", "at least 32 bytes", nil),
 
-		later("HOOK_RATE_LIMIT_PER_MIN", "the status hook"),
-		later("BROKER_INVITE_V2_ENABLED", "claiming invites by code"),
-		later("APP_URL", "the web application"),
-		later("CLI_SYNC_SECRET", "signing in through the web application"),
 		later("MINIO_ENDPOINT", "file storage"),
 		later("MINIO_ACCESS_KEY", "file storage"),
 		later("MINIO_SECRET_KEY", "file storage"),
@@ -142,6 +142,14 @@ func secondsForm(text string) (string, error) {
 	return strconv.FormatUint(seconds, 10) + "s", nil
 }
 
+func minuteForm(text string) (string, error) {
+	count, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || count == 0 {
+		return "", fmt.Errorf("must be a whole number of calls a minute, at least 1; got %s", show(text))
+	}
+	return strconv.FormatUint(count, 10) + "/min", nil
+}
+
 // publicForm makes the WebSocket URL of a web URL: other scheme, and the path
 // of the socket where none is given.
 func publicForm(text string) (string, error) {
@@ -177,7 +185,7 @@ func skipForm(text string) (string, error) {
 	return strconv.FormatBool(!on), err
 }
 
-func legacyForm(text string) (string, error) {
+func onForm(text string) (string, error) {
 	on, err := switchForm(text)
 	return strconv.FormatBool(on), err
 }

@@ -50,7 +50,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		if l.Config.EncryptionKey != "" || l.Config.Store.URL != "" {
+		if l.Config.EncryptionKey != "" || l.Config.Store.URL != "" || l.Config.HTTP.SyncSecret != "" {
 			return // masked, so it does not read back
 		}
 		printed := l.YAML()

@@ -63,6 +63,12 @@ func TestPrecedence(t *testing.T) {
 			[]string{"BROKER_URL=wss://n.example/ws", "BROKER_PUBLIC_URL=https://m.example"},
 			nil, "public_url", "wss://n.example/ws", "environment BROKER_URL",
 		},
+		{"APP_URL", []string{"APP_URL=https://a.example"}, nil, "http.app_url", `https://a.example`, "environment APP_URL"},
+		{"HOOK_RATE_LIMIT_PER_MIN has no unit", []string{"HOOK_RATE_LIMIT_PER_MIN=9"}, nil, "http.hook_rate", "9/min", "environment HOOK_RATE_LIMIT_PER_MIN"},
+		{"BROKER_INVITE_V2_ENABLED=0 turns claims off", []string{"BROKER_INVITE_V2_ENABLED=0"}, nil, "http.claims", "false", "environment BROKER_INVITE_V2_ENABLED"},
+		{"BROKER_INVITE_V2_ENABLED=1 leaves them on", []string{"BROKER_INVITE_V2_ENABLED=1"}, nil, "http.claims", "true", "environment BROKER_INVITE_V2_ENABLED"},
+		{"CLI_SYNC_SECRET stays hidden", []string{"CLI_SYNC_SECRET=" + strings.Repeat("s", 32)}, nil, "http.sync_secret", `"***"`, "environment CLI_SYNC_SECRET"},
+		{"a limit may be off", []string{"CLAUDEMESH_HTTP__PER_ADDRESS=off"}, nil, "http.per_address", `"off"`, "environment CLAUDEMESH_HTTP__PER_ADDRESS"},
 		{"a list has commas", []string{"CLAUDEMESH_AUDIT__EVENTS=peer_joined, peer_left"}, nil, "audit.events", "[peer_joined, peer_left]", "environment CLAUDEMESH_AUDIT__EVENTS"},
 		{"a switch may be 1", []string{"CLAUDEMESH_INSECURE=1"}, nil, "insecure", "true", "environment CLAUDEMESH_INSECURE"},
 		{"a switch may be a word", nil, map[string]string{"insecure": "true"}, "insecure", "true", "flag --insecure"},
@@ -103,6 +109,10 @@ func TestBadEnvironment(t *testing.T) {
 		"NODE_ENV=prodution":               `environment NODE_ENV: mode: must be development, production or test; got "prodution"; did you mean production?`,
 		"NODE_ENV=production":              "environment NODE_ENV: encryption_key: is needed in production: 64 hex digits, such as openssl rand -hex 32 prints, best in BROKER_ENCRYPTION_KEY",
 		"BROKER_LEGACY_AUTH=true":          `environment BROKER_LEGACY_AUTH: pipeline: must be 1 or 0; got "true"`,
+		"APP_URL=mesh.example":             `environment APP_URL: http.app_url: must be an http or https URL without a query, such as https://mesh.example.org; got "mesh.example"`,
+		"HOOK_RATE_LIMIT_PER_MIN=0":        `environment HOOK_RATE_LIMIT_PER_MIN: http.hook_rate: must be a whole number of calls a minute, at least 1; got "0"`,
+		"BROKER_INVITE_V2_ENABLED=yes":     `environment BROKER_INVITE_V2_ENABLED: http.claims: must be 1 or 0; got "yes"`,
+		"CLI_SYNC_SECRET=pw":               "environment CLI_SYNC_SECRET: http.sync_secret: must have at least 32 bytes, such as openssl rand -hex 32 prints; it has 2",
 		"BROKER_PUBLIC_URL=mesh.example":   `environment BROKER_PUBLIC_URL: public_url: must be a URL such as https://mesh.example.org; got "mesh.example"`,
 		"BROKER_URL=https://mesh.example":  `environment BROKER_URL: public_url: must be a WebSocket URL, such as wss://mesh.example.org/ws; got "https://mesh.example"`,
 	}
@@ -197,7 +207,7 @@ func TestLegacyAuth(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	l, err := Load(Options{Environ: []string{
-		"MINIO_ENDPOINT=minio:9000", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", "HOOK_RATE_LIMIT_PER_MIN=9", // not built yet
+		"MINIO_ENDPOINT=minio:9000", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", // not built yet
 		"CLAUDEMESH_DISPLAY_NAME=ada", "CLAUDEMESH_BROKER_URL=wss://x/ws", "ANTHROPIC_API_KEY=k", // others'
 		"BROKER_PORT=1", "CLAUDEMESH_LISTEN=:2", // two for one
 		"PATH=/bin", "nonsense",
@@ -208,7 +218,6 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"BROKER_PORT has no effect, because CLAUDEMESH_LISTEN sets listen too",
 		"CLAUDEMESH_SERVICES_DIR has no effect yet: managed services is not built",
-		"HOOK_RATE_LIMIT_PER_MIN has no effect yet: the status hook is not built",
 		"MINIO_ENDPOINT has no effect yet: file storage is not built",
 		"TELEGRAM_BOT_TOKEN has no effect yet: the Telegram bridge is not built",
 	}

@@ -113,6 +113,8 @@ func typeName(f field) string {
 		return "secret"
 	case t == reflect.TypeFor[Rate]():
 		return "rate"
+	case t == reflect.TypeFor[Limit]():
+		return "rate or off"
 	case len(f.one) > 0 && t.Kind() == reflect.Slice:
 		return "list of words"
 	case len(f.one) > 0:

@@ -13,6 +13,7 @@ import (
 // them all, so that it stays silent when one of them could not be read.
 func (l *loader) validate(c *Config) {
 	l.addresses(c)
+	l.http(c)
 	l.sizes(c)
 	l.bus(c)
 	l.events(c.Audit.Events)
@@ -26,7 +27,7 @@ func (l *loader) validate(c *Config) {
 }
 
 func (l *loader) addresses(c *Config) {
-	if _, port, err := net.SplitHostPort(c.Listen); err != nil || !isPort(port) {
+	if !isAddress(c.Listen) {
 		l.invalid([]string{"listen"}, "must be host:port, such as 127.0.0.1:7900 or :7900; got %s", show(c.Listen))
 	}
 	if strings.HasPrefix(c.DataDir, "~") {
@@ -44,8 +45,13 @@ func (l *loader) addresses(c *Config) {
 	}
 }
 
-func isPort(text string) bool {
-	_, err := strconv.ParseUint(text, 10, 16)
+// isAddress reports whether text is host:port, the host perhaps empty.
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
 }
 
