@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claudemesh/broker/core/bucket"
+	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -17,37 +19,39 @@ import (
 type Stage struct {
 	options Options
 	now     func() time.Time
-	epoch   time.Time // envelopes' times are counted from here
 
 	send, requests *class // nil: no limit
 }
 
 // class is a limit with its buckets, and what to say beyond it.
 type class struct {
-	buckets *buckets
+	buckets *bucket.Set[owner]
 	denial  sdk.Decision
 }
 
 // New returns a rate-limit stage. now is the broker's clock, the one that
 // envelopes get their time of arrival from.
 func New(o Options, now func() time.Time) *Stage {
-	s := &Stage{options: o, now: now, epoch: now()}
-	s.send = newClass(o.Send, o.Burst, "msg")
+	s := &Stage{options: o, now: now}
+	s.send = newClass(o.Send, o.Burst, "msg", now())
 	burst := o.RequestsBurst
 	if burst == 0 {
 		burst = max(10, int(10*o.Requests.Rate.PerSecond()))
 	}
-	s.requests = newClass(o.Requests, burst, "requests")
+	s.requests = newClass(o.Requests, burst, "requests", now())
 	return s
 }
 
-func newClass(l Limit, burst int, what string) *class {
+// most is how many members are remembered, about: some 50 MB of them.
+const most = 1 << 18
+
+func newClass(l config.Limit, burst int, what string, epoch time.Time) *class {
 	if l.Off() {
 		return nil
 	}
 	_, unit, _ := strings.Cut(l.String(), "/")
 	return &class{
-		buckets: newBuckets(sizeOf(l, burst)),
+		buckets: bucket.New[owner](bucket.Size{Count: l.Rate.Count, Per: l.Rate.Per, Burst: burst, Most: most}, epoch),
 		denial: sdk.Refuse(sdk.ReasonRateLimit,
 			fmt.Sprintf("rate_limit: max %d %s/%s (burst %d)", l.Rate.Count, what, unit, burst)),
 	}
@@ -78,7 +82,7 @@ func (s *Stage) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, erro
 	if at.IsZero() {
 		at = s.now()
 	}
-	wait, ok := c.buckets.take(env.Mesh, env.Sender.MemberID, at.Sub(s.epoch).Milliseconds())
+	wait, ok := c.buckets.Take(owner{env.Mesh, env.Sender.MemberID}, at)
 	if ok {
 		return sdk.Next(), nil
 	}

@@ -20,7 +20,7 @@ var noon = time.Date(2026, 8, 3, 12, 0, 0, 0, time.UTC)
 
 func atNoon() time.Time { return noon }
 
-func limit(t testing.TB, text string) (l ratelimit.Limit) {
+func limit(t testing.TB, text string) (l config.Limit) {
 	t.Helper()
 	if err := l.UnmarshalText([]byte(text)); err != nil {
 		t.Fatal(err)
