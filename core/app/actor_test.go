@@ -133,7 +133,10 @@ func (p *play) grant(to, from *actor, capabilities []string) {
 	for _, c := range capabilities {
 		allowed = append(allowed, store.Capability(c))
 	}
-	err := p.r.store.SetGrants(context.Background(), to.id.MemberID, store.Grants{identity.PublicKey(from.id.Key): allowed})
+	_, err := p.r.store.ChangeMember(context.Background(), to.id.MemberID, func(m *store.Member) error {
+		m.Grants = store.Grants{identity.PublicKey(from.id.Key): allowed}
+		return nil
+	})
 	if err != nil {
 		p.fail("grant: %v", err)
 	}

@@ -7,10 +7,16 @@ import (
 
 // Invite lets a stranger enrol a key in a mesh.
 type Invite struct {
-	ID        string
-	MeshID    string
-	Token     string // the v1 token, exactly as handed out
-	Code      string // short code; "" when none
+	ID     string
+	MeshID string
+	Token  string // the v1 token, exactly as handed out
+	Code   string // short code; "" when none
+
+	// Capability is what the owner signed of the row, see identity.InviteV2; ""
+	// for an invite that cannot be claimed by its code.
+	Capability string
+	CreatedBy  string // member or account that made it; "" for the operator
+
 	MaxUses   int
 	UsedCount int
 	Role      Role
@@ -36,6 +42,9 @@ type Invites interface {
 
 	// InviteByToken returns the invite with exactly this token. ErrNotFound.
 	InviteByToken(ctx context.Context, token string) (*Invite, error)
+
+	// InviteByCode returns the invite with this short code. ErrNotFound.
+	InviteByCode(ctx context.Context, code string) (*Invite, error)
 
 	// RedeemInvite spends one use and enrols the member, in one transaction:
 	// either both happened or neither. ErrConflict: the key is enrolled

@@ -52,6 +52,8 @@ type Member struct {
 	DefaultGroups []Group
 	MessageMode   string // push, inbox or off; only clients heed it
 	Grants        Grants
+	Permissions   Permissions // nil: as the role says
+	AccountID     string      // of the person behind the member; "" when unknown
 	JoinedAt      time.Time
 	RevokedAt     time.Time // zero while the member is live
 }
@@ -78,8 +80,11 @@ type Members interface {
 	// zero time. ErrNotFound.
 	SetRevoked(ctx context.Context, id string, at time.Time) error
 
-	// SetGrants replaces what a member allows. ErrNotFound.
-	SetGrants(ctx context.Context, id string, g Grants) error
+	// ChangeMember lets change edit a copy of the row, in one transaction with
+	// reading it, and returns what was written. ID, MeshID, Key, JoinedAt and
+	// RevokedAt stay. An error of change is returned as it is, and nothing is
+	// written. change may run more than once. ErrNotFound.
+	ChangeMember(ctx context.Context, id string, change func(*Member) error) (*Member, error)
 }
 
 // SessionKey says which member first used a session key. The key is that

@@ -16,8 +16,13 @@ type Mesh struct {
 	OwnerSecret string  // the owner's ed25519 seed, sealed with the operator's key
 	RootKey     string  // the mesh root key, sealed with the operator's key
 	Policy      Policy
-	CreatedAt   time.Time
-	ArchivedAt  time.Time // zero while the mesh is in use
+
+	// OwnerAccount is the account of the person who made the mesh; "" for a mesh
+	// that the operator made for nobody.
+	OwnerAccount string
+
+	CreatedAt  time.Time
+	ArchivedAt time.Time // zero while the mesh is in use
 }
 
 // Policy says which of their own profile fields members may edit.
@@ -39,6 +44,12 @@ type Meshes interface {
 
 	// FindMesh returns the live mesh whose id or slug is given. ErrNotFound.
 	FindMesh(ctx context.Context, idOrSlug string) (*Mesh, error)
+
+	// ChangeMesh lets change edit a copy of the row, in one transaction with
+	// reading it, and returns what was written. ID, Slug and CreatedAt stay. An
+	// error of change is returned as it is, and nothing is written. change may
+	// run more than once. ErrNotFound.
+	ChangeMesh(ctx context.Context, id string, change func(*Mesh) error) (*Mesh, error)
 
 	// ListMeshes returns the live meshes with their live members' count, oldest first.
 	ListMeshes(ctx context.Context) ([]MeshSummary, error)

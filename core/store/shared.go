@@ -34,9 +34,7 @@ type Shared interface {
 	// returns the member that owns it: the key's own, unless another was first.
 	ClaimSessionKey(ctx context.Context, k *SessionKey) (owner string, err error)
 
-	// UseOnce reports whether a token is seen for the first time, in any
-	// process, and remembers it at least until the given time. It may forget
-	// its tokens when the database crashes.
+	// UseOnce is [SignIns.UseOnce].
 	UseOnce(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
 
 	// TryLock takes the lock with a name, for the one process at a time that
@@ -109,10 +107,11 @@ type Signal struct {
 }
 
 // Kinds of signals that the store itself appends, in the transaction of the
-// change. Their payload is the member's id, as JSON.
+// change. Their payload is the id of the member or the mesh, as JSON.
 const (
 	SignalMember  = "member"  // the member's row has changed
 	SignalRevoked = "revoked" // and it was revoked: its sessions have to end
+	SignalMesh    = "mesh"    // the mesh's row has changed; when it was archived, its sessions have to end
 )
 
 // Signals is an ordered log that every node follows.

@@ -39,6 +39,9 @@ type Store interface {
 	Members
 	Invites
 	SessionKeys
+	Accounts
+	Tokens
+	SignIns
 	States
 	Queue
 	Audit

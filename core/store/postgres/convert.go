@@ -66,6 +66,9 @@ func keyArgs(keys []sdk.Key) [][]byte {
 	return list
 }
 
+// hash is a SHA-256.
+type hash = key
+
 // stamp is a time in UTC, whose zero value is NULL.
 type stamp time.Time
 

@@ -17,6 +17,7 @@ import (
 // Codes of PostgreSQL's errors, by the names that its manual gives them.
 const (
 	uniqueViolation       = "23505"
+	foreignKeyViolation   = "23503"
 	characterNotInSet     = "22021" // a NUL byte, or no UTF-8
 	untranslatable        = "22P05"
 	invalidParameter      = "22023"
@@ -121,6 +122,16 @@ func broken(err error) bool {
 
 // errLost is an error of a connection that is known to be gone.
 var errLost = errors.New("the connection to the database broke")
+
+// noAccount returns [store.ErrNotFound] for a row that was refused because the
+// account that it is of is not there.
+func noAccount(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) && e.Code == foreignKeyViolation {
+		return fmt.Errorf("account: %w", store.ErrNotFound)
+	}
+	return err
+}
 
 // changed returns [store.ErrNotFound] when a statement changed no row.
 func changed(rows int64, err error) error {

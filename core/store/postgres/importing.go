@@ -114,8 +114,7 @@ func (t importTx) MeshSlug(ctx context.Context, id string) (string, error) {
 
 // PutMesh implements [store.ImportTx].
 func (t importTx) PutMesh(ctx context.Context, m *store.Mesh) (bool, error) {
-	return t.put(ctx, insertMesh+unlessHere, m.ID, m.Slug, m.Name, m.OwnerKey[:], m.OwnerSecret, m.RootKey,
-		inJSON{&m.Policy}, whole(m.CreatedAt), timeArg(m.ArchivedAt))
+	return t.put(ctx, insertMesh+unlessHere, meshArgs(m)...)
 }
 
 // MemberByKey implements [store.ImportTx].
@@ -126,8 +125,7 @@ func (t importTx) MemberByKey(ctx context.Context, mesh string, k sdk.Key) (id s
 
 // PutMember implements [store.ImportTx].
 func (t importTx) PutMember(ctx context.Context, m *store.Member) (bool, error) {
-	return t.put(ctx, insertMember+unlessHere, m.ID, m.MeshID, m.Key[:], m.DisplayName, string(m.Role), m.RoleTag,
-		inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants}, whole(m.JoinedAt), timeArg(m.RevokedAt))
+	return t.put(ctx, insertMember+unlessHere, memberArgs(m)...)
 }
 
 // HasInvite implements [store.ImportTx].
@@ -137,9 +135,7 @@ func (t importTx) HasInvite(ctx context.Context, mesh, id string) (bool, error) 
 
 // PutInvite implements [store.ImportTx].
 func (t importTx) PutInvite(ctx context.Context, inv *store.Invite) (bool, error) {
-	return t.put(ctx, insertInvite+unlessHere, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
-		inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt),
-		timeArg(inv.RevokedAt))
+	return t.put(ctx, insertInvite+unlessHere, inviteArgs(inv)...)
 }
 
 // PutState implements [store.ImportTx].

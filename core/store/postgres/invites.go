@@ -8,14 +8,17 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-const inviteColumns = `id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_at, revoked_at`
+const inviteColumns = `id, mesh_id, token, code, capability, created_by, max_uses, used_count, role, preset, expires_at,
+	created_at, revoked_at`
 
 const (
-	insertInvite = `INSERT INTO invite (` + inviteColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	insertInvite = `INSERT INTO invite (` + inviteColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+		$13)`
 
 	// Tokens are indexed by a hash, because they may be longer than an index allows.
 	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE md5(token) = md5($1) AND token = $1`
 
+	inviteByCode = `SELECT ` + inviteColumns + ` FROM invite WHERE code = $1`
 	inviteExists = `SELECT 1 FROM invite WHERE id = $1 AND mesh_id = $2`
 	spendInvite  = `UPDATE invite SET used_count = used_count + 1
 		WHERE id = $1 AND used_count < max_uses AND revoked_at IS NULL`
@@ -24,16 +27,27 @@ const (
 // CreateInvite implements [store.Invites].
 func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error) {
 	defer wrap(&err, "create invite")
-	_, err = s.exec(ctx, insertInvite, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
-		inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt),
-		timeArg(inv.RevokedAt))
+	_, err = s.exec(ctx, insertInvite, inviteArgs(inv)...)
 	return err
+}
+
+func inviteArgs(inv *store.Invite) []any {
+	return []any{
+		inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.Capability, inv.CreatedBy, inv.MaxUses, inv.UsedCount,
+		string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt), timeArg(inv.RevokedAt),
+	}
 }
 
 // InviteByToken implements [store.Invites].
 func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
 	defer wrap(&err, "read invite")
 	return one(ctx, s, scanInvite, inviteByToken, token)
+}
+
+// InviteByCode implements [store.Invites].
+func (s *Store) InviteByCode(ctx context.Context, code string) (inv *store.Invite, err error) {
+	defer wrap(&err, "read invite")
+	return one(ctx, s, scanInvite, inviteByCode, code)
 }
 
 // RedeemInvite implements [store.Invites]. The member goes first, so that a key
@@ -57,8 +71,8 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 
 func scanInvite(row scanner) (*store.Invite, error) {
 	inv := new(store.Invite)
-	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.MaxUses, &inv.UsedCount, &inv.Role,
-		inJSON{&inv.Preset}, (*stamp)(&inv.ExpiresAt), (*stamp)(&inv.CreatedAt), (*stamp)(&inv.RevokedAt))
+	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
+		&inv.MaxUses, &inv.UsedCount, &inv.Role, inJSON{&inv.Preset}, (*stamp)(&inv.ExpiresAt), (*stamp)(&inv.CreatedAt), (*stamp)(&inv.RevokedAt))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,15 +11,17 @@ import (
 )
 
 const memberColumns = `id, mesh_id, pubkey, display_name, role, role_tag, default_groups, message_mode, grants,
-	joined_at, revoked_at`
+	permissions, account_id, joined_at, revoked_at`
 
 const (
-	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+		$13)`
 	memberByKey  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = $1 AND pubkey = $2`
 	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = $1`
 	listMembers  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = $1 ORDER BY joined_at, id`
 	setRevoked   = `UPDATE member SET revoked_at = $2 WHERE id = $1`
-	setGrants    = `UPDATE member SET grants = $2 WHERE id = $1`
+	changeMember = `UPDATE member SET display_name = $2, role = $3, role_tag = $4, default_groups = $5, message_mode = $6,
+		grants = $7, permissions = $8, account_id = $9 WHERE id = $1 RETURNING ` + memberColumns
 )
 
 const (
@@ -36,9 +37,15 @@ func (s *Store) AddMember(ctx context.Context, m *store.Member) (err error) {
 }
 
 func addMember(ctx context.Context, tx pgx.Tx, m *store.Member) error {
-	_, err := tx.Exec(ctx, insertMember, m.ID, m.MeshID, m.Key[:], m.DisplayName, string(m.Role),
-		m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants}, whole(m.JoinedAt), timeArg(m.RevokedAt))
+	_, err := tx.Exec(ctx, insertMember, memberArgs(m)...)
 	return err
+}
+
+func memberArgs(m *store.Member) []any {
+	return []any{
+		m.ID, m.MeshID, m.Key[:], m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode,
+		inJSON{&m.Grants}, inJSON{&m.Permissions}, m.AccountID, whole(m.JoinedAt), timeArg(m.RevokedAt),
+	}
 }
 
 // Member implements [store.Members].
@@ -66,29 +73,26 @@ func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err er
 	if at.IsZero() {
 		kind = store.SignalMember
 	}
-	return s.changeMember(ctx, kind, id, setRevoked, timeArg(at))
-}
-
-// SetGrants implements [store.Members].
-func (s *Store) SetGrants(ctx context.Context, id string, g store.Grants) (err error) {
-	defer wrap(&err, "set grants")
-	return s.changeMember(ctx, store.SignalMember, id, setGrants, inJSON{&g})
-}
-
-// changeMember changes a member's row and tells all nodes, both or neither.
-func (s *Store) changeMember(ctx context.Context, kind, id, query string, value any) error {
-	payload, err := json.Marshal(id)
-	if err != nil {
-		return err
-	}
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, query, id, value)
+		tag, err := tx.Exec(ctx, setRevoked, id, timeArg(at))
 		if err := changed(tag.RowsAffected(), err); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, insertSignal, lockKey(signalLock), "", kind, string(payload))
-		return err
+		return signalRow(ctx, tx, kind, id)
 	})
+}
+
+// ChangeMember implements [store.Members].
+func (s *Store) ChangeMember(ctx context.Context, id string, change func(*store.Member) error) (*store.Member, error) {
+	return edit[store.Member]{
+		op: "change member", read: memberByID, scan: scanMember, write: changeMember, signal: store.SignalMember,
+		args: func(m *store.Member) []any {
+			return []any{
+				m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants},
+				inJSON{&m.Permissions}, m.AccountID,
+			}
+		},
+	}.run(ctx, s, id, change)
 }
 
 // SessionKeyOwner implements [store.SessionKeys].
@@ -111,7 +115,8 @@ func (s *Store) ClaimSessionKey(ctx context.Context, k *store.SessionKey) (owner
 func scanMember(row scanner) (*store.Member, error) {
 	m := new(store.Member)
 	err := row.Scan(&m.ID, &m.MeshID, (*key)(&m.Key), &m.DisplayName, &m.Role, &m.RoleTag, inJSON{&m.DefaultGroups},
-		&m.MessageMode, inJSON{&m.Grants}, (*stamp)(&m.JoinedAt), (*stamp)(&m.RevokedAt))
+		&m.MessageMode, inJSON{&m.Grants}, inJSON{&m.Permissions}, &m.AccountID, (*stamp)(&m.JoinedAt),
+		(*stamp)(&m.RevokedAt))
 	if err != nil {
 		return nil, err
 	}

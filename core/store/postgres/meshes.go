@@ -9,14 +9,17 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, created_at, archived_at`
+const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, owner_account, created_at,
+	archived_at`
 
 const (
-	insertMesh     = `INSERT INTO mesh (` + meshColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	insertMesh     = `INSERT INTO mesh (` + meshColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	meshByID       = `SELECT ` + meshColumns + ` FROM mesh WHERE id = $1`
 	liveMeshByID   = meshByID + ` AND archived_at IS NULL`
 	liveMeshBySlug = `SELECT ` + meshColumns + ` FROM mesh WHERE slug = $1 AND archived_at IS NULL`
-	listMeshes     = `SELECT ` + meshColumns + `,
+	changeMesh     = `UPDATE mesh SET name = $2, owner_key = $3, owner_secret = $4, root_key = $5, policy = $6,
+		owner_account = $7, archived_at = $8 WHERE id = $1 RETURNING ` + meshColumns
+	listMeshes = `SELECT ` + meshColumns + `,
 		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
 		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
 )
@@ -25,8 +28,7 @@ const (
 func (s *Store) CreateMesh(ctx context.Context, m *store.Mesh, members []*store.Member) (err error) {
 	defer wrap(&err, "create mesh")
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, insertMesh, m.ID, m.Slug, m.Name, m.OwnerKey[:], m.OwnerSecret,
-			m.RootKey, inJSON{&m.Policy}, whole(m.CreatedAt), timeArg(m.ArchivedAt)); err != nil {
+		if _, err := tx.Exec(ctx, insertMesh, meshArgs(m)...); err != nil {
 			return err
 		}
 		for _, member := range members {
@@ -36,6 +38,13 @@ func (s *Store) CreateMesh(ctx context.Context, m *store.Mesh, members []*store.
 		}
 		return nil
 	})
+}
+
+func meshArgs(m *store.Mesh) []any {
+	return []any{
+		m.ID, m.Slug, m.Name, m.OwnerKey[:], m.OwnerSecret, m.RootKey, inJSON{&m.Policy}, m.OwnerAccount,
+		whole(m.CreatedAt), timeArg(m.ArchivedAt),
+	}
 }
 
 // Mesh implements [store.Meshes].
@@ -55,6 +64,18 @@ func (s *Store) FindMesh(ctx context.Context, idOrSlug string) (m *store.Mesh, e
 	return m, err
 }
 
+// ChangeMesh implements [store.Meshes].
+func (s *Store) ChangeMesh(ctx context.Context, id string, change func(*store.Mesh) error) (*store.Mesh, error) {
+	return edit[store.Mesh]{
+		op: "change mesh", read: meshByID, scan: scanMesh, write: changeMesh, signal: store.SignalMesh,
+		args: func(m *store.Mesh) []any {
+			return []any{
+				m.Name, m.OwnerKey[:], m.OwnerSecret, m.RootKey, inJSON{&m.Policy}, m.OwnerAccount, timeArg(m.ArchivedAt),
+			}
+		},
+	}.run(ctx, s, id, change)
+}
+
 // ListMeshes implements [store.Meshes].
 func (s *Store) ListMeshes(ctx context.Context) (list []store.MeshSummary, err error) {
 	defer wrap(&err, "list meshes")
@@ -70,7 +91,7 @@ func scanMesh(row scanner) (*store.Mesh, error) { return scanMeshAnd(row) }
 func scanMeshAnd(row scanner, more ...any) (*store.Mesh, error) {
 	m := new(store.Mesh)
 	err := row.Scan(append([]any{&m.ID, &m.Slug, &m.Name, (*key)(&m.OwnerKey), &m.OwnerSecret, &m.RootKey,
-		inJSON{&m.Policy}, (*stamp)(&m.CreatedAt), (*stamp)(&m.ArchivedAt)}, more...)...)
+		inJSON{&m.Policy}, &m.OwnerAccount, (*stamp)(&m.CreatedAt), (*stamp)(&m.ArchivedAt)}, more...)...)
 	if err != nil {
 		return nil, err
 	}

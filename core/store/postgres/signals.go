@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/claudemesh/broker/core/store"
 )
@@ -32,6 +35,16 @@ func (s *Store) Signal(ctx context.Context, sig *store.Signal) (err error) {
 	defer cancel()
 	return s.pool.QueryRow(ctx, insertSignal, lockKey(signalLock), sig.Node, sig.Kind, string(sig.Payload)).
 		Scan(&sig.ID, (*stamp)(&sig.At))
+}
+
+// signalRow tells all nodes, in the transaction that changes the row with an id.
+func signalRow(ctx context.Context, tx pgx.Tx, kind, id string) error {
+	payload, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, insertSignal, lockKey(signalLock), "", kind, string(payload))
+	return err
 }
 
 // SignalsAfter implements [store.Signals].

@@ -2,36 +2,108 @@ package postgres
 
 import (
 	"context"
-	"log/slog"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/store"
 )
+
+const tokenColumns = `token.id, token.account_id, token.hash, token.kind, token.hostname, token.platform, token.arch,
+	token.created_at, token.expires_at, token.last_seen_at, token.revoked_at`
 
 const (
-	useToken = `INSERT INTO used_token (token, until) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	insertToken = `INSERT INTO token (id, account_id, hash, kind, hostname, platform, arch, created_at, expires_at,
+		last_seen_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	tokenByHash = `SELECT ` + tokenColumns + `, ` + accountColumns + `
+		FROM token JOIN account ON account.id = token.account_id WHERE token.hash = $1`
 
-	// As many as a minute of busy connects brings; more are left for the next
-	// time, so that nobody waits for long.
-	forgetTokens = `DELETE FROM used_token WHERE ctid = ANY (ARRAY (SELECT ctid FROM used_token
-		WHERE until < clock_timestamp() ORDER BY until LIMIT 10000 FOR UPDATE SKIP LOCKED))`
+	// The setting is this transaction's alone: it does not wait for the disk.
+	touchToken = `WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+		UPDATE token SET last_seen_at = $2 FROM lazily WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)`
+
+	goodTokens = `SELECT ` + tokenColumns + ` FROM token WHERE revoked_at IS NULL AND expires_at > $1`
+	listTokens = goodTokens + ` ORDER BY created_at, id`
+	tokensOf   = goodTokens + ` AND account_id = $2 ORDER BY created_at, id`
+
+	revokeToken = `UPDATE token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`
+
+	pruneTokens  = `DELETE FROM token WHERE expires_at < $1 OR revoked_at < $1`
+	pruneSignIns = `DELETE FROM sign_in WHERE expires_at < $1`
+	pruneCodes   = `DELETE FROM one_time_code WHERE expires_at < $1`
 )
 
-// forgetEvery is how often a process deletes tokens that may be forgotten.
-const forgetEvery = time.Minute
+// CreateToken implements [store.Tokens].
+func (s *Store) CreateToken(ctx context.Context, t *store.Token) (err error) {
+	defer wrap(&err, "create token")
+	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return addToken(ctx, tx, t) })
+}
 
-// UseOnce implements [store.Shared]. The table is unlogged: nothing waits for
-// the disk, and a crash of the database empties it. Once in a while a call also
-// deletes what may be forgotten.
-func (s *Store) UseOnce(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error) {
-	defer wrap(&err, "use token")
-	n, err := s.exec(ctx, useToken, token[:], until)
+func addToken(ctx context.Context, tx pgx.Tx, t *store.Token) error {
+	_, err := tx.Exec(ctx, insertToken, t.ID, t.AccountID, t.Hash[:], string(t.Kind), t.Hostname, t.Platform,
+		t.Arch, whole(t.CreatedAt), whole(t.ExpiresAt), timeArg(t.LastSeenAt), timeArg(t.RevokedAt))
+	return noAccount(err)
+}
+
+// TokenByHash implements [store.Tokens].
+func (s *Store) TokenByHash(ctx context.Context, hash [32]byte) (t *store.Token, a *store.Account, err error) {
+	defer wrap(&err, "read token")
+	a = new(store.Account)
+	t, err = one(ctx, s, func(row scanner) (*store.Token, error) { return scanTokenAnd(row, accountFields(a)...) },
+		tokenByHash, hash[:])
 	if err != nil {
-		return false, err
+		return nil, nil, err
 	}
-	now := time.Now().UnixNano()
-	if due := s.forgetAt.Load(); now >= due && s.forgetAt.CompareAndSwap(due, now+int64(forgetEvery)) {
-		if _, err := s.exec(ctx, forgetTokens); err != nil {
-			s.log.WarnContext(ctx, "old tokens are not deleted", slog.Any("err", err))
+	return t, a, nil
+}
+
+// TouchToken implements [store.Tokens].
+func (s *Store) TouchToken(ctx context.Context, id string, at time.Time) (err error) {
+	defer wrap(&err, "touch token")
+	_, err = s.exec(ctx, touchToken, id, whole(at))
+	return err
+}
+
+// ListTokens implements [store.Tokens].
+func (s *Store) ListTokens(ctx context.Context, account string, now time.Time) (list []*store.Token, err error) {
+	defer wrap(&err, "list tokens")
+	query, args := listTokens, []any{whole(now)}
+	if account != "" {
+		query, args = tokensOf, append(args, account)
+	}
+	return all(ctx, s, func(row scanner) (*store.Token, error) { return scanTokenAnd(row) }, query, args...)
+}
+
+// RevokeToken implements [store.Tokens].
+func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) (err error) {
+	defer wrap(&err, "revoke token")
+	return changed(s.exec(ctx, revokeToken, id, whole(at)))
+}
+
+// PruneTokens implements [store.Tokens].
+func (s *Store) PruneTokens(ctx context.Context, before time.Time) (n int64, err error) {
+	defer wrap(&err, "prune tokens")
+	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		n = 0
+		for _, query := range []string{pruneTokens, pruneSignIns, pruneCodes} {
+			deleted, err := tx.Exec(ctx, query, whole(before))
+			if err != nil {
+				return err
+			}
+			n += deleted.RowsAffected()
 		}
+		return nil
+	})
+	return n, err
+}
+
+// scanTokenAnd reads tokenColumns, and into more what follows them.
+func scanTokenAnd(row scanner, more ...any) (*store.Token, error) {
+	t := new(store.Token)
+	err := row.Scan(append([]any{&t.ID, &t.AccountID, (*hash)(&t.Hash), &t.Kind, &t.Hostname, &t.Platform, &t.Arch,
+		(*stamp)(&t.CreatedAt), (*stamp)(&t.ExpiresAt), (*stamp)(&t.LastSeenAt), (*stamp)(&t.RevokedAt)}, more...)...)
+	if err != nil {
+		return nil, err
 	}
-	return n == 1, nil
+	return t, nil
 }

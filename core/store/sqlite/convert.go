@@ -57,6 +57,11 @@ func keyArg(k sdk.Key) any {
 	return k.String()
 }
 
+// hash is a SHA-256 in hex.
+type hash = key
+
+func hashArg(h [32]byte) string { return sdk.Key(h).String() }
+
 // millis is a time in milliseconds since 1970, whose zero value is NULL.
 type millis time.Time
 

@@ -39,6 +39,16 @@ func taken(err error) bool {
 	return false
 }
 
+// noAccount returns [store.ErrNotFound] for a row that was refused because the
+// account that it is of is not there.
+func noAccount(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY {
+		return fmt.Errorf("account: %w", store.ErrNotFound)
+	}
+	return err
+}
+
 // changed returns [store.ErrNotFound] when a statement changed no row.
 func changed(r sql.Result, err error) error {
 	if err != nil {

@@ -92,8 +92,7 @@ func notFound(err error) error {
 
 // PutMesh implements [store.ImportTx].
 func (t importTx) PutMesh(ctx context.Context, m *store.Mesh) (bool, error) {
-	return t.put(ctx, insertMesh+unlessHere, m.ID, m.Slug, m.Name, m.OwnerKey.String(), m.OwnerSecret, m.RootKey,
-		inJSON{&m.Policy}, m.CreatedAt.UnixMilli(), timeArg(m.ArchivedAt))
+	return t.put(ctx, insertMesh+unlessHere, meshArgs(m)...)
 }
 
 // MemberByKey implements [store.ImportTx].
@@ -104,8 +103,7 @@ func (t importTx) MemberByKey(ctx context.Context, mesh string, k sdk.Key) (id s
 
 // PutMember implements [store.ImportTx].
 func (t importTx) PutMember(ctx context.Context, m *store.Member) (bool, error) {
-	return t.put(ctx, insertMember+unlessHere, m.ID, m.MeshID, m.Key.String(), m.DisplayName, string(m.Role), m.RoleTag,
-		inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants}, m.JoinedAt.UnixMilli(), timeArg(m.RevokedAt))
+	return t.put(ctx, insertMember+unlessHere, memberArgs(m)...)
 }
 
 // HasInvite implements [store.ImportTx].
@@ -120,9 +118,7 @@ func (t importTx) HasInvite(ctx context.Context, mesh, id string) (bool, error) 
 
 // PutInvite implements [store.ImportTx].
 func (t importTx) PutInvite(ctx context.Context, inv *store.Invite) (bool, error) {
-	return t.put(ctx, insertInvite+unlessHere, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
-		inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(), inv.CreatedAt.UnixMilli(),
-		timeArg(inv.RevokedAt))
+	return t.put(ctx, insertInvite+unlessHere, inviteArgs(inv)...)
 }
 
 // PutState implements [store.ImportTx].

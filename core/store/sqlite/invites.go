@@ -7,11 +7,13 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-const inviteColumns = `id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_at, revoked_at`
+const inviteColumns = `id, mesh_id, token, code, capability, created_by, max_uses, used_count, role, preset, expires_at,
+	created_at, revoked_at`
 
 const (
-	insertInvite  = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertInvite  = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE token = ?`
+	inviteByCode  = `SELECT ` + inviteColumns + ` FROM invite WHERE code = ?`
 	inviteExists  = `SELECT 1 FROM invite WHERE id = ? AND mesh_id = ?`
 	spendInvite   = `UPDATE invite SET used_count = used_count + 1
 		WHERE id = ? AND used_count < max_uses AND revoked_at IS NULL`
@@ -21,17 +23,28 @@ const (
 func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error) {
 	defer wrap(&err, "create invite")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, insertInvite, inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.MaxUses,
-			inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(),
-			inv.CreatedAt.UnixMilli(), timeArg(inv.RevokedAt))
+		_, err := tx.ExecContext(ctx, insertInvite, inviteArgs(inv)...)
 		return err
 	})
+}
+
+func inviteArgs(inv *store.Invite) []any {
+	return []any{
+		inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.Capability, inv.CreatedBy, inv.MaxUses, inv.UsedCount,
+		string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(), inv.CreatedAt.UnixMilli(), timeArg(inv.RevokedAt),
+	}
 }
 
 // InviteByToken implements [store.Invites].
 func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
 	defer wrap(&err, "read invite")
 	return scanInvite(s.read.QueryRowContext(ctx, inviteByToken, token))
+}
+
+// InviteByCode implements [store.Invites].
+func (s *Store) InviteByCode(ctx context.Context, code string) (inv *store.Invite, err error) {
+	defer wrap(&err, "read invite")
+	return scanInvite(s.read.QueryRowContext(ctx, inviteByCode, code))
 }
 
 // RedeemInvite implements [store.Invites]. The member goes first, so that a key
@@ -59,8 +72,8 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 
 func scanInvite(row scanner) (*store.Invite, error) {
 	inv := new(store.Invite)
-	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.MaxUses, &inv.UsedCount, &inv.Role,
-		inJSON{&inv.Preset}, (*millis)(&inv.ExpiresAt), (*millis)(&inv.CreatedAt), (*millis)(&inv.RevokedAt))
+	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
+		&inv.MaxUses, &inv.UsedCount, &inv.Role, inJSON{&inv.Preset}, (*millis)(&inv.ExpiresAt), (*millis)(&inv.CreatedAt), (*millis)(&inv.RevokedAt))
 	if err != nil {
 		return nil, err
 	}

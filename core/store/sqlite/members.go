@@ -10,15 +10,16 @@ import (
 )
 
 const memberColumns = `id, mesh_id, pubkey, display_name, role, role_tag, default_groups, message_mode, grants,
-	joined_at, revoked_at`
+	permissions, account_id, joined_at, revoked_at`
 
 const (
-	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	memberByKey  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? AND pubkey = ?`
 	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = ?`
 	listMembers  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? ORDER BY joined_at, id`
 	setRevoked   = `UPDATE member SET revoked_at = ? WHERE id = ?`
-	setGrants    = `UPDATE member SET grants = ? WHERE id = ?`
+	changeMember = `UPDATE member SET display_name = ?, role = ?, role_tag = ?, default_groups = ?, message_mode = ?,
+		grants = ?, permissions = ?, account_id = ? WHERE id = ? RETURNING ` + memberColumns
 
 	sessionKeyOwner = `SELECT member_id FROM session_key WHERE mesh_id = ? AND pubkey = ?`
 )
@@ -30,10 +31,15 @@ func (s *Store) AddMember(ctx context.Context, m *store.Member) (err error) {
 }
 
 func addMember(ctx context.Context, tx *sql.Tx, m *store.Member) error {
-	_, err := tx.ExecContext(ctx, insertMember, m.ID, m.MeshID, m.Key.String(), m.DisplayName, string(m.Role),
-		m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants}, m.JoinedAt.UnixMilli(),
-		timeArg(m.RevokedAt))
+	_, err := tx.ExecContext(ctx, insertMember, memberArgs(m)...)
 	return err
+}
+
+func memberArgs(m *store.Member) []any {
+	return []any{
+		m.ID, m.MeshID, m.Key.String(), m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode,
+		inJSON{&m.Grants}, inJSON{&m.Permissions}, m.AccountID, m.JoinedAt.UnixMilli(), timeArg(m.RevokedAt),
+	}
 }
 
 // Member implements [store.Members].
@@ -63,12 +69,17 @@ func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err er
 	})
 }
 
-// SetGrants implements [store.Members].
-func (s *Store) SetGrants(ctx context.Context, id string, g store.Grants) (err error) {
-	defer wrap(&err, "set grants")
-	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, setGrants, inJSON{&g}, id))
-	})
+// ChangeMember implements [store.Members].
+func (s *Store) ChangeMember(ctx context.Context, id string, change func(*store.Member) error) (*store.Member, error) {
+	return edit[store.Member]{
+		op: "change member", read: memberByID, scan: scanMember, write: changeMember,
+		args: func(m *store.Member) []any {
+			return []any{
+				m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants},
+				inJSON{&m.Permissions}, m.AccountID,
+			}
+		},
+	}.run(ctx, s, id, change)
 }
 
 func sessionKeyArgs(args []any, k *store.SessionKey) []any {
@@ -89,7 +100,8 @@ func (s *Store) sessionKeyOwner(ctx context.Context, mesh string, k sdk.Key) (me
 func scanMember(row scanner) (*store.Member, error) {
 	m := new(store.Member)
 	err := row.Scan(&m.ID, &m.MeshID, (*key)(&m.Key), &m.DisplayName, &m.Role, &m.RoleTag, inJSON{&m.DefaultGroups},
-		&m.MessageMode, inJSON{&m.Grants}, (*millis)(&m.JoinedAt), (*millis)(&m.RevokedAt))
+		&m.MessageMode, inJSON{&m.Grants}, inJSON{&m.Permissions}, &m.AccountID, (*millis)(&m.JoinedAt),
+		(*millis)(&m.RevokedAt))
 	if err != nil {
 		return nil, err
 	}

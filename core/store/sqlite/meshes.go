@@ -8,14 +8,17 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, created_at, archived_at`
+const meshColumns = `id, slug, name, owner_key, owner_secret, root_key, policy, owner_account, created_at,
+	archived_at`
 
 const (
-	insertMesh     = `INSERT INTO mesh (` + meshColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertMesh     = `INSERT INTO mesh (` + meshColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	meshByID       = `SELECT ` + meshColumns + ` FROM mesh WHERE id = ?`
 	liveMeshByID   = meshByID + ` AND archived_at IS NULL`
 	liveMeshBySlug = `SELECT ` + meshColumns + ` FROM mesh WHERE slug = ? AND archived_at IS NULL`
-	listMeshes     = `SELECT ` + meshColumns + `,
+	changeMesh     = `UPDATE mesh SET name = ?, owner_key = ?, owner_secret = ?, root_key = ?, policy = ?,
+		owner_account = ?, archived_at = ? WHERE id = ? RETURNING ` + meshColumns
+	listMeshes = `SELECT ` + meshColumns + `,
 		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
 		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
 )
@@ -24,8 +27,7 @@ const (
 func (s *Store) CreateMesh(ctx context.Context, m *store.Mesh, members []*store.Member) (err error) {
 	defer wrap(&err, "create mesh")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, insertMesh, m.ID, m.Slug, m.Name, m.OwnerKey.String(), m.OwnerSecret,
-			m.RootKey, inJSON{&m.Policy}, m.CreatedAt.UnixMilli(), timeArg(m.ArchivedAt)); err != nil {
+		if _, err := tx.ExecContext(ctx, insertMesh, meshArgs(m)...); err != nil {
 			return err
 		}
 		for _, member := range members {
@@ -35,6 +37,13 @@ func (s *Store) CreateMesh(ctx context.Context, m *store.Mesh, members []*store.
 		}
 		return nil
 	})
+}
+
+func meshArgs(m *store.Mesh) []any {
+	return []any{
+		m.ID, m.Slug, m.Name, m.OwnerKey.String(), m.OwnerSecret, m.RootKey, inJSON{&m.Policy}, m.OwnerAccount,
+		m.CreatedAt.UnixMilli(), timeArg(m.ArchivedAt),
+	}
 }
 
 // Mesh implements [store.Meshes].
@@ -54,21 +63,36 @@ func (s *Store) FindMesh(ctx context.Context, idOrSlug string) (m *store.Mesh, e
 	return m, err
 }
 
+// ChangeMesh implements [store.Meshes].
+func (s *Store) ChangeMesh(ctx context.Context, id string, change func(*store.Mesh) error) (*store.Mesh, error) {
+	return edit[store.Mesh]{
+		op: "change mesh", read: meshByID, scan: scanMesh, write: changeMesh,
+		args: func(m *store.Mesh) []any {
+			return []any{
+				m.Name, m.OwnerKey.String(), m.OwnerSecret, m.RootKey, inJSON{&m.Policy}, m.OwnerAccount,
+				timeArg(m.ArchivedAt),
+			}
+		},
+	}.run(ctx, s, id, change)
+}
+
 // ListMeshes implements [store.Meshes].
 func (s *Store) ListMeshes(ctx context.Context) (list []store.MeshSummary, err error) {
 	defer wrap(&err, "list meshes")
 	rows, err := s.read.QueryContext(ctx, listMeshes)
 	return collect(rows, err, func(row scanner) (sum store.MeshSummary, err error) {
-		sum.Mesh, err = scanMesh(row, &sum.Members)
+		sum.Mesh, err = scanMeshAnd(row, &sum.Members)
 		return sum, err
 	})
 }
 
-// scanMesh reads meshColumns, and into more what follows them.
-func scanMesh(row scanner, more ...any) (*store.Mesh, error) {
+func scanMesh(row scanner) (*store.Mesh, error) { return scanMeshAnd(row) }
+
+// scanMeshAnd reads meshColumns, and into more what follows them.
+func scanMeshAnd(row scanner, more ...any) (*store.Mesh, error) {
 	m := new(store.Mesh)
 	err := row.Scan(append([]any{&m.ID, &m.Slug, &m.Name, (*key)(&m.OwnerKey), &m.OwnerSecret, &m.RootKey,
-		inJSON{&m.Policy}, (*millis)(&m.CreatedAt), (*millis)(&m.ArchivedAt)}, more...)...)
+		inJSON{&m.Policy}, &m.OwnerAccount, (*millis)(&m.CreatedAt), (*millis)(&m.ArchivedAt)}, more...)...)
 	if err != nil {
 		return nil, err
 	}

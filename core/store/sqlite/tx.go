@@ -3,6 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"strconv"
 )
 
 // update runs fn in one write transaction: an error rolls everything back.
@@ -16,8 +19,39 @@ func (s *Store) update(ctx context.Context, fn func(context.Context, *sql.Tx) er
 		return err
 	}
 	defer conn.Close()
+	return transact(context.WithoutCancel(ctx), conn, fn)
+}
+
+// updateLazily is update without the wait for the disk, during which nobody else
+// could write: a power cut may take the transaction, until another one that
+// waits comes after it.
+func (s *Store) updateLazily(ctx context.Context, fn func(context.Context, *sql.Tx) error) (err error) {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 
 	ctx = context.WithoutCancel(ctx)
+	var synchronous int
+	if err := conn.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&synchronous); err != nil {
+		return err
+	}
+	defer func() {
+		if _, e := conn.ExecContext(ctx, `PRAGMA synchronous = `+strconv.Itoa(synchronous)); e != nil {
+			// A new connection begins with the setting that the store was opened with.
+			conn.Raw(func(any) error { return driver.ErrBadConn })
+			err = errors.Join(err, e)
+		}
+	}()
+	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = NORMAL`); err != nil {
+		return err
+	}
+	return transact(ctx, conn, fn)
+}
+
+// transact runs fn in one transaction on the connection that writes.
+func transact(ctx context.Context, conn *sql.Conn, fn func(context.Context, *sql.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err

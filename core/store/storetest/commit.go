@@ -242,7 +242,7 @@ func commitBeside(s *suite) {
 	})
 	wg.Go(func() {
 		for n := range 20 {
-			if err := s.SetGrants(s.ctx, member(mesh.ID, 1).ID, store.Grants{key(byte(n)): nil}); err != nil {
+			if _, err := s.ChangeMember(s.ctx, member(mesh.ID, 1).ID, grant(store.Grants{key(byte(n)): nil})); err != nil {
 				s.Error(err)
 			}
 			if _, err := s.PruneQueue(s.ctx, now(), 10); err != nil {

@@ -181,7 +181,8 @@ func importAgain(s *suite) {
 	c := copied()
 	s.importMesh(c)
 	s.must(s.SetRevoked(s.ctx, c.Members[0].ID, now()))
-	s.must(s.SetGrants(s.ctx, c.Members[1].ID, nil))
+	_, err := s.ChangeMember(s.ctx, c.Members[1].ID, grant(nil))
+	s.must(err)
 	s.must(s.SetRevoked(s.ctx, c.Members[2].ID, time.Time{}))
 
 	c = copied()

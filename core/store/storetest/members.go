@@ -91,6 +91,14 @@ func memberRevoke(s *suite) {
 	same(s, got, list[1])
 }
 
+// grant replaces what a member allows.
+func grant(g store.Grants) func(*store.Member) error {
+	return func(m *store.Member) error {
+		m.Grants = g
+		return nil
+	}
+}
+
 func memberGrants(s *suite) {
 	_, list := s.mesh(2)
 	for _, g := range []store.Grants{
@@ -98,7 +106,8 @@ func memberGrants(s *suite) {
 		{key(3): nil},
 		nil,
 	} {
-		s.must(s.SetGrants(s.ctx, list[0].ID, g))
+		_, err := s.ChangeMember(s.ctx, list[0].ID, grant(g))
+		s.must(err)
 		got, err := s.MemberByID(s.ctx, list[0].ID)
 		s.must(err)
 		same(s, got.Grants, g)
@@ -123,7 +132,8 @@ func memberNotFound(s *suite) {
 	_, err = s.MemberByID(s.ctx, "nobody")
 	s.wantErr(err, store.ErrNotFound)
 	s.wantErr(s.SetRevoked(s.ctx, "nobody", now()), store.ErrNotFound)
-	s.wantErr(s.SetGrants(s.ctx, "nobody", nil), store.ErrNotFound)
+	_, err = s.ChangeMember(s.ctx, "nobody", grant(nil))
+	s.wantErr(err, store.ErrNotFound)
 	none, err := s.ListMembers(s.ctx, "other")
 	s.must(err)
 	same(s, none, nil)

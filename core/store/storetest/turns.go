@@ -18,7 +18,8 @@ var signals = []sharedTest{
 func signalMember(s *shared) {
 	_, members := s.mesh(1)
 	id := members[0].ID
-	s.must(s.brokers[0].SetGrants(s.ctx, id, store.Grants{key(9): nil}))
+	_, err := s.brokers[0].ChangeMember(s.ctx, id, grant(store.Grants{key(9): nil}))
+	s.must(err)
 	s.must(s.brokers[1].SetRevoked(s.ctx, id, now()))
 	s.must(s.brokers[1].SetRevoked(s.ctx, id, time.Time{}))
 	s.wantErr(s.brokers[0].SetRevoked(s.ctx, "nobody", now()), store.ErrNotFound)

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+const accountColumns = `account.id, account.email, account.name, account.created_at, account.disabled_at, account.no_legacy`
+
+const (
+	insertAccount = `INSERT INTO account (id, email, name, created_at, disabled_at, no_legacy) VALUES ($1, $2, $3, $4, $5, $6)`
+	accountByID   = `SELECT ` + accountColumns + ` FROM account WHERE id = $1`
+	listAccounts  = `SELECT ` + accountColumns + ` FROM account ORDER BY id`
+	changeAccount = `UPDATE account SET email = $2, name = $3, disabled_at = $4, no_legacy = $5 WHERE id = $1
+		RETURNING ` + accountColumns
+
+	// Live members of an account, the one that it acts as in a mesh first. That
+	// the account is not '' makes the index of those who have one fit.
+	accountMembers = `SELECT ` + memberColumns + ` FROM member
+		WHERE account_id = $1 AND account_id <> '' AND revoked_at IS NULL ORDER BY mesh_id, role <> 'admin', joined_at, id`
+	accountMember = `SELECT ` + memberColumns + ` FROM member
+		WHERE mesh_id = $1 AND account_id = $2 AND account_id <> '' AND revoked_at IS NULL
+		ORDER BY role <> 'admin', joined_at, id LIMIT 1`
+	accountMeshes = `SELECT ` + meshColumns + `,
+		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
+		FROM mesh WHERE archived_at IS NULL AND id IN (
+			SELECT id FROM mesh WHERE owner_account = $1 AND owner_account <> ''
+			UNION SELECT mesh_id FROM member WHERE account_id = $1 AND account_id <> '' AND revoked_at IS NULL)
+		ORDER BY created_at, id`
+)
+
+// CreateAccount implements [store.Accounts].
+func (s *Store) CreateAccount(ctx context.Context, a *store.Account) (err error) {
+	defer wrap(&err, "create account")
+	_, err = s.exec(ctx, insertAccount, accountArgs(a)...)
+	return err
+}
+
+func accountArgs(a *store.Account) []any {
+	return []any{a.ID, a.Email, a.Name, whole(a.CreatedAt), timeArg(a.DisabledAt), a.NoLegacy}
+}
+
+// Account implements [store.Accounts].
+func (s *Store) Account(ctx context.Context, id string) (a *store.Account, err error) {
+	defer wrap(&err, "read account")
+	return one(ctx, s, scanAccount, accountByID, id)
+}
+
+// ListAccounts implements [store.Accounts].
+func (s *Store) ListAccounts(ctx context.Context) (list []*store.Account, err error) {
+	defer wrap(&err, "list accounts")
+	return all(ctx, s, scanAccount, listAccounts)
+}
+
+// ChangeAccount implements [store.Accounts].
+func (s *Store) ChangeAccount(ctx context.Context, id string, change func(*store.Account) error) (*store.Account, error) {
+	return edit[store.Account]{
+		op: "change account", read: accountByID, scan: scanAccount, write: changeAccount,
+		args: func(a *store.Account) []any { return []any{a.Email, a.Name, timeArg(a.DisabledAt), a.NoLegacy} },
+	}.run(ctx, s, id, change)
+}
+
+// AccountMeshes implements [store.Accounts].
+func (s *Store) AccountMeshes(ctx context.Context, account string) (list []store.AccountMesh, err error) {
+	defer wrap(&err, "list meshes of an account")
+	err = s.view(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, accountMembers, account)
+		members, err := collect(rows, err, scanMember)
+		if err != nil {
+			return err
+		}
+		acting := make(map[string]*store.Member)
+		for _, m := range members {
+			if acting[m.MeshID] == nil {
+				acting[m.MeshID] = m
+			}
+		}
+		rows, err = tx.Query(ctx, accountMeshes, account)
+		list, err = collect(rows, err, func(row scanner) (m store.AccountMesh, err error) {
+			if m.Mesh, err = scanMeshAnd(row, &m.Members); err == nil {
+				m.Member = acting[m.Mesh.ID]
+			}
+			return m, err
+		})
+		return err
+	})
+	return list, err
+}
+
+// AccountMember implements [store.Accounts].
+func (s *Store) AccountMember(ctx context.Context, mesh, account string) (m *store.Member, err error) {
+	defer wrap(&err, "read member of an account")
+	return one(ctx, s, scanMember, accountMember, mesh, account)
+}
+
+func scanAccount(row scanner) (*store.Account, error) {
+	a := new(store.Account)
+	if err := row.Scan(accountFields(a)...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// accountFields are where accountColumns are read into.
+func accountFields(a *store.Account) []any {
+	return []any{&a.ID, &a.Email, &a.Name, (*stamp)(&a.CreatedAt), (*stamp)(&a.DisabledAt), &a.NoLegacy}
+}
