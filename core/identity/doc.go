@@ -1,6 +1,6 @@
 // Package identity holds the mathematics of who is who: signatures over the
-// canonical strings of hello, attestation and invite, sealed boxes, the at-rest
-// cipher, keys and ids.
+// canonical strings of hello, attestation, invite, claim and HTTP request, sealed
+// boxes, the at-rest cipher, keys, ids and codes.
 //
 // Every function is pure apart from its random numbers and needs no store, no
 // socket and no clock: the caller gives the time. A good signature says only

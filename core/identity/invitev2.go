@@ -2,20 +2,12 @@ package identity
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 )
-
-// InviteCodeSize is the length of the codes that [NewInviteCode] makes.
-const InviteCodeSize = 8
-
-// codeAlphabet leaves out I, O, 0 and 1, which people confuse. Its 32
-// characters take five random bits each.
-const codeAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 // InviteV2 is what is signed of a version 2 invite: fields of its row, not of
 // anything the joining peer sends. The peer has only the short code, and gets
@@ -77,16 +69,4 @@ func (i InviteV2) CheckCapability(stored string) Refusal {
 		return BadSignature
 	}
 	return Accepted
-}
-
-// NewInviteCode returns 8 random characters, 40 bits: enough against guessing
-// only where guesses are rate limited. Codes may collide, so the caller stores
-// them under a unique index and tries again.
-func NewInviteCode() string {
-	var code [InviteCodeSize]byte
-	rand.Read(code[:]) // never fails: it ends the process instead
-	for i, b := range code {
-		code[i] = codeAlphabet[int(b)%len(codeAlphabet)] // 32 divides 256: no bias
-	}
-	return string(code[:])
 }

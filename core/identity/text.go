@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/claudemesh/broker/sdk"
@@ -13,6 +14,8 @@ const (
 	attestLabel       = "claudemesh-session-attest"
 	sessionHelloLabel = "claudemesh-session-hello"
 	sessionProofLabel = "claudemesh-session-proof"
+	httpLabel         = "claudemesh-http-v1"
+	claimLabel        = "claudemesh-claim-v2"
 )
 
 // textSize is room for the longest canonical string of a proof with ids of our
@@ -41,6 +44,18 @@ func SessionHelloText(meshID, parentPubkey, sessionPubkey, timestamp string) []b
 // plain hello may name it. See [CheckSessionProof].
 func SessionProofText(meshID, pubkey, sessionPubkey, timestamp string) []byte {
 	return appendFields(nil, sessionProofLabel, meshID, pubkey, sessionPubkey, timestamp)
+}
+
+// HTTPText returns the bytes that a member signs to make one HTTP request. See
+// [HTTPProof].
+func HTTPText(method, target, meshID, key, timestamp string, bodyHash [sha256.Size]byte) []byte {
+	return appendHTTP(nil, method, target, meshID, key, timestamp, bodyHash)
+}
+
+// ClaimText returns the bytes that a joining key signs to claim a version 2
+// invite. See [CheckClaim].
+func ClaimText(code, peerPubkey, recipientKey, timestamp string) []byte {
+	return appendFields(nil, claimLabel, code, peerPubkey, recipientKey, timestamp)
 }
 
 // appendFields joins the fields with "|".
