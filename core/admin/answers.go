@@ -61,7 +61,8 @@ type Invite struct {
 	Slug      string    `json:"slug"`
 	Token     string    `json:"token"`
 	Link      string    `json:"link"`
-	Code      string    `json:"code,omitempty"` // short code, where the broker hands them out
+	Code      string    `json:"code,omitempty"` // short code, by which the invite can be claimed
+	URL       string    `json:"url,omitempty"`  // short link, where the broker knows the URL of its web pages
 	Role      string    `json:"role"`
 	Uses      int       `json:"maxUses"`
 	BrokerURL string    `json:"brokerUrl"`

@@ -10,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
@@ -29,6 +30,10 @@ type Store interface {
 type Hooks struct {
 	// URL returns the WebSocket URL that invites carry.
 	URL func() string
+
+	// AppURL returns the URL of the web pages that short links lead to; ""
+	// where there are none, as without the hook.
+	AppURL func() string
 
 	// Revoked is told of every revocation, when it is in the store.
 	Revoked func(memberID string)
@@ -54,10 +59,10 @@ type Hooks struct {
 
 // Local works on a store. See [New].
 type Local struct {
-	store Store
-	keys  *identity.AtRest
-	hooks Hooks
-	now   func() time.Time
+	store  Store
+	issuer *issue.Issuer
+	hooks  Hooks
+	now    func() time.Time
 }
 
 var _ Ops = (*Local)(nil)
@@ -66,8 +71,11 @@ var _ Ops = (*Local)(nil)
 // not show; without it (nil) nothing can be signed, and making meshes and
 // invites fails.
 func New(st Store, keys *identity.AtRest, h Hooks) *Local {
-	return &Local{store: st, keys: keys, hooks: h, now: time.Now}
+	return &Local{store: st, issuer: issue.New(st, keys, h.URL), hooks: h, now: time.Now}
 }
+
+// CheckKey is [issue.Issuer.CheckKey].
+func (l *Local) CheckKey(ctx context.Context) error { return l.issuer.CheckKey(ctx) }
 
 // VerifyAudit implements [Ops].
 func (l *Local) VerifyAudit(ctx context.Context, mesh string) (*Verification, error) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/audit"
-	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -119,49 +118,6 @@ func TestFindMember(t *testing.T) {
 			if err := r.store.SetRevoked(t.Context(), tt.want, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
-		}
-	}
-}
-
-func TestCreateInvite(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	m := r.mesh(t, "home", 0)
-	inv, err := r.CreateInvite(t.Context(), "home", admin.InviteOptions{Role: "admin", Uses: 5, TTL: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantInvite(t, r, inv.Token, m.Owner, m.ID, "admin", 5)
-	if inv.Link != "ic://join/"+inv.Token || inv.Slug != "home" || inv.BrokerURL != brokerURL {
-		t.Errorf("got %+v", inv)
-	}
-	if in := time.Until(inv.ExpiresAt); in > time.Hour || in < time.Hour-time.Minute {
-		t.Errorf("expires in %v", in)
-	}
-	for _, o := range []admin.InviteOptions{{Role: "owner"}, {Uses: -1}, {Uses: 2_000_000}, {TTL: time.Millisecond}, {TTL: -time.Hour}} {
-		_, err := r.CreateInvite(t.Context(), "home", o)
-		wantCode(t, err, sdk.ReasonInvalidArguments)
-	}
-}
-
-// TestManyEqualInvites holds that invites made in one second differ, although
-// nothing in a token is random.
-func TestManyEqualInvites(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	r.mesh(t, "home", 0)
-	seen := map[string]bool{}
-	for range 40 {
-		inv, err := r.CreateInvite(t.Context(), "home", admin.InviteOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if seen[inv.Token] {
-			t.Fatal("a token came twice")
-		}
-		seen[inv.Token] = true
-		if got, err := identity.ParseToken(inv.Token); err != nil || got.ExpiresAt != inv.ExpiresAt.Unix() {
-			t.Fatalf("token says %d, answer %v: %v", got.ExpiresAt, inv.ExpiresAt, err)
 		}
 	}
 }
