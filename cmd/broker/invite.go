@@ -38,8 +38,7 @@ and read what the mesh encrypts for all its members: hand it on as a secret.`,
 				if asJSON {
 					return p.json(inv)
 				}
-				fmt.Fprintf(p.out, "mesh     %s\nrole     %s\nuses     %d\nexpires  %s\nbroker   %s\nlink     %s\ntoken    %s\n",
-					inv.Slug, inv.Role, inv.Uses, at(inv.ExpiresAt), inv.BrokerURL, inv.Link, inv.Token)
+				p.printInvite(inv)
 				return nil
 			})
 		},
@@ -49,4 +48,15 @@ and read what the mesh encrypts for all its members: hand it on as a secret.`,
 	c.Flags().Var(&ttl, "ttl", "how long it holds, as 7d, 12h or 30m")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// printInvite prints an invite, with its short link where there are pages that
+// answer it.
+func (p *program) printInvite(inv *admin.Invite) {
+	fmt.Fprintf(p.out, "mesh     %s\nrole     %s\nuses     %d\nexpires  %s\nbroker   %s\ncode     %s\n",
+		inv.Slug, inv.Role, inv.Uses, at(inv.ExpiresAt), inv.BrokerURL, inv.Code)
+	if inv.URL != "" {
+		fmt.Fprintf(p.out, "short    %s\n", inv.URL)
+	}
+	fmt.Fprintf(p.out, "link     %s\ntoken    %s\n", inv.Link, inv.Token)
 }
