@@ -1,6 +1,10 @@
 package core
 
-import "github.com/claudemesh/broker/sdk"
+import (
+	"time"
+
+	"github.com/claudemesh/broker/sdk"
+)
 
 // Error is a request that could not be done. Code and Message go to whoever
 // asked; Err goes to the log and nowhere else.
@@ -8,6 +12,9 @@ type Error struct {
 	Code    sdk.Reason
 	Message string // what is wrong, and what to do about it
 	Err     error  // may be nil
+
+	// RetryAfter says when the same request may succeed; 0 says nothing.
+	RetryAfter time.Duration
 }
 
 // Refuse returns an Error without a cause.
@@ -32,3 +39,8 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Decision refuses an envelope with the error's code and message.
+func (e *Error) Decision() sdk.Decision {
+	return sdk.Decision{Verdict: sdk.Deny, Reason: e.Code, Text: e.Message, RetryAfter: e.RetryAfter}
+}

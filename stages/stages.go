@@ -3,6 +3,7 @@ package stages
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/claudemesh/broker/core/chain"
@@ -21,11 +22,15 @@ type Deps struct {
 	// refused.
 	Auth func(chain.LinkSpec) (sdk.Stage, error)
 
+	Legacy     legacyauth.Vouchers
+	LegacyHits *legacyauth.Hits // what legacy-auth counts into; nil for a counter nobody reads
+
 	Grants   grants.Book
 	Drops    *grants.Drops    // what grants counts into; nil for counters nobody reads
 	Dispatch route.Dispatcher // where route takes envelopes
 	Audit    audit.Options    // what audit records unless its link says otherwise
 	Now      func() time.Time // the broker's clock; nil for time.Now
+	Log      *slog.Logger     // nil discards
 }
 
 // Entry is one built-in stage.
@@ -45,6 +50,12 @@ func All(d Deps) []Entry {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.LegacyHits == nil {
+		d.LegacyHits = new(legacyauth.Hits)
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
 	if d.Auth == nil {
 		d.Auth = func(chain.LinkSpec) (sdk.Stage, error) { return nil, errors.New("this program was built without auth") }
 	}
@@ -54,8 +65,9 @@ func All(d Deps) []Entry {
 			Factory: chain.Factory{Role: chain.RoleAuth, Policies: failClosed, New: d.Auth},
 		},
 		{
-			Name: "legacy-auth", Doc: "holds the place of the original's unproved HTTP callers; passes everything on for now",
-			Factory: chain.Factory{Policies: failClosed, New: func(chain.LinkSpec) (sdk.Stage, error) { return legacyauth.New(), nil }},
+			Name: "legacy-auth", Doc: "lets HTTP callers in that name an account instead of proving it, as the original does",
+			Options: func() any { return new(legacyauth.DefaultOptions()) },
+			Factory: chain.Factory{Policies: failClosed, New: d.legacyAuth},
 		},
 		{
 			Name: "grants", Doc: "leaves out recipients that do not allow the message",
@@ -80,6 +92,14 @@ func All(d Deps) []Entry {
 			Factory: chain.Factory{Role: chain.RoleObserver, Policies: []chain.Policy{chain.FailOpen, chain.FailClosed}, New: d.audit},
 		},
 	}
+}
+
+func (d Deps) legacyAuth(ls chain.LinkSpec) (sdk.Stage, error) {
+	o := legacyauth.DefaultOptions()
+	if err := ls.Options(&o); err != nil {
+		return nil, err
+	}
+	return legacyauth.New(d.Legacy, o, d.LegacyHits, d.Log), nil
 }
 
 func (d Deps) grants(ls chain.LinkSpec) (sdk.Stage, error) {

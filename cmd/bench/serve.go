@@ -108,7 +108,10 @@ func (s *service) run(ctx context.Context, ready func(addr string)) (err error) 
 // builtins are the stages that the broker comes with.
 func builtins(p app.Parts) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
-		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster, p.UseOnce), nil },
+		Auth: func(chain.LinkSpec) (sdk.Stage, error) {
+			return auth.New(p.Roster, p.Roster, p.Callers, p.UseOnce), nil
+		},
+		Legacy: p.Callers,
 		Grants: p.Roster, Dispatch: p.Registry, Audit: audit.Options{Events: p.Config.Audit.Events},
 	}))
 }

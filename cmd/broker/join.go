@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/identity"
 )
 
@@ -53,7 +53,7 @@ func join(ctx context.Context, invite, at, name string) (*memberFile, error) {
 }
 
 // postJoin asks the broker whose WebSocket is at the URL.
-func postJoin(ctx context.Context, at string, body []byte) (*feature.JoinReply, error) {
+func postJoin(ctx context.Context, at string, body []byte) (*api.Joined, error) {
 	address, err := joinURL(at)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func postJoin(ctx context.Context, at string, body []byte) (*feature.JoinReply, 
 		return nil, err
 	}
 	reply := new(struct {
-		feature.JoinReply
+		api.Joined
 		Error string `json:"error"`
 	})
 	if err := json.Unmarshal(text, reply); err != nil {
@@ -85,7 +85,7 @@ func postJoin(ctx context.Context, at string, body []byte) (*feature.JoinReply, 
 	if !reply.OK || reply.MemberID == "" {
 		return nil, fmt.Errorf("the broker refused the invite: %s", printable(reply.Error))
 	}
-	return &reply.JoinReply, nil
+	return &reply.Joined, nil
 }
 
 // joinURL is where one joins the broker whose WebSocket is at the URL.

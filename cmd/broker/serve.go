@@ -100,7 +100,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	defer fail(nil)
 	b := &broker{program: p, config: c, store: st, plugins: plugins, log: log, fail: fail}
 	b.app, err = newApp(ctx, c, st, log, app.Options{
-		Cluster: node,
+		Cluster: node, Keys: keys, Tokens: tokenKeys(keys), URL: b.publicURL,
 		Plugins: plugins,
 		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
 		Ready: func(addr string) {
@@ -169,7 +169,7 @@ type broker struct {
 
 // operations returns what the control socket offers.
 func (b *broker) operations(keys *identity.AtRest) *admin.Local {
-	h := hooks(b.store, func() string { return publicURL(b.config, b.app.Addr()) })
+	h := hooks(b.store, b.publicURL)
 	h.Revoked = b.app.Revoked
 	h.Record = b.app.Record
 	h.Reload = b.reloads.Reload
@@ -179,6 +179,9 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
 	return admin.New(b.store, keys, h)
 }
+
+// publicURL is what others reach this broker by.
+func (b *broker) publicURL() string { return publicURL(b.config, b.app.Addr()) }
 
 // run serves, and ends what serving began.
 func (b *broker) run(ctx context.Context) error {

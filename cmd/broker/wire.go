@@ -16,18 +16,22 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
 	"github.com/claudemesh/broker/stages/audit"
 	"github.com/claudemesh/broker/stages/auth"
 	"github.com/claudemesh/broker/stages/grants"
+	"github.com/claudemesh/broker/stages/legacyauth"
 )
 
 // newApp puts the broker together.
 func newApp(ctx context.Context, c config.Config, st backend.Database, log *slog.Logger, o app.Options) (*app.App, error) {
 	drops := new(grants.Drops)
+	hits := new(legacyauth.Hits)
 	o.Config, o.Store, o.Log, o.Version = c, st, log, programVersion()
-	o.Factories = func(p app.Parts) chain.Factories { return builtins(p, drops) }
+	o.Factories = func(p app.Parts) chain.Factories { return builtins(p, drops, hits, log) }
+	o.LegacyHits = hits.Load
 	o.Migrations = st
 	o.Dropped = func() map[string]int64 {
 		return map[string]int64{string(store.CapDM): int64(drops.DM()), string(store.CapBroadcast): int64(drops.Broadcast())}
@@ -36,9 +40,12 @@ func newApp(ctx context.Context, c config.Config, st backend.Database, log *slog
 }
 
 // builtins are the stages that a pipeline can name, made of the broker's parts.
-func builtins(p app.Parts, drops *grants.Drops) chain.Factories {
+func builtins(p app.Parts, drops *grants.Drops, hits *legacyauth.Hits, log *slog.Logger) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
-		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster, p.UseOnce), nil },
+		Auth: func(chain.LinkSpec) (sdk.Stage, error) {
+			return auth.New(p.Roster, p.Roster, p.Callers, p.UseOnce), nil
+		},
+		Legacy: p.Callers, LegacyHits: hits, Log: log,
 		Grants: p.Roster, Drops: drops, Dispatch: p.Registry,
 		Audit: audit.Options{Events: p.Config.Audit.Events},
 	}))
@@ -52,7 +59,7 @@ func describe(c config.Config) (chain.Description, error) {
 		return chain.Description{}, err
 	}
 	spec := app.Spec(c, nil, app.Options{Log: slog.New(slog.DiscardHandler), Plugins: h})
-	built, err := chain.Build(spec, builtins(app.Parts{Config: c}, nil))
+	built, err := chain.Build(spec, builtins(app.Parts{Config: c}, nil, nil, nil))
 	if err != nil {
 		return chain.Description{}, err
 	}
@@ -120,6 +127,14 @@ func loadKeys(ctx context.Context, c config.Config, st backend.Database) (*ident
 		return nil, nil
 	}
 	return keys, err
+}
+
+// tokenKeys returns what signs bearer tokens, nil without a key.
+func tokenKeys(keys *identity.AtRest) *token.Keys {
+	if keys == nil {
+		return nil
+	}
+	return token.NewKeys(keys.Key())
 }
 
 // publicURL is the URL that invites carry: the config's, else that of the

@@ -13,19 +13,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claudemesh/broker/core/caller"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/exchange"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/hub"
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/core/wire"
 )
 
@@ -54,6 +58,20 @@ type Options struct {
 	// a broker on its own. Run runs it, and leaves it at the end.
 	Cluster *cluster.Node
 
+	// Keys seal and open what the store must not show, and Tokens sign bearer
+	// tokens; nil where the operator's key is not known, and then nobody signs in
+	// and nobody makes meshes over HTTP.
+	Keys   *identity.AtRest
+	Tokens *token.Keys
+
+	// URL returns the WebSocket URL that others reach this broker by; nil for the
+	// config's public_url.
+	URL func() string
+
+	// LegacyHits returns how many requests legacy-auth has let in; nil when nobody
+	// counts.
+	LegacyHits func() int64
+
 	// Migrations are the store's; nil when it cannot tell.
 	Migrations server.Migrations
 
@@ -79,6 +97,7 @@ type Parts struct {
 	UseOnce func(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
 
 	Roster   *roster.Roster
+	Callers  *caller.Callers
 	Registry *feature.Registry
 }
 
@@ -97,7 +116,9 @@ type App struct {
 	hub       *hub.Hub
 	chains    *chain.Holder
 	exchange  *exchange.Exchange
+	edge      *edge.Edge
 	http      *http.Server
+	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
 
 	config atomic.Pointer[config.Config]
@@ -139,13 +160,17 @@ func New(ctx context.Context, o Options) (*App, error) {
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate),
 	})
-	feature.Join(a.registry, st)
+	routes := a.routes(c)
 	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate},
 		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
-	a.http = server.New(a.serverOptions(c))
+	a.edge = newEdge(c, o)
+	a.http = server.New(a.serverOptions(c, routes))
+	if c.HTTP.OpsListen != "" {
+		a.ops = server.NewOps(a.serverOptions(c, nil))
+	}
 	return a, nil
 }
 
@@ -168,9 +193,12 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	addr := listener.Addr().String()
 	a.addr.Store(&addr)
+	served := make(chan error, 2)
+	if err := a.serveOps(ctx, served); err != nil {
+		return errors.Join(err, listener.Close(), a.stop(cancel))
+	}
 	a.background(work)
 	a.catchUp(ctx)
-	served := make(chan error, 1)
 	go func() { served <- a.http.Serve(listener) }()
 	if a.options.Ready != nil {
 		a.options.Ready(addr)
@@ -211,7 +239,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	a.drain(ctx)
 	a.settle(ctx)
 	a.hub.Close(ctx, wire.CloseShuttingDown)
-	listening := a.http.Shutdown(ctx)
+	listening := a.shutdown(ctx)
 	gone := make(chan struct{})
 	go func() { defer close(gone); a.peers.Wait() }()
 	select {

@@ -74,7 +74,7 @@ func (a *App) buildChain(c config.Config, previous *chain.Chain) (*chain.Chain, 
 
 // parts are what the stages of a config may use.
 func (a *App) parts(c config.Config) Parts {
-	p := Parts{Config: c, Roster: a.roster, Registry: a.registry}
+	p := Parts{Config: c, Roster: a.roster, Callers: a.callers(), Registry: a.registry}
 	if n := a.options.Cluster; n != nil {
 		p.UseOnce = n.Shared().UseOnce
 	}

@@ -163,6 +163,8 @@ func (a *App) handlers() map[string]func([]byte) error {
 		}),
 		store.SignalRevoked: handler(a.revokedHere),
 		store.SignalMember:  handler(a.roster.Forget),
+		store.SignalMesh:    handler(a.meshChanged),
+		signalTell:          handler(a.tellHere),
 	}
 }
 

@@ -65,7 +65,7 @@ func (a *App) metrics(t *telemetry.Text) {
 	t.Counters("broker_messages_dropped_by_grant_total", "Messages silently dropped because recipient didn't grant sender the required capability", "cap", a.dropped())
 	// Nothing asks these two yet: the routes behind them come with the HTTP
 	// surface. Dashboards want the names.
-	t.Counter("broker_legacy_auth_hits_total", "Pre-alpha.36 clients authenticating via body.user_id fallback (remove shim when near zero)", 0)
+	t.Counter("broker_legacy_auth_hits_total", "Pre-alpha.36 clients authenticating via body.user_id fallback (remove shim when near zero)", a.legacyHits())
 	t.Counter("broker_hook_requests_total", "POST /hook/set-status requests received", 0)
 	t.Counter("broker_hook_requests_rate_limited_total", "POST /hook/set-status rejected by rate limit", 0)
 	t.Counter("broker_ttl_sweeps_total", "TTL sweeper runs completed", a.dir.Counters.Sweeps.Load())
@@ -160,4 +160,11 @@ func words(counts map[sdk.Reason]int64) map[string]int64 {
 		out[string(r)] = n
 	}
 	return out
+}
+
+func (a *App) legacyHits() int64 {
+	if a.options.LegacyHits == nil {
+		return 0
+	}
+	return a.options.LegacyHits()
 }

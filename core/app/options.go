@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
@@ -51,8 +52,12 @@ func hubOptions(c config.Config) hub.Options {
 	}
 }
 
-func (a *App) serverOptions(c config.Config) server.Options {
+func (a *App) serverOptions(c config.Config, routes []*api.Route) server.Options {
 	return server.Options{
+		Routes: routes, Guesses: a.edge, Wrap: a.edge.Wrap, OpsApart: c.HTTP.OpsListen != "",
+		Timeouts: server.Timeouts{
+			Header: c.HTTP.HeaderTimeout, Read: c.HTTP.ReadTimeout, Write: c.HTTP.WriteTimeout, Idle: c.HTTP.IdleTimeout,
+		},
 		Hub: a.hub, Exchange: a.exchange, Metrics: a.metrics, Left: a.left, Go: a.peers.Go, Log: a.log,
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
 		Health: server.Health{

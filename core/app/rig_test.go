@@ -16,6 +16,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
+	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
@@ -56,12 +57,18 @@ func startWith(tb testing.TB, path string, change func(*config.Config), edit fun
 	return r
 }
 
+// atRest is the operator's key of every rig.
+var atRest = identity.NewAtRest([identity.AtRestKeySize]byte{7})
+
 // startOn runs a broker on a store, which it closes, until the test ends.
 func startOn(tb testing.TB, cfg config.Config, st store.Store, edit func(*app.Options)) *rig {
 	tb.Helper()
 	ready := make(chan string, 1)
+	var a *app.App
 	options := app.Options{
 		Config: cfg, Store: st, Factories: factories, Log: slog.New(slog.DiscardHandler), Version: "test",
+		Keys: atRest, Tokens: token.NewKeys(atRest.Key()),
+		URL:   func() string { return "ws://" + a.Addr() + "/ws" },
 		Ready: func(addr string) { ready <- addr },
 	}
 	if edit != nil {
@@ -106,7 +113,10 @@ func (r *rig) newMesh() {
 	r.t.Helper()
 	key, secret := identity.NewKeypair()
 	r.owner = secret
-	r.mesh = &store.Mesh{ID: identity.NewID(), Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now()}
+	r.mesh = &store.Mesh{
+		ID: identity.NewID(), Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(),
+		OwnerSecret: atRest.Seal(secret.Seed()), RootKey: atRest.Seal(make([]byte, 32)),
+	}
 	if err := r.store.CreateMesh(context.Background(), r.mesh, nil); err != nil {
 		r.t.Fatalf("create mesh: %v", err)
 	}
@@ -114,7 +124,10 @@ func (r *rig) newMesh() {
 
 func factories(p app.Parts) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
-		Auth:   func(chain.LinkSpec) (sdk.Stage, error) { return auth.New(p.Roster, p.Roster, p.UseOnce), nil },
+		Auth: func(chain.LinkSpec) (sdk.Stage, error) {
+			return auth.New(p.Roster, p.Roster, p.Callers, p.UseOnce), nil
+		},
+		Legacy: p.Callers,
 		Grants: p.Roster, Dispatch: p.Registry,
 	}))
 }

@@ -29,7 +29,11 @@ type Call struct {
 	// valid while the chain runs.
 	Hello []byte
 
-	// Member is who says hello, or joins. Set by the auth stage, which proved it.
+	// HTTP is how the request came; nil for frames.
+	HTTP *HTTP
+
+	// Member is who says hello, or who asks over HTTP. Set by the stage that
+	// proved it.
 	Member *store.Member
 
 	// What the handler leaves for after its answer is decided.

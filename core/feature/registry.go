@@ -28,9 +28,10 @@ type Owner struct {
 	Type    string
 	Request reflect.Type
 	Reply   reflect.Type // nil for types that get no answer
+	HTTP    bool         // comes over HTTP, and never as a frame
 
 	decode func(frame []byte) (any, error)
-	handle func(context.Context, *Call) (wire.Frame, error)
+	handle func(context.Context, *Call) (any, error)
 	refuse func(*Call, sdk.Reason, string) wire.Frame
 }
 
@@ -57,7 +58,7 @@ func On[Req, Resp wire.Frame](r *Registry, h func(context.Context, *Call, *Req) 
 		o.Reply = reply
 	}
 	o.decode = func(frame []byte) (any, error) { return wire.Decode[Req](frame) }
-	o.handle = func(ctx context.Context, c *Call) (wire.Frame, error) {
+	o.handle = func(ctx context.Context, c *Call) (any, error) {
 		resp, err := h(ctx, c, c.Request.(*Req))
 		if err != nil || o.Reply == nil {
 			return nil, err
@@ -68,6 +69,18 @@ func On[Req, Resp wire.Frame](r *Registry, h func(context.Context, *Call, *Req) 
 	return o
 }
 
+// OnKind makes h the owner of a kind that comes over HTTP. It panics if the kind
+// already has an owner.
+func OnKind[Req, Resp any](r *Registry, kind sdk.Kind, h func(context.Context, *Call, *Req) (Resp, error)) {
+	if r.owners[string(kind)] != nil {
+		panic("two owners of " + string(kind))
+	}
+	r.owners[string(kind)] = &Owner{
+		Type: string(kind), Request: reflect.TypeFor[Req](), Reply: reflect.TypeFor[Resp](), HTTP: true,
+		handle: func(ctx context.Context, c *Call) (any, error) { return h(ctx, c, c.Request.(*Req)) },
+	}
+}
+
 // RefuseWith makes f the shape of a refusal of this type. Without it a refusal
 // is an error frame, on which the oldest clients end whatever request waits
 // first: a type that they do send is better refused in its own shape.
@@ -75,8 +88,13 @@ func (o *Owner) RefuseWith(f func(*Call, sdk.Reason, string) wire.Frame) {
 	o.refuse = f
 }
 
-// Owner returns the owner of a type, nil when nobody owns it.
-func (r *Registry) Owner(typ string) *Owner { return r.owners[typ] }
+// Owner returns the owner of a type of frame, nil when nobody owns it.
+func (r *Registry) Owner(typ string) *Owner {
+	if o := r.owners[typ]; o != nil && !o.HTTP {
+		return o
+	}
+	return nil
+}
 
 // Owners returns all owners by the name of their type.
 func (r *Registry) Owners() []*Owner {
@@ -115,8 +133,11 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 		return sdk.Decision{}, chain.ErrUnknownKind
 	}
 	o := r.owners[string(env.Kind)]
-	if o == nil {
+	if o == nil || o.HTTP != (c.HTTP != nil) {
 		return sdk.Decision{}, chain.ErrUnknownKind
+	}
+	if refused := c.admits(); refused != nil {
+		return refused.Decision(), nil
 	}
 	reply, err := o.handle(ctx, c)
 	if err == nil {
@@ -124,7 +145,7 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 	}
 	if refused, ok := errors.AsType[*core.Error](err); ok {
 		c.Err = refused.Err
-		return sdk.Refuse(refused.Code, refused.Message), nil
+		return refused.Decision(), nil
 	}
 	return sdk.Decision{}, err
 }

@@ -33,6 +33,7 @@ var (
 // IVs are random, so one key should seal fewer than 2^32 values.
 type AtRest struct {
 	aead cipher.AEAD
+	key  [AtRestKeySize]byte
 }
 
 // NewAtRest makes the cipher from a raw key.
@@ -45,8 +46,12 @@ func NewAtRest(key [AtRestKeySize]byte) *AtRest {
 	if err != nil {
 		panic(err) // only a block size other than AES's
 	}
-	return &AtRest{aead: aead}
+	return &AtRest{aead: aead, key: key}
 }
+
+// Key returns the raw key, which keys of other purposes are derived from. It is
+// not used for anything else.
+func (a *AtRest) Key() [AtRestKeySize]byte { return a.key }
 
 // ParseAtRest makes the cipher from 64 hex digits in either case. Any other
 // text gives [ErrAtRestKey].

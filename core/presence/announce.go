@@ -79,3 +79,24 @@ func (m *mesh) listeners(except Except, now time.Time) ([]Conn, bool) {
 	}
 	return conns, true
 }
+
+// Tell writes a frame to the connected sessions of a member on this node.
+func (d *Directory) Tell(meshID, memberID string, frame []byte) {
+	m := d.mesh(meshID)
+	if m == nil {
+		return
+	}
+	m.mu.RLock()
+	var conns []Conn
+	for s := range m.sessions {
+		if s.conn != nil && s.MemberID == memberID {
+			conns = append(conns, s.conn)
+		}
+	}
+	m.mu.RUnlock()
+	for _, c := range conns {
+		if !c.Full(len(frame)) { // a hint must not make a peer slow
+			c.Send(frame)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func New(st Store, p Present, j Journal, c Claims) *Roster {
 // Mesh returns a mesh by id, archived ones too. [store.ErrNotFound].
 func (r *Roster) Mesh(ctx context.Context, id string) (*store.Mesh, error) {
 	r.mu.RLock()
-	m := r.meshes[id]
+	m, epoch := r.meshes[id], r.epoch
 	r.mu.RUnlock()
 	if m != nil {
 		return m, nil
@@ -79,7 +79,9 @@ func (r *Roster) Mesh(ctx context.Context, id string) (*store.Mesh, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.meshes[id] = m
+	if r.epoch == epoch {
+		r.meshes[id] = m
+	}
 	return m, nil
 }
 
@@ -149,6 +151,14 @@ func (r *Roster) Forget(memberID string) {
 		delete(r.byID, memberID)
 		delete(r.byKey, place{m.MeshID, m.Key})
 	}
+}
+
+// ForgetMesh drops a mesh from memory: its row has changed.
+func (r *Roster) ForgetMesh(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch++
+	delete(r.meshes, id)
 }
 
 // ForgetAll drops everything from memory.

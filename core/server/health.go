@@ -132,3 +132,8 @@ func (s *routes) notReady(r *http.Request) map[string]any {
 	}
 	return nil
 }
+
+// version tells what runs.
+func (s *routes) version(w http.ResponseWriter, _ *http.Request) {
+	s.reply(w, http.StatusOK, map[string]any{"version": s.Health.Version, "gitSha": s.Health.GitSHA})
+}

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/exchange"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/presence"
@@ -16,13 +18,16 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// Times of HTTP connections. A socket that was upgraded has its own.
-const (
-	headerTimeout = 10 * time.Second
-	bodyTimeout   = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
-)
+// maxHeader is how large a request's line and headers may be, in bytes.
+const maxHeader = 16 << 10
+
+// Timeouts are those of HTTP connections. A socket that was upgraded has its own.
+type Timeouts struct {
+	Header time.Duration // until the headers are there
+	Read   time.Duration // until the body is there too
+	Write  time.Duration // until the answer is written
+	Idle   time.Duration // between requests
+}
 
 // Exchange takes envelopes through the chain.
 type Exchange interface {
@@ -32,13 +37,27 @@ type Exchange interface {
 
 var _ Exchange = (*exchange.Exchange)(nil)
 
+// Guesses limits how often one address may be wrong.
+type Guesses interface {
+	// Allowed reports whether an address may try, and else how long it has to wait.
+	Allowed(from netip.Addr) (wait time.Duration, ok bool)
+
+	// Failed counts an attempt that was refused.
+	Failed(from netip.Addr)
+}
+
 // Options are what the routes need to know.
 type Options struct {
 	Hub       *hub.Hub
 	Exchange  Exchange
 	Health    Health
 	Metrics   func(*telemetry.Text)
-	BodyBytes int64                    // largest body of a request
+	Routes    []*api.Route
+	Guesses   Guesses
+	Wrap      func(http.Handler) http.Handler // what every request passes first
+	BodyBytes int64                           // largest body of a request
+	OpsApart  bool                            // metrics are served at an address of their own
+	Timeouts  Timeouts
 	Left      func(last presence.View) // called when a session ended with its connection
 	Go        func(func())             // starts the goroutine that a peer lives on
 	Log       *slog.Logger
@@ -50,17 +69,46 @@ func New(o Options) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws", s.socket)
 	mux.HandleFunc("GET /ws/{$}", s.socket)
+	if o.OpsApart {
+		s.healthOn(mux)
+	} else {
+		s.opsOn(mux)
+	}
+	s.mount(mux, o.Routes)
+	return s.server(o.Wrap(&router{mux: mux, s: s}))
+}
+
+// NewOps returns the server of the second address, which has what operators ask
+// and nothing else.
+func NewOps(o Options) *http.Server {
+	s := &routes{Options: o}
+	mux := http.NewServeMux()
+	s.opsOn(mux)
+	return s.server(o.Wrap(&router{mux: mux, s: s}))
+}
+
+// healthOn adds what load balancers ask.
+func (s *routes) healthOn(mux *http.ServeMux) {
 	mux.HandleFunc("GET /health", s.health)
 	mux.HandleFunc("GET /health/ready", s.ready)
+	mux.HandleFunc("GET /version", s.version)
+}
+
+// opsOn adds what operators ask.
+func (s *routes) opsOn(mux *http.ServeMux) {
+	s.healthOn(mux)
 	mux.HandleFunc("GET /metrics", s.metrics)
-	mux.HandleFunc("POST /join", s.join)
+}
+
+func (s *routes) server(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		IdleTimeout:       idleTimeout,
+		Handler:           h,
+		ReadHeaderTimeout: s.Timeouts.Header,
+		ReadTimeout:       s.Timeouts.Read,
+		WriteTimeout:      s.Timeouts.Write,
+		IdleTimeout:       s.Timeouts.Idle,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -35,6 +35,7 @@ var (
 	CloseKicked            = Close{CodeKicked, "kicked", "an admin ended the session", false}
 	CloseKickedStale       = Close{CodeKicked, "kicked_stale", "an admin ended sessions that had been silent", false}
 	CloseBanned            = Close{CodeBanned, "banned", "the member is revoked; the owner or an admin of the mesh can change that", false}
+	CloseArchived          = Close{CodeBanned, "mesh_archived", "the mesh was deleted; there is nothing to come back to", false}
 	CloseSlow              = Close{CodeSlow, "slow", "the peer did not read for too long; connect again, what it has not confirmed is in the queue", true}
 )
 
@@ -48,6 +49,6 @@ func Refused(r sdk.Reason) Close {
 func Closes() []Close {
 	return []Close{
 		CloseReplaced, CloseDisconnected, CloseDisconnectedStale, CloseShuttingDown, CloseTooBig,
-		CloseKicked, CloseKickedStale, CloseBanned, CloseSlow,
+		CloseKicked, CloseKickedStale, CloseBanned, CloseArchived, CloseSlow,
 	}
 }

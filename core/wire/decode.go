@@ -86,7 +86,9 @@ func decodeStrict(frame []byte, v any) *DecodeError {
 		return &DecodeError{Code: sdk.ReasonInvalid, Message: `a text holds \u0000, which the broker does not store: leave it out`}
 	}
 	if missing != nil {
-		return invalid(missing.name, "is required: "+missing.want())
+		err := invalid(missing.name, "is required: "+missing.want())
+		err.Missing = true
+		return err
 	}
 	return shape.check(target, "")
 }

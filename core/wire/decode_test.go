@@ -351,7 +351,9 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			err := DecodeInto([]byte(tt.frame), zeroOf(tt.into))
 			got, _ := errors.AsType[*DecodeError](err)
-			want := &DecodeError{Code: tt.code, Field: tt.field, Message: tt.message}
+			want := &DecodeError{
+				Code: tt.code, Field: tt.field, Message: tt.message, Missing: strings.Contains(tt.message, ": is required: "),
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}

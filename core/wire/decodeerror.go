@@ -14,6 +14,7 @@ type DecodeError struct {
 	Code    sdk.Reason // malformed: no frame at all; invalid: one field is wrong
 	Field   string     // path of the field, like groups[0].name; empty with malformed
 	Message string     // names the field and what is wanted; at most 200 bytes
+	Missing bool       // the field is required, and was not there
 }
 
 // Error returns the message.

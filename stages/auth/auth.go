@@ -1,8 +1,8 @@
 // Package auth proves who an envelope comes from.
 //
 // A hello is proved by its signatures; every later frame of the connection is
-// known by the session that the hello began. Nothing passes without one or the
-// other, except what proves itself by other means: an invite does.
+// known by the session that the hello began. An HTTP request is proved by a
+// bearer token or by a member's signature, if its route asks for a proof.
 package auth
 
 import (
@@ -32,6 +32,7 @@ type SessionKeys interface {
 type Stage struct {
 	members Members
 	keys    SessionKeys
+	callers Callers
 	once    Once // nil for a broker on its own
 	replays *replays
 	now     func() time.Time
@@ -42,8 +43,8 @@ type Stage struct {
 type Once func(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
 
 // New returns an auth stage. once is nil for a broker on its own.
-func New(m Members, k SessionKeys, once Once) *Stage {
-	return &Stage{members: m, keys: k, once: once, replays: newReplays(), now: time.Now}
+func New(m Members, k SessionKeys, c Callers, once Once) *Stage {
+	return &Stage{members: m, keys: k, callers: c, once: once, replays: newReplays(), now: time.Now}
 }
 
 // Key says that one auth stage is like another: a reload carries it over, and
@@ -54,10 +55,10 @@ func (*Stage) Key() string { return "auth" }
 func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 	call := feature.Of(env)
 	switch {
-	case env.Kind == sdk.KindJoin:
-		return sdk.Next(), nil // the invite in it is the proof, and join checks it
 	case call == nil:
 		return sdk.Refuse(sdk.ReasonUnauthorized, "this request proves nobody"), nil
+	case call.HTTP != nil:
+		return s.http(ctx, call)
 	}
 	switch hello := call.Request.(type) {
 	case *wire.Hello:

@@ -55,7 +55,7 @@ func TestHandleKnowsWhoNeedsNoHello(t *testing.T) {
 		call   *feature.Call
 		reason sdk.Reason
 	}{
-		{"lets a join pass, whose invite is the proof", sdk.KindJoin, &feature.Call{Request: &feature.JoinRequest{}}, ""},
+		{"knows no frame of the type of a request over HTTP", sdk.KindJoin, &feature.Call{}, sdk.ReasonNoHello},
 		{"refuses requests that prove nobody", "http.anything", nil, sdk.ReasonUnauthorized},
 		{"refuses frames before the hello", sdk.KindSend, &feature.Call{Request: &wire.Send{}}, sdk.ReasonNoHello},
 		{"refuses types of nobody before the hello", "no_such_type", &feature.Call{}, sdk.ReasonNoHello},

@@ -164,7 +164,7 @@ func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
 		seen[token] = true
 		return fresh, nil
 	}
-	here, there := New(nil, nil, once), New(nil, nil, once)
+	here, there := New(nil, nil, nil, once), New(nil, nil, nil, once)
 	victim, thief := origin{launch: "a"}, origin{launch: "b"}
 	now := time.Now()
 	steps := []struct {
@@ -194,7 +194,7 @@ func TestSignaturesAreUsedOnceAcrossNodes(t *testing.T) {
 // once.
 func TestReplaysSentTwiceAtOnceAreRefused(t *testing.T) {
 	asked, answer := make(chan struct{}, 2), make(chan struct{})
-	s := New(nil, nil, func(context.Context, [32]byte, time.Time) (bool, error) {
+	s := New(nil, nil, nil, func(context.Context, [32]byte, time.Time) (bool, error) {
 		asked <- struct{}{}
 		<-answer
 		return false, nil

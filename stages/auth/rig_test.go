@@ -66,6 +66,7 @@ func (b *book) ClaimSessionKey(_ context.Context, _ string, key sdk.Key, memberI
 
 // rig is a stage over a book, with a clock of its own.
 type rig struct {
+	callers *callers
 	*Stage
 	t    *testing.T
 	book *book
@@ -74,11 +75,11 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, at: time.Now(), book: &book{
+	r := &rig{t: t, at: time.Now(), callers: new(callers), book: &book{
 		members: map[sdk.Key]*store.Member{}, claims: map[sdk.Key]string{},
 		meshes: map[string]*store.Mesh{"mesh": {ID: "mesh", Name: "Home"}, "old": {ID: "old", Name: "Old", ArchivedAt: time.Now()}},
 	}}
-	r.Stage = New(r.book, r.book, nil)
+	r.Stage = New(r.book, r.book, r.callers, nil)
 	r.now = func() time.Time { return r.at }
 	return r
 }

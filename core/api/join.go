@@ -1,39 +1,34 @@
-package feature
+package api
 
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
 
-// JoinRequest is the body of POST /join: a stranger enrols a key with an
-// invite.
-type JoinRequest struct {
-	Token       string            `json:"invite_token" doc:"the invite, as it was handed out"`
-	Payload     identity.InviteV1 `json:"invite_payload" doc:"what the token encodes"`
-	Pubkey      string            `json:"peer_pubkey" doc:"ed25519 key to enrol, 64 hex digits"`
-	DisplayName string            `json:"display_name" doc:"name shown to others, unless the invite sets one"`
+// Join is the body of POST /join.
+type Join struct {
+	Token       string            `json:"invite_token" required:"true" max:"8192" doc:"the invite, as it was handed out"`
+	Payload     identity.InviteV1 `json:"invite_payload" required:"true" doc:"what the token encodes"`
+	Pubkey      string            `json:"peer_pubkey" required:"true" max:"128" doc:"ed25519 key to enrol, 64 hex digits"`
+	DisplayName string            `json:"display_name" required:"true" max:"256" doc:"name shown to others, unless the invite sets one"`
 }
 
-// FrameType returns the kind of the envelope.
-func (JoinRequest) FrameType() string { return string(sdk.KindJoin) }
-
-// JoinReply answers a [JoinRequest].
-type JoinReply struct {
+// Joined answers a [Join].
+type Joined struct {
 	OK            bool   `json:"ok" doc:"true"`
 	MemberID      string `json:"memberId" doc:"the member's id, part of what it signs to connect"`
 	AlreadyMember bool   `json:"alreadyMember,omitzero" doc:"true when the key was enrolled before; no use was spent"`
 }
-
-// FrameType names the reply; it never goes over a socket.
-func (JoinReply) FrameType() string { return "http.joined" }
 
 // JoinStore is what joining reads and writes.
 type JoinStore interface {
@@ -43,11 +38,22 @@ type JoinStore interface {
 	Member(ctx context.Context, mesh string, key sdk.Key) (*store.Member, error)
 }
 
-// Join enrols strangers who hold an invite.
-func Join(r *Registry, st JoinStore) {
+// Joins adds the route by which strangers who hold an invite enrol a key.
+func Joins(t *Table, st JoinStore) {
 	j := &joins{store: st}
-	On(r, j.join)
+	On(t, Route{
+		Method: http.MethodPost, Path: "/join", Kind: sdk.KindJoin, Group: "Joining", Guessable: true, Words: true,
+		Summary: "enrols a key in a mesh with an invite", Access: feature.AnyoneKnown,
+		Missing:   textJoinMissing,
+		Otherwise: http.StatusBadRequest,
+		Refusals: []sdk.Reason{
+			"invite_bad_signature", "mesh_not_found", "mesh_missing_owner_key", "invite_owner_mismatch", "invite_not_found",
+			"invite_mesh_mismatch", "invite_revoked", "invite_expired", "invite_exhausted", sdk.ReasonRevoked,
+		},
+	}, j.join)
 }
+
+const textJoinMissing = "invite_token, invite_payload, peer_pubkey, display_name required"
 
 type joins struct{ store JoinStore }
 
@@ -55,50 +61,45 @@ type joins struct{ store JoinStore }
 //
 // The role is the stored invite's own: a payload is only believed when the
 // token is its exact encoding.
-func (j *joins) join(ctx context.Context, c *Call, m *JoinRequest) (JoinReply, error) {
+func (j *joins) join(ctx context.Context, c *feature.Call, m *Join) (*Joined, error) {
 	key, err := j.checkBody(m)
 	if err != nil {
-		return JoinReply{}, err
+		return nil, err
 	}
 	mesh, err := j.checkMesh(ctx, m)
 	if err != nil {
-		return JoinReply{}, err
+		return nil, err
 	}
 	inv, err := j.checkInvite(ctx, m, c.Env.Arrived)
 	if err != nil {
-		return JoinReply{}, err
+		return nil, err
 	}
 	c.Env.Mesh = mesh.ID
 	if reply, err := j.enrolled(ctx, mesh.ID, key); reply != nil || err != nil {
-		return deref(reply), err
+		return reply, err
 	}
 	member := newMember(mesh.ID, key, m.DisplayName, inv, c.Env.Arrived)
+	if c.HTTP.Account != nil {
+		member.AccountID = c.HTTP.Account.ID
+	}
 	switch err := j.store.RedeemInvite(ctx, inv.ID, member); {
 	case errors.Is(err, store.ErrConflict):
-		reply, err := j.enrolled(ctx, mesh.ID, key)
-		return deref(reply), err
+		return j.enrolled(ctx, mesh.ID, key)
 	case errors.Is(err, store.ErrExhausted):
-		return JoinReply{}, core.Refuse("invite_exhausted", "this invite has no use left: ask for another one")
+		return nil, core.Refuse("invite_exhausted", "this invite has no use left: ask for another one")
 	case err != nil:
-		return JoinReply{}, core.Unavailable(err)
+		return nil, core.Unavailable(err)
 	}
 	c.Env.Sender.MemberID, c.Env.Sender.Member, c.Env.Sender.Name = member.ID, key, member.DisplayName
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "member_joined", Payload: audit.Object(
 		audit.String("invite", inv.ID), audit.String("pubkey", key.String()), audit.String("role", string(inv.Role)))})
-	return JoinReply{OK: true, MemberID: member.ID}, nil
-}
-
-func deref(r *JoinReply) JoinReply {
-	if r == nil {
-		return JoinReply{}
-	}
-	return *r
+	return &Joined{OK: true, MemberID: member.ID}, nil
 }
 
 // checkBody reads the key and the invite's own signature.
-func (j *joins) checkBody(m *JoinRequest) (sdk.Key, error) {
+func (j *joins) checkBody(m *Join) (sdk.Key, error) {
 	if m.Token == "" || m.Payload.MeshID == "" || m.Pubkey == "" || m.DisplayName == "" {
-		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "invite_token, invite_payload, peer_pubkey, display_name required")
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, textJoinMissing)
 	}
 	if len(m.DisplayName) > 256 {
 		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name may have 256 bytes at most")
@@ -119,7 +120,7 @@ func (j *joins) checkBody(m *JoinRequest) (sdk.Key, error) {
 	return key, nil
 }
 
-func (j *joins) checkMesh(ctx context.Context, m *JoinRequest) (*store.Mesh, error) {
+func (j *joins) checkMesh(ctx context.Context, m *Join) (*store.Mesh, error) {
 	mesh, err := j.store.Mesh(ctx, m.Payload.MeshID)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && !mesh.ArchivedAt.IsZero():
@@ -134,7 +135,7 @@ func (j *joins) checkMesh(ctx context.Context, m *JoinRequest) (*store.Mesh, err
 	return mesh, nil
 }
 
-func (j *joins) checkInvite(ctx context.Context, m *JoinRequest, now time.Time) (*store.Invite, error) {
+func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store.Invite, error) {
 	inv, err := j.store.InviteByToken(ctx, m.Token)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, core.Refuse("invite_not_found", "this broker did not hand out this invite")
@@ -158,7 +159,7 @@ func (j *joins) checkInvite(ctx context.Context, m *JoinRequest, now time.Time) 
 
 // enrolled answers for a key that has a row already. A revoked member does not
 // come back with an invite: only an unban brings it back.
-func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*JoinReply, error) {
+func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*Joined, error) {
 	m, err := j.store.Member(ctx, meshID, key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -168,7 +169,7 @@ func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*Join
 	case !m.Live():
 		return nil, core.Refuse(sdk.ReasonRevoked, "this key's access to the mesh was revoked: contact its owner")
 	}
-	return &JoinReply{OK: true, MemberID: m.ID, AlreadyMember: true}, nil
+	return &Joined{OK: true, MemberID: m.ID, AlreadyMember: true}, nil
 }
 
 // newMember is the member that an invite makes.

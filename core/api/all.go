@@ -1,0 +1,72 @@
+package api
+
+import (
+	"log/slog"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/issue"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/token"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Deps are what the handlers work with.
+type Deps struct {
+	Store     Store
+	Issuer    *issue.Issuer
+	Tokens    *token.Keys // nil without an encryption key: nobody can sign in
+	Directory *presence.Directory
+	Nodes     Nodes
+	Config    config.HTTP
+	URL       func() string // WebSocket URL that others reach this broker by
+	Links     func() string // base of links that people open, without a slash at the end
+	Log       *slog.Logger
+}
+
+// Store is what the handlers read and write.
+type Store interface {
+	store.Meshes
+	store.Members
+	store.Invites
+	store.Accounts
+	store.Tokens
+	store.SignIns
+}
+
+// Nodes carries what a handler changed to every node of the broker, this one
+// too.
+type Nodes interface {
+	// Forget drops what is remembered of a member whose row has changed.
+	Forget(memberID string)
+
+	// ForgetMesh drops what is remembered of a mesh whose row has changed, and
+	// ends its sessions if it was archived.
+	ForgetMesh(meshID string)
+
+	// SetStatus writes what a hook says of a session, wherever that is connected.
+	SetStatus(s *presence.Session, status presence.Status, source presence.Source)
+
+	// Tell pushes a frame to every session of a member.
+	Tell(mesh, memberID string, frame []byte)
+}
+
+// All adds every route, in the order of the documentation.
+func All(r *feature.Registry, d Deps) *Table {
+	t := NewTable(r)
+	Joins(t, d.Store)
+	return t
+}
+
+// place returns the mesh that a request names and the caller's member in it.
+func place(c *feature.Call) (*store.Mesh, *store.Member, error) {
+	switch {
+	case c.HTTP.Mesh == nil:
+		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "Mesh not found")
+	case c.Member == nil:
+		return nil, nil, core.Refuse(sdk.ReasonForbidden, "Not a member of this mesh")
+	}
+	return c.HTTP.Mesh, c.Member, nil
+}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"errors"
+	"reflect"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// maxValue is how long a value in a path or a query may be, in bytes.
+const maxValue = 1 << 10
+
+// Decode makes a request of a body and of the values of a path and a query, by
+// name. It refuses with a [*core.Error].
+func (r *Route) Decode(body []byte, path, query func(name string) string) (any, error) {
+	return r.decode(body, path, query)
+}
+
+// decoder returns the function behind Decode.
+func decoder[Req any](r *Route) func([]byte, func(string) string, func(string) string) (any, error) {
+	bindings := bindingsOf(reflect.TypeFor[Req]())
+	form := r.Body
+	return func(body []byte, path, query func(string) string) (any, error) {
+		req := new(Req)
+		if form == BodyObject || form == BodyOptional && len(body) > 0 {
+			decoded, err := wire.Decode[Req](body)
+			if err != nil {
+				return nil, r.refuseBody(err)
+			}
+			req = decoded
+		}
+		v := reflect.ValueOf(req).Elem()
+		for _, b := range bindings {
+			text := query(b.name)
+			if b.inPath {
+				text = path(b.name)
+			}
+			if len(text) > maxValue {
+				return nil, core.Refuse(sdk.ReasonInvalid, b.name+": is too long")
+			}
+			if !plain(text) {
+				return nil, core.Refuse(sdk.ReasonInvalid, b.name+": holds characters that no name has")
+			}
+			v.Field(b.field).SetString(text)
+		}
+		return req, nil
+	}
+}
+
+// plain reports whether a text is UTF-8 without control characters.
+func plain(text string) bool {
+	for _, c := range text {
+		if c < ' ' || c == 0x7f || c == '\uFFFD' {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseBody words the refusal of a body.
+func (r *Route) refuseBody(err error) error {
+	bad, ok := errors.AsType[*wire.DecodeError](err)
+	switch {
+	case !ok:
+		return err
+	case bad.Missing && r.Missing != "":
+		return core.Refuse(sdk.ReasonMalformed, r.Missing)
+	case bad.Code == sdk.ReasonMalformed && r.BadBody != "":
+		return core.Refuse(sdk.ReasonMalformed, r.BadBody)
+	default:
+		return core.Refuse(bad.Code, bad.Message)
+	}
+}
+
+// binding is a field that is filled from the path or the query.
+type binding struct {
+	field  int
+	name   string
+	inPath bool
+}
+
+// bindingsOf reads the tags path and query of a request's fields. The fields are
+// strings that JSON leaves alone.
+func bindingsOf(t reflect.Type) []binding {
+	var bindings []binding
+	for f := range t.Fields() {
+		path, inPath := f.Tag.Lookup("path")
+		query, inQuery := f.Tag.Lookup("query")
+		if !inPath && !inQuery {
+			continue
+		}
+		if f.Type.Kind() != reflect.String || f.Tag.Get("json") != "-" {
+			panic(t.Name() + "." + f.Name + ": a value of the path or the query is a string with the tag json:\"-\"")
+		}
+		bindings = append(bindings, binding{field: f.Index[0], name: path + query, inPath: inPath})
+	}
+	return bindings
+}

@@ -1,0 +1,8 @@
+// Package api is what HTTP callers can ask: one file per group of routes, with
+// the requests, the answers and the handlers.
+//
+// A request becomes an envelope with a kind named "http.…", goes through the
+// chain like a frame, and reaches its handler at the end of it. A handler returns
+// its answer or an error and never sees the HTTP request; what a route is called,
+// who may use it and which status a refusal has stands in its [Route].
+package api

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// Route is one operation of the HTTP surface.
+type Route struct {
+	Method  string   // GET routes answer HEAD too
+	Path    string   // as http.ServeMux takes it, such as /cli/mesh/{slug}/invite
+	Kind    sdk.Kind // of the envelope
+	Summary string   // what it does, in a sentence that begins with a verb
+	Group   string   // heading in the documentation
+
+	// Access says who may ask. Legacy routes are those where legacy-auth may
+	// vouch for the caller.
+	Access feature.Access
+	Legacy bool
+
+	// Body says what the body is; see [BodyForm].
+	Body BodyForm
+
+	// BadBody is the error of a body that is no JSON object, and Missing the one
+	// of a body that lacks a required field. Empty: a text that says what is
+	// wrong.
+	BadBody, Missing string
+
+	// Words says that clients look for the reason itself in the error, and not
+	// for a sentence.
+	Words bool
+
+	// Guessable is set where the request carries something that can be guessed:
+	// refused attempts of one address are counted and limited.
+	Guessable bool
+
+	// Status has the statuses of refusals where they differ from [StatusOf], and
+	// Otherwise the one of reasons that StatusOf does not list; 0 is 403.
+	Status    map[sdk.Reason]int
+	Otherwise int
+
+	// Refusals are the reasons that the handler itself refuses with.
+	Refusals []sdk.Reason
+
+	// Request and Reply are the types of the body and the answer.
+	Request, Reply reflect.Type
+
+	decode func(body []byte, value func(string) string, query func(string) string) (any, error)
+}
+
+// BodyForm says what a request carries.
+type BodyForm uint8
+
+// Forms of a body.
+const (
+	BodyObject   BodyForm = iota // a JSON object
+	BodyOptional                 // a JSON object or nothing
+	BodyNone                     // nothing; what comes is not read
+)
+
+// Pattern returns the route's pattern for [http.ServeMux].
+func (r *Route) Pattern() string { return r.Method + " " + r.Path }
+
+// StatusFor returns the HTTP status of a refusal on this route.
+func (r *Route) StatusFor(reason sdk.Reason) int {
+	if status, ok := r.Status[reason]; ok {
+		return status
+	}
+	if status := statusOf(reason); status != 0 {
+		return status
+	}
+	if r.Otherwise != 0 {
+		return r.Otherwise
+	}
+	return http.StatusForbidden
+}
+
+// StatusOf returns the HTTP status of a refusal. A reason that is not listed, a
+// plugin's for example, is 403: who asked has to change something.
+func StatusOf(reason sdk.Reason) int {
+	if status := statusOf(reason); status != 0 {
+		return status
+	}
+	return http.StatusForbidden
+}
+
+func statusOf(reason sdk.Reason) int {
+	switch reason {
+	case sdk.ReasonMalformed, sdk.ReasonInvalid, sdk.ReasonInvalidArguments, sdk.ReasonUnknownType:
+		return http.StatusBadRequest
+	case feature.ReasonNoBearer, feature.ReasonBadBearer, sdk.ReasonUnauthorized, sdk.ReasonBadSignature,
+		sdk.ReasonReplayed, sdk.ReasonSkew:
+		return http.StatusUnauthorized
+	case sdk.ReasonNotFound, sdk.ReasonUnknownMesh:
+		return http.StatusNotFound
+	case ReasonConflict, sdk.ReasonAmbiguous:
+		return http.StatusConflict
+	case ReasonGone:
+		return http.StatusGone
+	case sdk.ReasonTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case sdk.ReasonRateLimit, sdk.ReasonCapacity:
+		return http.StatusTooManyRequests
+	case sdk.ReasonUnavailable, sdk.ReasonShuttingDown:
+		return http.StatusServiceUnavailable
+	case sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonInternal:
+		return http.StatusInternalServerError
+	default:
+		return 0
+	}
+}
+
+// Reasons of refusals over HTTP alone.
+const (
+	ReasonConflict sdk.Reason = "conflict"
+	ReasonGone     sdk.Reason = "gone"
+)

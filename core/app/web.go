@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/claudemesh/broker/core/api"
+	"github.com/claudemesh/broker/core/caller"
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/edge"
+	"github.com/claudemesh/broker/core/issue"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+)
+
+// signalTell has a node push a frame to a member's sessions.
+const signalTell = "tell"
+
+// word is a frame for a member's sessions.
+type word struct {
+	Mesh   string `json:"mesh"`
+	Member string `json:"member"`
+	Frame  []byte `json:"frame"`
+}
+
+// routes returns the HTTP operations, whose handlers are in the registry.
+func (a *App) routes(c config.Config) []*api.Route {
+	return api.All(a.registry, api.Deps{
+		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Nodes: a, Config: c.HTTP, Log: a.log,
+		Issuer: issue.New(a.options.Store, a.options.Keys, a.url),
+		URL:    a.url, Links: func() string { return c.HTTP.Links(a.url()) },
+	}).Routes()
+}
+
+// url returns the WebSocket URL that others reach this broker by.
+func (a *App) url() string {
+	if a.options.URL == nil {
+		return a.Config().PublicURL
+	}
+	return a.options.URL()
+}
+
+// callers proves who asks over HTTP.
+func (a *App) callers() *caller.Callers {
+	return caller.New(a.options.Store, a.options.Tokens, time.Now)
+}
+
+// newEdge makes what every HTTP request passes first.
+func newEdge(c config.Config, o Options) *edge.Edge {
+	return edge.New(edge.OptionsOf(c.HTTP, o.Log))
+}
+
+// ForgetMesh drops what every node remembers of a mesh whose row has changed, and
+// ends its sessions if it was archived.
+func (a *App) ForgetMesh(meshID string) {
+	a.meshChanged(meshID)
+	a.signal(store.SignalMesh, meshID)
+}
+
+// Tell pushes a frame to every session of a member, on every node. A session that
+// is away, or too slow, does not get it.
+func (a *App) Tell(mesh, memberID string, frame []byte) {
+	a.tellHere(word{mesh, memberID, frame})
+	a.signal(signalTell, word{mesh, memberID, frame})
+}
+
+func (a *App) tellHere(w word) { a.dir.Tell(w.Mesh, w.Member, w.Frame) }
+
+// meshChanged forgets a mesh on this node, and ends its sessions if it was
+// archived.
+func (a *App) meshChanged(meshID string) {
+	a.roster.ForgetMesh(meshID)
+	m, err := a.roster.Mesh(context.Background(), meshID)
+	if err != nil {
+		a.log.Warn("a mesh that has changed cannot be read", slog.String("mesh", meshID), slog.Any("err", err))
+		return
+	}
+	if m.ArchivedAt.IsZero() {
+		return
+	}
+	for _, s := range a.dir.Find(meshID, func(presence.View) bool { return true }) {
+		if !s.Elsewhere() {
+			a.End(s, int(wire.CloseArchived.Code), wire.CloseArchived.Reason)
+		}
+	}
+}
+
+var _ api.Nodes = (*App)(nil)
+
+// serveOps serves the second address, where there is one.
+func (a *App) serveOps(ctx context.Context, served chan<- error) error {
+	if a.ops == nil {
+		return nil
+	}
+	addr := a.options.Config.HTTP.OpsListen
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on http.ops_listen %s: %w", addr, err)
+	}
+	a.log.Info("operations", slog.String("listen", listener.Addr().String()))
+	go func() { served <- a.ops.Serve(listener) }()
+	return nil
+}
+
+// shutdown ends the HTTP servers, the one that operators look at last.
+func (a *App) shutdown(ctx context.Context) error {
+	err := a.http.Shutdown(ctx)
+	if a.ops != nil {
+		err = errors.Join(err, a.ops.Shutdown(ctx))
+	}
+	return err
+}

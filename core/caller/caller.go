@@ -1,0 +1,221 @@
+// Package caller finds out who asks over HTTP: an account by its bearer token, or
+// a member by its signature. A socket's peers prove themselves in their hello.
+package caller
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/token"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// touchEvery is how often the use of a token is written down.
+const touchEvery = time.Minute
+
+// proofKept is how long a signature is remembered: its timestamp may be a minute
+// ahead of the clock, and holds for a minute behind it.
+const proofKept = 3 * time.Minute
+
+// Store is what callers are looked up in.
+type Store interface {
+	Account(ctx context.Context, id string) (*store.Account, error)
+	AccountMember(ctx context.Context, mesh, account string) (*store.Member, error)
+	FindMesh(ctx context.Context, idOrSlug string) (*store.Mesh, error)
+	Member(ctx context.Context, mesh string, key sdk.Key) (*store.Member, error)
+	TokenByHash(ctx context.Context, hash [32]byte) (*store.Token, *store.Account, error)
+	TouchToken(ctx context.Context, id string, at time.Time) error
+	UseOnce(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
+}
+
+// Callers proves callers. Methods may be called concurrently.
+type Callers struct {
+	store Store
+	keys  *token.Keys // nil: no bearer token is good
+	now   func() time.Time
+}
+
+// New returns what proves callers. keys is nil where the operator's key is not
+// known.
+func New(st Store, keys *token.Keys, now func() time.Time) *Callers {
+	return &Callers{store: st, keys: keys, now: now}
+}
+
+// Prove looks at the credential that came with a request and fills in whom it
+// proves. A request without one proves nobody, which is no error here. What is
+// refused is a [*core.Error]; any other error is a failure.
+func (c *Callers) Prove(ctx context.Context, call *feature.Call) error {
+	h := call.HTTP
+	if h.Access == feature.Anyone {
+		return nil
+	}
+	text, bearer := strings.CutPrefix(h.Authorization, "Bearer ")
+	switch {
+	case bearer:
+		return c.bearer(ctx, call, strings.TrimSpace(text))
+	case strings.HasPrefix(h.Authorization, identity.HTTPScheme+" "):
+		return c.signed(ctx, call)
+	default:
+		return nil
+	}
+}
+
+// Vouch takes a request's user id for the account that it names, without a proof.
+// It reports false where no such account is, and where the operator has barred it
+// from this.
+func (c *Callers) Vouch(ctx context.Context, call *feature.Call) (bool, error) {
+	a, err := c.store.Account(ctx, call.HTTP.UserID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, unavailable(err)
+	case !a.Enabled() || a.NoLegacy:
+		return false, nil
+	}
+	call.HTTP.Account = a
+	return true, c.place(ctx, call)
+}
+
+func (c *Callers) bearer(ctx context.Context, call *feature.Call, text string) error {
+	if c.keys == nil {
+		return badBearer(errors.New("this broker has no encryption_key"))
+	}
+	now := c.now()
+	claims, hash, err := c.keys.Verify(text, now)
+	if err != nil {
+		return badBearer(err)
+	}
+	t, a, err := c.store.TokenByHash(ctx, hash)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return badBearer(errors.New("no such token"))
+	case err != nil:
+		return unavailable(err)
+	case !t.RevokedAt.IsZero():
+		return badBearer(errors.New("revoked"))
+	case !now.Before(t.ExpiresAt):
+		return badBearer(errors.New("expired"))
+	case claims.Account != t.AccountID || a.ID != t.AccountID:
+		return badBearer(errors.New("another account's"))
+	case !a.Enabled():
+		return badBearer(errors.New("the account is disabled"))
+	}
+	call.HTTP.Account, call.HTTP.Token = a, t
+	if now.Sub(t.LastSeenAt) >= touchEvery {
+		if err := c.store.TouchToken(ctx, t.ID, now); err != nil {
+			return unavailable(err)
+		}
+	}
+	return c.place(ctx, call)
+}
+
+// place finds the mesh that a request names, and the account's member in it.
+func (c *Callers) place(ctx context.Context, call *feature.Call) error {
+	if call.HTTP.Account != nil {
+		call.Env.Sender.Name = call.HTTP.Account.Name
+	}
+	m, ok := call.Request.(feature.MeshNamer)
+	if !ok {
+		return nil
+	}
+	mesh, err := c.store.FindMesh(ctx, m.MeshName())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return unavailable(err)
+	}
+	call.HTTP.Mesh, call.Env.Mesh = mesh, mesh.ID
+	if call.HTTP.Account == nil {
+		return nil
+	}
+	member, err := c.store.AccountMember(ctx, mesh.ID, call.HTTP.Account.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return unavailable(err)
+	}
+	known(call, member)
+	return nil
+}
+
+// signed takes the word of a member that signed the request. A signature is good
+// once.
+func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
+	h := call.HTTP
+	now := c.now()
+	proof, ok := identity.ParseHTTPProof(h.Authorization)
+	if !ok {
+		return core.Refuse(sdk.ReasonMalformed, "the Authorization header is no member's signature: "+
+			identity.HTTPScheme+` takes mesh="…", key="…", ts="…", sig="…", each once`)
+	}
+	if r := identity.CheckHTTP(proof, h.Method, h.Target, sha256.Sum256(h.Body), now); !r.OK() {
+		return core.Refuse(sdk.ReasonBadSignature, "the signature does not fit this request: "+string(r))
+	}
+	key, err := sdk.ParseKey(proof.Key)
+	if err != nil {
+		return core.Refuse(sdk.ReasonMalformed, "key must be 64 hex digits")
+	}
+	member, mesh, err := c.member(ctx, proof.Mesh, key)
+	if err != nil {
+		return err
+	}
+	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug {
+		return core.Refuse(sdk.ReasonForbidden, "the signature is a member's of another mesh")
+	}
+	fresh, err := c.store.UseOnce(ctx, proof.Once(), now.Add(proofKept))
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case !fresh:
+		return core.Refuse(sdk.ReasonReplayed, "this signature was used before: sign each request anew")
+	}
+	h.Mesh, call.Env.Mesh = mesh, mesh.ID
+	known(call, member)
+	return nil
+}
+
+func (c *Callers) member(ctx context.Context, meshID string, key sdk.Key) (*store.Member, *store.Mesh, error) {
+	refused := core.Refuse(sdk.ReasonUnauthorized, "no live member of this mesh has this key")
+	mesh, err := c.store.FindMesh(ctx, meshID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && mesh.ID != meshID:
+		return nil, nil, refused
+	case err != nil:
+		return nil, nil, unavailable(err)
+	}
+	member, err := c.store.Member(ctx, meshID, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !member.Live():
+		return nil, nil, refused
+	case err != nil:
+		return nil, nil, unavailable(err)
+	}
+	return member, mesh, nil
+}
+
+// known fills in a caller's member.
+func known(call *feature.Call, m *store.Member) {
+	call.Member = m
+	s := &call.Env.Sender
+	s.MemberID, s.Member, s.Name = m.ID, m.Key, m.DisplayName
+}
+
+// badBearer has one answer for everything that is wrong with a token; the cause
+// is for the log.
+func badBearer(cause error) error {
+	return &core.Error{
+		Code: feature.ReasonBadBearer, Message: string(feature.ReasonBadBearer), Err: cause,
+	}
+}
+
+func unavailable(err error) error { return core.Unavailable(err) }

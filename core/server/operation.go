@@ -1,0 +1,158 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/api"
+	"github.com/claudemesh/broker/core/edge"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// serve takes a request through the chain, as an envelope of its route's kind.
+func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route) {
+	if wait, ok := s.mayGuess(r, route); !ok {
+		s.retryAfter(w, wait)
+		s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, "too many refused attempts: try again later")
+		return
+	}
+	body, ok := s.body(w, r, route)
+	if !ok {
+		return
+	}
+	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get)
+	if err != nil {
+		s.refused(w, r, route, decisionOf(err))
+		return
+	}
+	call := s.call(w, r, route, req, body)
+	d := s.Exchange.Run(r.Context(), call.Env)
+	if call.Err != nil {
+		s.Log.Log(r.Context(), levelOf(d.Reason), "request refused", slog.String("kind", string(route.Kind)),
+			slog.String("reason", string(d.Reason)), slog.String("request", edge.RequestID(r)), slog.Any("err", call.Err))
+	}
+	switch d.Verdict {
+	case sdk.Answer:
+		s.reply(w, http.StatusOK, d.Reply)
+	case sdk.Drop:
+		s.reply(w, http.StatusOK, map[string]any{"ok": true})
+	default:
+		s.refused(w, r, route, d)
+	}
+}
+
+// levelOf says how loud a refusal is logged: one that is the broker's fault is
+// for the operator.
+func levelOf(reason sdk.Reason) slog.Level {
+	if api.StatusOf(reason) >= http.StatusInternalServerError {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+func decisionOf(err error) sdk.Decision {
+	if refused, ok := errors.AsType[*core.Error](err); ok {
+		return refused.Decision()
+	}
+	return sdk.Refuse(sdk.ReasonMalformed, "the request cannot be read")
+}
+
+// body reads what a route wants to have. It has answered when ok is false.
+func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) (body []byte, ok bool) {
+	if route.Body == api.BodyNone {
+		return nil, true
+	}
+	body, err := edge.ReadBody(w, r, s.BodyBytes)
+	switch {
+	case errors.Is(err, edge.ErrTooLarge):
+		s.refuse(w, r, http.StatusRequestEntityTooLarge, sdk.ReasonTooLarge, "payload too large")
+	case err != nil:
+		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the body did not arrive whole")
+	}
+	return body, err == nil
+}
+
+// call makes a request an envelope with its call.
+func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, req any, body []byte) *feature.Call {
+	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: r.Header.Get("Traceparent")}
+	env.Sender.Remote = edge.Address(r).String()
+	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
+		Access: route.Access, Legacy: route.Legacy, Method: r.Method, Target: r.RequestURI, Body: body,
+		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),
+	}}
+	if route.Legacy {
+		call.HTTP.UserID = userID(r, body)
+	}
+	env.Body = call
+	return call
+}
+
+// userID returns the account that a request names without a proof: in its body,
+// or in the query of a request that has none.
+func userID(r *http.Request, body []byte) string {
+	var named struct {
+		UserID string `json:"user_id"`
+	}
+	if len(body) == 0 {
+		return r.URL.Query().Get("user_id")
+	}
+	if err := json.Unmarshal(body, &named); err != nil {
+		return ""
+	}
+	return named.UserID
+}
+
+// mayGuess reports whether a caller whose attempts were refused too often may try
+// again now.
+func (s *routes) mayGuess(r *http.Request, route *api.Route) (wait time.Duration, ok bool) {
+	if !route.Guessable && r.Header.Get("Authorization") == "" {
+		return 0, true
+	}
+	return s.Guesses.Allowed(edge.Address(r))
+}
+
+// refused answers a refusal in the route's words.
+func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Route, d sdk.Decision) {
+	status := route.StatusFor(d.Reason)
+	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
+		(route.Guessable || d.Reason == feature.ReasonBadBearer) {
+		s.Guesses.Failed(edge.Address(r))
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="broker"`)
+	}
+	s.retryAfter(w, d.RetryAfter)
+	text := d.Text
+	if route.Words && d.Reason != sdk.ReasonMalformed || text == "" {
+		text = string(d.Reason)
+	}
+	s.refuse(w, r, status, d.Reason, text)
+}
+
+// retryAfter says when to try again, in whole seconds.
+func (*routes) retryAfter(w http.ResponseWriter, wait time.Duration) {
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+}
+
+// refusal is the one shape of an error. Clients of the original look for ok or
+// for error, whichever the route had.
+type refusal struct {
+	OK      bool       `json:"ok"`
+	Error   string     `json:"error"`
+	Code    sdk.Reason `json:"code"`
+	Request string     `json:"request_id,omitempty"`
+}
+
+func (s *routes) refuse(w http.ResponseWriter, r *http.Request, status int, code sdk.Reason, text string) {
+	s.reply(w, status, refusal{Error: text, Code: code, Request: edge.RequestID(r)})
+}

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/claudemesh/broker/core/api"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// methods are the methods that any route has, in the order of an Allow header.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+
+// router finds the handler of a request. What nobody handles is answered in JSON,
+// since the command line takes any other body for a broken network.
+type router struct {
+	mux *http.ServeMux
+	s   *routes
+}
+
+// ServeHTTP answers a request.
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodOptions {
+		if _, pattern := rt.mux.Handler(r); pattern != "" {
+			rt.mux.ServeHTTP(w, r)
+			return
+		}
+	}
+	allowed := rt.allowed(r)
+	switch {
+	case len(allowed) == 0:
+		rt.s.refuse(w, r, http.StatusNotFound, sdk.ReasonNotFound, "not found")
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		rt.s.refuse(w, r, http.StatusMethodNotAllowed, "method_not_allowed",
+			"this path answers "+strings.Join(allowed, ", ")+" only")
+	}
+}
+
+// allowed returns the methods that the path of a request has.
+func (rt *router) allowed(r *http.Request) []string {
+	var list []string
+	for _, m := range methods {
+		probe := *r
+		probe.Method = m
+		if _, pattern := rt.mux.Handler(&probe); pattern != "" {
+			list = append(list, m)
+		}
+	}
+	if len(list) > 0 {
+		list = append(list, http.MethodOptions)
+	}
+	return slices.Clip(list)
+}
+
+// mount adds the routes of a table.
+func (s *routes) mount(mux *http.ServeMux, routes []*api.Route) {
+	for _, route := range routes {
+		mux.HandleFunc(route.Pattern(), func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route) })
+	}
+}
