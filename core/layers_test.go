@@ -35,6 +35,7 @@ var layers = []layer{
 	{folder: "migrations"},
 	{folder: "core", may: []string{"core", "sdk", "migrations"}},
 	{folder: "core/identity", may: []string{"sdk"}},
+	{folder: "core/token", may: []string{"core/identity", "sdk"}},
 	{folder: "core/audit"},
 	{folder: "core/nearest", std: true},
 	{folder: "core/chain", may: []string{"core/nearest", "sdk"}, std: true},
