@@ -50,4 +50,12 @@ type Invites interface {
 	// either both happened or neither. ErrConflict: the key is enrolled
 	// already. ErrExhausted: no use is left, or the invite was revoked.
 	RedeemInvite(ctx context.Context, inviteID string, m *Member) error
+
+	// ListInvites returns the newest invites of a mesh, so many at most, the
+	// newest first, also those that no longer hold.
+	ListInvites(ctx context.Context, mesh string, limit int) ([]*Invite, error)
+
+	// RevokeInvite withdraws an invite of a mesh for good. ErrNotFound: the mesh
+	// has none with this id, or it was revoked before.
+	RevokeInvite(ctx context.Context, mesh, id string, at time.Time) error
 }

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"members", members},
 		{"session keys", sessionKeys},
 		{"invites", invites},
+		{"lists of invites", inviteLists},
 		{"presences", presences},
 		{"states", states},
 		{"pending", pending},

@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+var inviteLists = []test{
+	{"the invites of a mesh are listed, the newest first", listInvites},
+	{"an invite is revoked once, and enrols nobody afterwards", revokeInvite},
+}
+
+func listInvites(s *suite) {
+	mesh, _ := s.mesh(0)
+	other := &store.Mesh{ID: id("mesh", 2), Slug: "second", CreatedAt: now()}
+	s.must(s.CreateMesh(s.ctx, other, nil))
+	var want []*store.Invite
+	for n := range 4 {
+		inv := invite(mesh.ID, n, 1+n)
+		inv.CreatedAt = now().Add(-time.Duration(n) * time.Second)
+		if n == 1 {
+			inv.RevokedAt = now()
+		}
+		if n == 2 {
+			inv.ExpiresAt = now().Add(-time.Second)
+		}
+		s.must(s.CreateInvite(s.ctx, inv))
+		want = append(want, inv)
+	}
+	s.must(s.CreateInvite(s.ctx, invite(other.ID, 7, 1)))
+	for limit, want := range map[int][]*store.Invite{10: want, 4: want, 2: want[:2]} {
+		got, err := s.ListInvites(s.ctx, mesh.ID, limit)
+		s.must(err)
+		same(s, got, want)
+	}
+	got, err := s.ListInvites(s.ctx, "nowhere", 10)
+	s.must(err)
+	if len(got) != 0 {
+		s.Errorf("got %d invites of no mesh", len(got))
+	}
+}
+
+func revokeInvite(s *suite) {
+	mesh, _ := s.mesh(0)
+	other := &store.Mesh{ID: id("mesh", 2), Slug: "second", CreatedAt: now()}
+	s.must(s.CreateMesh(s.ctx, other, nil))
+	inv := invite(mesh.ID, 1, 5)
+	s.must(s.CreateInvite(s.ctx, inv))
+	s.wantErr(s.RevokeInvite(s.ctx, other.ID, inv.ID, now()), store.ErrNotFound)
+	s.wantErr(s.RevokeInvite(s.ctx, mesh.ID, "nothing", now()), store.ErrNotFound)
+	s.must(s.RevokeInvite(s.ctx, mesh.ID, inv.ID, now()))
+	s.wantErr(s.RevokeInvite(s.ctx, mesh.ID, inv.ID, now().Add(time.Second)), store.ErrNotFound)
+	inv.RevokedAt = now()
+	got, err := s.InviteByToken(s.ctx, inv.Token)
+	s.must(err)
+	same(s, got, inv)
+	s.wantErr(s.RedeemInvite(s.ctx, inv.ID, member(mesh.ID, 50)), store.ErrExhausted)
+}
