@@ -32,7 +32,8 @@ type Accounts interface {
 
 	// ChangeAccount lets change edit a copy of the row, in one transaction with
 	// reading it, and returns what was written. ID and CreatedAt stay. An error
-	// of change is returned as it is, and nothing is written. ErrNotFound.
+	// of change is returned as it is, and nothing is written. change is as in
+	// [Members].ChangeMember. ErrNotFound.
 	ChangeAccount(ctx context.Context, id string, change func(*Account) error) (*Account, error)
 
 	// AccountMeshes returns the live meshes that an account owns or has live
@@ -87,8 +88,8 @@ type Tokens interface {
 	// has expired. ErrNotFound.
 	TokenByHash(ctx context.Context, hash [32]byte) (*Token, *Account, error)
 
-	// TouchToken says that a token was used. It does not wait for the disk, and
-	// a token that is not there is no error.
+	// TouchToken says that a token was used. It does not wait for the disk. A
+	// token that is not there is no error, nor one that was used later.
 	TouchToken(ctx context.Context, id string, at time.Time) error
 
 	// ListTokens returns the tokens of an account, or of all with "", that are

@@ -83,7 +83,8 @@ type Members interface {
 	// ChangeMember lets change edit a copy of the row, in one transaction with
 	// reading it, and returns what was written. ID, MeshID, Key, JoinedAt and
 	// RevokedAt stay. An error of change is returned as it is, and nothing is
-	// written. change may run more than once. ErrNotFound.
+	// written. change may run more than once, and must not call the store: others
+	// wait for it. ErrNotFound.
 	ChangeMember(ctx context.Context, id string, change func(*Member) error) (*Member, error)
 }
 

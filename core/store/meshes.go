@@ -47,8 +47,8 @@ type Meshes interface {
 
 	// ChangeMesh lets change edit a copy of the row, in one transaction with
 	// reading it, and returns what was written. ID, Slug and CreatedAt stay. An
-	// error of change is returned as it is, and nothing is written. change may
-	// run more than once. ErrNotFound.
+	// error of change is returned as it is, and nothing is written. change is as
+	// in [Members].ChangeMember. ErrNotFound.
 	ChangeMesh(ctx context.Context, id string, change func(*Mesh) error) (*Mesh, error)
 
 	// ListMeshes returns the live meshes with their live members' count, oldest first.

@@ -36,12 +36,14 @@ type SignIns interface {
 	SignInByCode(ctx context.Context, idOrUserCode string) (*SignIn, error)
 
 	// ApproveSignIn says who a sign-in is for. ErrConflict: somebody has
-	// approved it, or it has expired at that time. ErrNotFound.
+	// approved it, or it has expired at that time. ErrNotFound: there is no such
+	// sign-in or account.
 	ApproveSignIn(ctx context.Context, id, account string, at time.Time) error
 
 	// ConsumeSignIn writes the token of an approved sign-in and marks the sign-in
-	// as consumed, both or neither. ErrConflict: it is not approved, or it was
-	// consumed before.
+	// as consumed when the token was created, both or neither. ErrConflict: it is
+	// not approved for the token's account, it was consumed before, or the
+	// token's hash is taken. ErrNotFound.
 	ConsumeSignIn(ctx context.Context, id string, t *Token) error
 
 	// CreateCode writes a one-time code, of which only the SHA-256 is kept.

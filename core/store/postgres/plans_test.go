@@ -19,6 +19,12 @@ INSERT INTO member SELECT 'member' || i, 'mesh' || i % 20 + 1, sha256(i::text::b
 	FROM generate_series(1, 2000) i;
 INSERT INTO invite SELECT 'invite' || i, 'mesh' || i % 20 + 1, 'token' || i, NULL, 1, 0, 'member', '{}', now(), now()
 	FROM generate_series(1, 2000) i;
+INSERT INTO account SELECT 'account' || i, '', '', now(), NULL, false FROM generate_series(1, 2000) i;
+UPDATE member SET account_id = 'account' || right(id, 2) WHERE right(id, 1) = '0';
+INSERT INTO token SELECT 'token' || i, 'account' || i % 2000 + 1, sha256(i::text::bytea), 'device', '', '', '', now(), now()
+	FROM generate_series(1, 10000) i;
+INSERT INTO sign_in SELECT 'signin' || i, sha256(i::text::bytea), 'code' || i, '', '', '', '', now(), now() FROM generate_series(1, 10000) i;
+INSERT INTO one_time_code SELECT sha256(i::text::bytea), 'account1', now() FROM generate_series(1, 10000) i;
 INSERT INTO session_key SELECT 'mesh' || i % 20 + 1, sha256(i::text::bytea), 'member', now() FROM generate_series(1, 100000) i;
 INSERT INTO peer_state SELECT 'mesh' || i % 20 + 1, 'member' || i / 5, sha256(i::text::bytea), '[]', '{}', true, '', '', '', now(), '{}', now()
 	FROM generate_series(1, 100000) i;
@@ -62,6 +68,15 @@ func plans() map[string]planned {
 		"SessionKeyOwner":   {sessionKeyOwner, []any{"mesh1", key}},
 		"State":             {readState, []any{"mesh1", "member1", key}},
 		"InviteByToken":     {inviteByToken, []any{"token1"}},
+		"InviteByCode":      {inviteByCode, []any{"code1"}},
+		"TokenByHash":       {tokenByHash, []any{key}},
+		"TouchToken":        {touchToken, []any{"token1", now}},
+		"ListTokens":        {tokensOf, []any{now, "account1"}},
+		"AccountMember":     {accountMember, []any{"mesh1", "account1"}},
+		"their members":     {accountMembers, []any{"account1"}},
+		"SignInByDevice":    {signInByDevice, []any{key}},
+		"SignInByCode":      {signInByUserCode, []any{"code1"}},
+		"SpendCode":         {spendCode, []any{key, now}},
 		"AuditPage":         {auditPage, []any{"mesh1", "", "", 50, 0}},
 		"its count":         {countAudit, []any{"mesh1", "", ""}},
 		"AuditChain":        {auditChain, []any{"mesh1"}},

@@ -44,11 +44,26 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"their end":     {unhold, 2, "SEARCH held_delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
 		"its deliveries": {deliveriesOf, 1, "MERGE (UNION ALL); LEFT; SEARCH delivery USING PRIMARY KEY (seq=?); " +
 			"RIGHT; SEARCH held_delivery USING PRIMARY KEY (seq=?)"},
-		"Member":            {memberByKey, 2, "SEARCH member USING INDEX sqlite_autoindex_member_2 (mesh_id=? AND pubkey=?)"},
-		"MemberByID":        {memberByID, 1, "SEARCH member USING PRIMARY KEY (id=?)"},
-		"SessionKeyOwner":   {sessionKeyOwner, 2, "SEARCH session_key USING PRIMARY KEY (mesh_id=? AND pubkey=?)"},
-		"State":             {readState, 3, "SEARCH peer_state USING PRIMARY KEY (mesh_id=? AND member_id=? AND session_key=?)"},
-		"InviteByToken":     {inviteByToken, 1, "SEARCH invite USING INDEX sqlite_autoindex_invite_2 (token=?)"},
+		"Member":          {memberByKey, 2, "SEARCH member USING INDEX sqlite_autoindex_member_2 (mesh_id=? AND pubkey=?)"},
+		"MemberByID":      {memberByID, 1, "SEARCH member USING PRIMARY KEY (id=?)"},
+		"SessionKeyOwner": {sessionKeyOwner, 2, "SEARCH session_key USING PRIMARY KEY (mesh_id=? AND pubkey=?)"},
+		"State":           {readState, 3, "SEARCH peer_state USING PRIMARY KEY (mesh_id=? AND member_id=? AND session_key=?)"},
+		"InviteByToken":   {inviteByToken, 1, "SEARCH invite USING INDEX sqlite_autoindex_invite_2 (token=?)"},
+		"InviteByCode":    {inviteByCode, 1, "SEARCH invite USING INDEX sqlite_autoindex_invite_3 (code=?)"},
+		"TokenByHash":     {tokenByHash, 1, "SEARCH token USING INDEX sqlite_autoindex_token_2 (hash=?); SEARCH account USING PRIMARY KEY (id=?)"},
+		"TouchToken":      {touchToken, 2, "SEARCH token USING PRIMARY KEY (id=?)"},
+		"AccountMember":   {accountMember, 2, "SEARCH member USING INDEX member_by_account (account_id=? AND mesh_id=?); USE TEMP B-TREE FOR ORDER BY"},
+		"SignInByDevice":  {signInByDevice, 1, "SEARCH sign_in USING INDEX sqlite_autoindex_sign_in_2 (device_hash=?)"},
+		"SignInByCode":    {signInByUserCode, 1, "SEARCH sign_in USING INDEX sqlite_autoindex_sign_in_3 (user_code=?)"},
+		"SpendCode":       {spendCode, 2, "SEARCH one_time_code USING PRIMARY KEY (hash=?)"},
+		"forgetting tokens": {forgetTokens, 1, "SEARCH used_token USING PRIMARY KEY (token=?); LIST SUBQUERY 1; " +
+			"SEARCH used_token USING COVERING INDEX used_token_by_end (until<?)"},
+		"ListTokens": {tokensOf, 2, "SEARCH token USING INDEX token_by_account (account_id=?); USE TEMP B-TREE FOR ORDER BY"},
+		"AccountMeshes": {accountMeshes, 1, "SEARCH mesh USING PRIMARY KEY (id=?); LIST SUBQUERY 3; MERGE (UNION); " +
+			"LEFT; SEARCH mesh USING COVERING INDEX mesh_by_owner_account (owner_account=?); " +
+			"RIGHT; SEARCH member USING INDEX member_by_account (account_id=?); " +
+			"CORRELATED SCALAR SUBQUERY 1; SEARCH member USING INDEX sqlite_autoindex_member_2 (mesh_id=?); USE TEMP B-TREE FOR ORDER BY"},
+		"their members":     {accountMembers, 1, "SEARCH member USING INDEX member_by_account (account_id=?); USE TEMP B-TREE FOR LAST 3 TERMS OF ORDER BY"},
 		"settle":            {settle, 3, "SEARCH delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
 		"Expire":            {expired, 2, "SCAN d USING COVERING INDEX delivery_pending"},
 		"its update":        {expire, 3, "SEARCH d USING PRIMARY KEY (seq=? AND recipient=?)"},

@@ -40,8 +40,7 @@ func (s *Store) updateLazily(ctx context.Context, fn func(context.Context, *sql.
 	defer func() {
 		if _, e := conn.ExecContext(ctx, `PRAGMA synchronous = `+strconv.Itoa(synchronous)); e != nil {
 			// A new connection begins with the setting that the store was opened with.
-			conn.Raw(func(any) error { return driver.ErrBadConn })
-			err = errors.Join(err, e)
+			err = errors.Join(err, e, conn.Raw(func(any) error { return driver.ErrBadConn }))
 		}
 	}()
 	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = NORMAL`); err != nil {

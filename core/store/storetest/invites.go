@@ -11,6 +11,7 @@ import (
 var invites = []test{
 	{"an invite comes back as it was written", inviteRoundTrip},
 	{"a token is compared exactly", inviteToken},
+	{"an invite is found by its code, exactly", inviteCode},
 	{"a taken token or code is a conflict, no code is none", inviteConflict},
 	{"a use is spent with the member enrolled", redeem},
 	{"no use is left, or the invite was revoked", redeemExhausted},
@@ -31,6 +32,7 @@ func inviteRoundTrip(s *suite) {
 	mesh, _ := s.mesh(0)
 	full := invite(mesh.ID, 2, 7)
 	full.Code, full.UsedCount, full.Role, full.RevokedAt = "K3-Ü", 3, store.RoleAdmin, now()
+	full.Capability, full.CreatedBy = `{"v":2,"sig":"x"}`, id("member", 1)
 	full.Preset = store.Preset{
 		DisplayName: "Gäst <1>", RoleTag: "qa", MessageMode: "inbox",
 		Groups: []store.Group{{Name: "guests", Role: "x"}, {Name: "guests/new"}},
@@ -50,6 +52,21 @@ func inviteToken(s *suite) {
 	s.must(s.CreateInvite(s.ctx, inv))
 	for _, token := range []string{"eyj2ijoxfq", "eyJ2IjoxfQ=", "eyJ2Ijoxf", "", "%"} {
 		_, err := s.InviteByToken(s.ctx, token)
+		s.wantErr(err, store.ErrNotFound)
+	}
+}
+
+func inviteCode(s *suite) {
+	mesh, _ := s.mesh(0)
+	inv := invite(mesh.ID, 1, 1)
+	inv.Code, inv.Capability = "AbC2", "signed"
+	s.must(s.CreateInvite(s.ctx, inv))
+	s.must(s.CreateInvite(s.ctx, invite(mesh.ID, 2, 1))) // has no code
+	got, err := s.InviteByCode(s.ctx, "AbC2")
+	s.must(err)
+	same(s, got, inv)
+	for _, code := range []string{"abc2", "AbC", "AbC2 ", "", "%", inv.Token} {
+		_, err := s.InviteByCode(s.ctx, code)
 		s.wantErr(err, store.ErrNotFound)
 	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -13,6 +14,11 @@ var members = []test{
 	{"the list has everybody, by time of joining", memberList},
 	{"a member is revoked and brought back", memberRevoke},
 	{"grants are replaced as a whole", memberGrants},
+	{"a change is written but for what stays", memberChange},
+	{"a change that is refused leaves the member as it was", memberRefuse},
+	{"changes at the same time all count", memberMerge},
+	{"permissions are what was decided by name", memberPermissions},
+	{"a row of before accounts has none, and no permissions", memberOfBefore},
 	{"a member of no mesh is refused", memberNoMesh},
 	{"a member that is not there is not found", memberNotFound},
 }
@@ -34,6 +40,7 @@ func memberRoundTrip(s *suite) {
 			Grants: store.Grants{
 				key(3): {store.CapDM, store.CapBroadcast, store.CapStateRead}, key(4): {}, key(5): {store.CapFileRead},
 			},
+			Permissions: store.Permissions{store.CanInvite: true, store.CanSend: false}, AccountID: "somebody",
 		},
 	} {
 		s.must(s.AddMember(s.ctx, m))
@@ -115,6 +122,114 @@ func memberGrants(s *suite) {
 	got, err := s.MemberByID(s.ctx, list[1].ID)
 	s.must(err)
 	same(s, got, list[1])
+}
+
+func memberChange(s *suite) {
+	mesh, list := s.mesh(2)
+	got, err := s.ChangeMember(s.ctx, list[0].ID, func(m *store.Member) error {
+		same(s, m, list[0])
+		*m = store.Member{
+			ID: "other", MeshID: "other", Key: key(99), JoinedAt: now().Add(time.Hour), RevokedAt: now(),
+			DisplayName: "new", Role: store.RoleAdmin, RoleTag: "tag", MessageMode: "off",
+			DefaultGroups: []store.Group{{Name: "ops", Role: "lead"}}, Grants: store.Grants{key(2): {store.CapDM}},
+			Permissions: store.Permissions{store.CanDeleteMesh: true}, AccountID: "somebody",
+		}
+		return nil
+	})
+	s.must(err)
+	want := &store.Member{
+		ID: list[0].ID, MeshID: mesh.ID, Key: key(1), JoinedAt: list[0].JoinedAt,
+		DisplayName: "new", Role: store.RoleAdmin, RoleTag: "tag", MessageMode: "off",
+		DefaultGroups: []store.Group{{Name: "ops", Role: "lead"}}, Grants: store.Grants{key(2): {store.CapDM}},
+		Permissions: store.Permissions{store.CanDeleteMesh: true}, AccountID: "somebody",
+	}
+	same(s, got, want)
+	got, err = s.Member(s.ctx, mesh.ID, key(1))
+	s.must(err)
+	same(s, got, want)
+	got, err = s.MemberByID(s.ctx, list[1].ID)
+	s.must(err)
+	same(s, got, list[1])
+}
+
+func memberRefuse(s *suite) {
+	_, list := s.mesh(1)
+	refusal := errors.New("not now")
+	got, err := s.ChangeMember(s.ctx, list[0].ID, func(m *store.Member) error {
+		m.DisplayName = "changed"
+		return refusal
+	})
+	if got != nil || err != refusal { //nolint:errorlint // the very error
+		s.Errorf("got %v, error %v", got, err)
+	}
+	got, err = s.MemberByID(s.ctx, list[0].ID)
+	s.must(err)
+	same(s, got, list[0])
+}
+
+func memberMerge(s *suite) {
+	_, list := s.mesh(1)
+	want := make(store.Grants)
+	for n := range 8 {
+		want[key(byte(n))] = []store.Capability{store.CapDM}
+	}
+	s.atOnce(nil, func(n int) error {
+		_, err := s.ChangeMember(s.ctx, list[0].ID, func(m *store.Member) error {
+			if m.Grants == nil {
+				m.Grants = make(store.Grants)
+			}
+			m.Grants[key(byte(n))] = want[key(byte(n))]
+			return nil
+		})
+		return err
+	})
+	got, err := s.MemberByID(s.ctx, list[0].ID)
+	s.must(err)
+	same(s, got.Grants, want)
+}
+
+func memberPermissions(s *suite) {
+	_, list := s.mesh(1)
+	for _, p := range []store.Permissions{
+		{store.CanSend: false, store.CanInvite: true},
+		{store.CanInvite: true},
+		{},
+		nil,
+	} {
+		got, err := s.ChangeMember(s.ctx, list[0].ID, func(m *store.Member) error {
+			m.Permissions = p
+			return nil
+		})
+		s.must(err)
+		same(s, got.Permissions, p)
+		if len(p) == 0 && got.Permissions != nil {
+			s.Errorf("got %#v, want nil", got.Permissions)
+		}
+	}
+}
+
+// memberOfBefore writes what a program does that does not know the new columns.
+func memberOfBefore(s *suite) {
+	behind, ok := s.Store.(SQL)
+	if !ok {
+		s.Skip("the engine's rows cannot be changed")
+	}
+	mesh, _ := s.mesh(0)
+	k := key(1)
+	pubkey := "'" + k.String() + "'"
+	if _, shared := s.Store.(store.Shared); shared {
+		pubkey = `'\x` + k.String() + "'"
+	}
+	s.must(behind.Exec(`INSERT INTO member (id, mesh_id, pubkey, display_name, role, role_tag, default_groups, message_mode,
+		grants, joined_at) SELECT 'old', id, ` + pubkey + `, 'old', 'member', '', '[]', 'push', '{}', created_at FROM mesh`))
+	got, err := s.MemberByID(s.ctx, "old")
+	s.must(err)
+	same(s, got, &store.Member{
+		ID: "old", MeshID: mesh.ID, Key: k, DisplayName: "old", Role: store.RoleMember, MessageMode: "push", JoinedAt: now(),
+	})
+	if got.Permissions != nil {
+		s.Errorf("got %#v, want nil", got.Permissions)
+	}
 }
 
 func memberNoMesh(s *suite) {

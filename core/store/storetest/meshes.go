@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -13,6 +14,8 @@ var meshes = []test{
 	{"a mesh whose members clash is not written at all", meshAtomic},
 	{"a mesh is found by id and by slug, by id first", meshFind},
 	{"an archived mesh is read by id only", meshArchived},
+	{"a change is written but for what stays", meshChange},
+	{"a change that is refused leaves the mesh as it was", meshRefuse},
 	{"the list has live meshes and members, oldest first", meshList},
 	{"a mesh that is not there is not found", meshNotFound},
 }
@@ -23,7 +26,7 @@ func meshRoundTrip(s *suite) {
 		{
 			ID: id("full", 1), Slug: "ful-l_2", Name: "Größe \"42\" 網 <&> 🕸", OwnerKey: key(1), OwnerSecret: "c2Vhb=",
 			RootKey: "cm9vd+/", Policy: store.Policy{DisplayName: true, RoleTag: true, Groups: true, MessageMode: true},
-			CreatedAt: now().Add(-time.Hour), ArchivedAt: now(),
+			OwnerAccount: "somebody", CreatedAt: now().Add(-time.Hour), ArchivedAt: now(),
 		},
 		{ID: "half", Slug: "half", Policy: store.Policy{Groups: true}, CreatedAt: now()},
 	} {
@@ -90,6 +93,49 @@ func meshArchived(s *suite) {
 	s.wantErr(s.CreateMesh(s.ctx, again, nil), store.ErrConflict)
 }
 
+func meshChange(s *suite) {
+	m, _ := s.mesh(1)
+	other := &store.Mesh{ID: "other", Slug: "other", CreatedAt: now()}
+	s.must(s.CreateMesh(s.ctx, other, nil))
+	got, err := s.ChangeMesh(s.ctx, m.ID, func(row *store.Mesh) error {
+		same(s, row, m)
+		*row = store.Mesh{
+			ID: "new", Slug: "new", Name: "New", OwnerKey: key(9), OwnerSecret: "secret", RootKey: "root",
+			Policy: store.Policy{Groups: true}, OwnerAccount: "somebody", CreatedAt: now().Add(time.Hour),
+			ArchivedAt: now().Add(time.Microsecond),
+		}
+		return nil
+	})
+	s.must(err)
+	want := &store.Mesh{
+		ID: m.ID, Slug: m.Slug, Name: "New", OwnerKey: key(9), OwnerSecret: "secret", RootKey: "root",
+		Policy: store.Policy{Groups: true}, OwnerAccount: "somebody", CreatedAt: m.CreatedAt, ArchivedAt: now(),
+	}
+	same(s, got, want)
+	for _, want := range []*store.Mesh{want, other} {
+		got, err := s.Mesh(s.ctx, want.ID)
+		s.must(err)
+		same(s, got, want)
+	}
+	_, err = s.FindMesh(s.ctx, m.Slug)
+	s.wantErr(err, store.ErrNotFound)
+}
+
+func meshRefuse(s *suite) {
+	m, _ := s.mesh(1)
+	refusal := errors.New("not now")
+	got, err := s.ChangeMesh(s.ctx, m.ID, func(row *store.Mesh) error {
+		row.Name = "changed"
+		return refusal
+	})
+	if got != nil || err != refusal { //nolint:errorlint // the very error
+		s.Errorf("got %v, error %v", got, err)
+	}
+	got, err = s.Mesh(s.ctx, m.ID)
+	s.must(err)
+	same(s, got, m)
+}
+
 func meshList(s *suite) {
 	young := &store.Mesh{ID: "a", Slug: "a", CreatedAt: now().Add(time.Hour)}
 	old := &store.Mesh{ID: "b", Slug: "b", CreatedAt: now()}
@@ -109,6 +155,8 @@ func meshNotFound(s *suite) {
 	_, err := s.Mesh(s.ctx, "nobody")
 	s.wantErr(err, store.ErrNotFound)
 	_, err = s.FindMesh(s.ctx, "")
+	s.wantErr(err, store.ErrNotFound)
+	_, err = s.ChangeMesh(s.ctx, "nobody", func(*store.Mesh) error { return nil })
 	s.wantErr(err, store.ErrNotFound)
 	list, err := s.ListMeshes(s.ctx)
 	s.must(err)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,6 +14,8 @@ var signals = []sharedTest{
 	{"signals become visible in the order of their ids", signalOrder},
 	{"old signals are deleted, and ids go on", signalPrune},
 	{"a change of a member is told with it", signalMember},
+	{"a change of a mesh is told with it", signalMesh},
+	{"changes of a member in all brokers all count", mergeMember},
 }
 
 func signalMember(s *shared) {
@@ -32,6 +35,43 @@ func signalMember(s *shared) {
 	same(&s.suite, got, []string{
 		store.SignalMember + ` "` + id + `"`, store.SignalRevoked + ` "` + id + `"`, store.SignalMember + ` "` + id + `"`,
 	})
+}
+
+func signalMesh(s *shared) {
+	m, _ := s.mesh(1)
+	_, err := s.brokers[0].ChangeMesh(s.ctx, m.ID, func(row *store.Mesh) error {
+		row.Name = "new"
+		return nil
+	})
+	s.must(err)
+	_, err = s.brokers[1].ChangeMesh(s.ctx, m.ID, func(*store.Mesh) error { return errors.New("refused") })
+	if err == nil {
+		s.Error("got no error")
+	}
+	list, err := s.brokers[2].SignalsAfter(s.ctx, 0, 10)
+	s.must(err)
+	if len(list) != 1 || list[0].Kind != store.SignalMesh || string(list[0].Payload) != `"`+m.ID+`"` {
+		s.Errorf("got %+v", list)
+	}
+}
+
+func mergeMember(s *shared) {
+	_, members := s.mesh(1)
+	s.atOnce(nil, func(n int) error {
+		_, err := s.brokers[n%len(s.brokers)].ChangeMember(s.ctx, members[0].ID, func(m *store.Member) error {
+			m.DefaultGroups = append(m.DefaultGroups, store.Group{Name: fmt.Sprint(n)})
+			return nil
+		})
+		return err
+	})
+	got, err := s.MemberByID(s.ctx, members[0].ID)
+	s.must(err)
+	if len(got.DefaultGroups) != 8 {
+		s.Errorf("got %v", got.DefaultGroups)
+	}
+	list, err := s.brokers[2].SignalsAfter(s.ctx, 0, 10)
+	s.must(err)
+	same(&s.suite, len(list), 8)
 }
 
 func signalRoundTrip(s *shared) {
