@@ -55,6 +55,9 @@ type Peer struct {
 // Accept upgrades an HTTP request. The caller must then call [Peer.Run] from a
 // goroutine that outlives the HTTP handler: when the handler returns, the
 // buffers of net/http go, which halves what an idle connection holds.
+//
+// The peer's address is the request's RemoteAddr, where core/edge has put the
+// caller's own if a trusted proxy is in between.
 func (h *Hub) Accept(w http.ResponseWriter, r *http.Request) (*Peer, error) {
 	if h.closing.Load() {
 		http.Error(w, "shutting down, connect again", http.StatusServiceUnavailable)
