@@ -64,13 +64,18 @@ type Directory struct {
 	mu     sync.RWMutex
 	meshes map[string]*mesh
 
+	hints hints
+
 	Counters Counters
 }
 
-// Counters count sweeps since the start.
+// Counters count sweeps and hooks since the start.
 type Counters struct {
 	Sweeps atomic.Int64 // passes over the statuses
 	Freed  atomic.Int64 // sessions that were stuck in "working"
+
+	Hooks        atomic.Int64 // calls of the status hook
+	HooksLimited atomic.Int64 // of these, refused because there were too many
 }
 
 // NewDirectory returns an empty directory.

@@ -72,6 +72,7 @@ type Session struct {
 	version  int64     // rises with each change; of use among nodes only
 	moves    int64     // how often it has moved from one node to another
 	adopted  bool      // its hello came here, and it has no connection here yet
+	local    bool      // its hello came from this machine, to this node
 	left     time.Time // when conn ended
 	grace    time.Time // when the grace time ends
 	ended    bool
