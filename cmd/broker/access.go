@@ -42,7 +42,7 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 				return nil, nil, errors.Join(err, st.Close())
 			}
 		}
-		h := hooks(st, func() string { return publicURL(c, c.Listen) })
+		h := hooks(c, st, func() string { return publicURL(c, c.Listen) })
 		h.Record = recordIn(c, st)
 		h.Revoked = tellNodes(ctx, st)
 		return admin.New(st, keys, h), st.Close, nil

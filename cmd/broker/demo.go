@@ -102,7 +102,7 @@ func (d *demonstration) play(ctx context.Context, c config.Config, st backend.Da
 	if err != nil {
 		return err
 	}
-	ops := admin.New(st, keys, hooks(st, func() string { return d.url }))
+	ops := admin.New(st, keys, hooks(c, st, func() string { return d.url }))
 	mesh, err := ops.CreateMesh(ctx, "demo", 2)
 	if err != nil {
 		return err

@@ -169,7 +169,7 @@ type broker struct {
 
 // operations returns what the control socket offers.
 func (b *broker) operations(keys *identity.AtRest) *admin.Local {
-	h := hooks(b.store, b.publicURL)
+	h := hooks(b.config, b.store, b.publicURL)
 	h.Revoked = b.app.Revoked
 	h.Record = b.app.Record
 	h.Reload = b.reloads.Reload

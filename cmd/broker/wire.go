@@ -84,9 +84,10 @@ func migrations(ctx context.Context, st backend.Database) ([]admin.Migration, er
 }
 
 // hooks are what operations on a store need, with or without a broker.
-func hooks(st backend.Database, url func() string) admin.Hooks {
+func hooks(c config.Config, st backend.Database, url func() string) admin.Hooks {
 	return admin.Hooks{
 		URL:        url,
+		AppURL:     func() string { return c.HTTP.Links(url()) },
 		Migrations: func(ctx context.Context) ([]admin.Migration, error) { return migrations(ctx, st) },
 		Migrate: func(ctx context.Context) ([]admin.Migration, error) {
 			if err := st.Up(ctx); err != nil {

@@ -106,7 +106,7 @@ func statusOf(reason sdk.Reason) int {
 		return http.StatusTooManyRequests
 	case sdk.ReasonUnavailable, sdk.ReasonShuttingDown:
 		return http.StatusServiceUnavailable
-	case sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonInternal:
+	case sdk.ReasonStageFailed, sdk.ReasonUnanswered, sdk.ReasonInternal, ReasonEncryptionKey, ReasonOwnerKey:
 		return http.StatusInternalServerError
 	default:
 		return 0
@@ -117,4 +117,9 @@ func statusOf(reason sdk.Reason) int {
 const (
 	ReasonConflict sdk.Reason = "conflict"
 	ReasonGone     sdk.Reason = "gone"
+
+	// The broker's own key does not open the store's secrets, or a mesh's do not
+	// belong together: the operator has to act.
+	ReasonEncryptionKey sdk.Reason = "encryption_key"
+	ReasonOwnerKey      sdk.Reason = "owner_key"
 )

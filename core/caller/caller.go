@@ -159,7 +159,7 @@ func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
 			identity.HTTPScheme+` takes mesh="…", key="…", ts="…", sig="…", each once`)
 	}
 	if r := identity.CheckHTTP(proof, h.Method, h.Target, sha256.Sum256(h.Body), now); !r.OK() {
-		return core.Refuse(sdk.ReasonBadSignature, "the signature does not fit this request: "+string(r))
+		return core.Refuse(sdk.Reason(r), "the signature does not fit this request, or its time is more than 60 s from the broker's")
 	}
 	key, err := sdk.ParseKey(proof.Key)
 	if err != nil {

@@ -131,7 +131,12 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 	}
 	s.retryAfter(w, d.RetryAfter)
 	text := d.Text
-	if route.Words && d.Reason != sdk.ReasonMalformed || text == "" {
+	switch {
+	case status == http.StatusInternalServerError:
+		text = "the broker could not do this; its operator finds the cause in the log, under the request_id"
+		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
+			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
+	case route.Words && d.Reason != sdk.ReasonMalformed || text == "":
 		text = string(d.Reason)
 	}
 	s.refuse(w, r, status, d.Reason, text)
