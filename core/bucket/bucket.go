@@ -21,13 +21,15 @@ type Size struct {
 type size struct {
 	count int64 // tokens in one per; also parts in one millisecond
 	per   int64 // milliseconds; also parts in one token
-	burst int64 // tokens in a full bucket
+	full  int64 // parts in a full bucket
+	fill  int64 // milliseconds after which any bucket is full
 }
 
-func (s size) full() int64 { return s.burst * s.per }
-
-// fill is how many milliseconds an empty bucket needs to be full.
-func (s size) fill() int64 { return (s.full() + s.count - 1) / s.count }
+func newSize(s Size) size {
+	count, per := int64(s.Count), s.Per.Milliseconds()
+	full := int64(s.Burst) * per
+	return size{count: count, per: per, full: full, fill: (full+count-1)/count + debtMost}
+}
 
 // bucket is what one caller may still do. Tokens are counted in parts, per of
 // them to a token: whole numbers, so that no take is lost to rounding.
@@ -39,15 +41,11 @@ type bucket struct {
 // holds returns the parts in the bucket by now. Time that goes backwards adds
 // nothing.
 func (b *bucket) holds(s *size, now int64) int64 {
-	passed := now - b.at
-	switch {
-	case passed <= 0:
-		return b.parts
-	case passed >= s.fill()+debtMost:
-		return s.full()
-	default:
-		return min(s.full(), b.parts+passed*s.count)
+	passed := max(0, now-b.at)
+	if passed >= s.fill {
+		return s.full
 	}
+	return min(s.full, b.parts+passed*s.count)
 }
 
 // take takes one token, or returns how long to wait for one. A refusal costs

@@ -51,7 +51,7 @@ type shard[K Key[K]] struct {
 // be now, so that the monotonic clock counts.
 func New[K Key[K]](s Size, epoch time.Time) *Set[K] {
 	set := &Set[K]{
-		size:  size{count: int64(s.Count), per: s.Per.Milliseconds(), burst: int64(s.Burst)},
+		size:  newSize(s),
 		most:  (s.Most + shards - 1) / shards,
 		epoch: epoch,
 		seed:  maphash.MakeSeed(),
@@ -65,13 +65,21 @@ func New[K Key[K]](s Size, epoch time.Time) *Set[K] {
 // Take takes one token of a caller's, or returns how long to wait for one. A
 // refusal costs nothing. It allocates for a caller's first only.
 func (s *Set[K]) Take(key K, at time.Time) (wait time.Duration, ok bool) {
-	now, sh := s.open(key, at)
-	defer sh.mu.Unlock()
+	// This is open and a deferred unlock, written out: it is on the way of every
+	// message, and a fifth faster so.
+	now := at.Sub(s.epoch).Milliseconds()
+	sh := &s.shard[key.Hash(s.seed)%shards]
+	sh.mu.Lock()
+	if now >= sh.sweepAt {
+		sh.sweep(&s.size, now)
+	}
 	own := sh.of[key]
 	if own == nil {
 		own = s.add(sh, key, now)
 	}
-	return own.take(&s.size, now)
+	wait, ok = own.take(&s.size, now)
+	sh.mu.Unlock()
+	return wait, ok
 }
 
 // Peek says what Take would, and takes nothing.
@@ -127,7 +135,7 @@ func (s *Set[K]) add(sh *shard[K], key K, now int64) *bucket {
 	if s.most > 0 && len(sh.of) >= s.most {
 		sh.forget(&s.size, now)
 	}
-	b := &bucket{parts: s.size.full(), at: now}
+	b := &bucket{parts: s.size.full, at: now}
 	sh.of[key.Keep()] = b
 	return b
 }
@@ -138,7 +146,7 @@ func (s *Set[K]) add(sh *shard[K], key K, now int64) *bucket {
 func (sh *shard[K]) sweep(s *size, now int64) {
 	sh.sweepAt = now + sweepEvery
 	for who, b := range sh.of {
-		if now-b.at >= idleAfter && b.holds(s, now) >= s.full() {
+		if now-b.at >= idleAfter && b.holds(s, now) >= s.full {
 			delete(sh.of, who)
 		}
 	}
