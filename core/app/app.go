@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/caller"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/cluster"
@@ -116,6 +117,7 @@ type App struct {
 	hub       *hub.Hub
 	chains    *chain.Holder
 	exchange  *exchange.Exchange
+	routes    []*api.Route
 	edge      *edge.Edge
 	http      *http.Server
 	ops       *http.Server // nil unless there is a second address
@@ -160,14 +162,14 @@ func New(ctx context.Context, o Options) (*App, error) {
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate),
 	})
-	routes := a.routes(c)
+	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate},
 		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
 	a.edge = newEdge(c, o)
-	a.http = server.New(a.serverOptions(c, routes))
+	a.http = server.New(a.serverOptions(c, a.routes))
 	if c.HTTP.OpsListen != "" {
 		a.ops = server.NewOps(a.serverOptions(c, nil))
 	}
@@ -220,6 +222,7 @@ func (a *App) background(ctx context.Context) {
 		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
 		a.measure,
 		a.prunePresences,
+		a.pruneTokens,
 		a.trim,
 		a.infer,
 		a.follow,

@@ -53,6 +53,7 @@ type Options struct {
 	Health    Health
 	Metrics   func(*telemetry.Text)
 	Routes    []*api.Route
+	Pages     map[string]http.Handler // for people, by pattern; not operations on a mesh
 	Guesses   Guesses
 	Wrap      func(http.Handler) http.Handler // what every request passes first
 	BodyBytes int64                           // largest body of a request
@@ -75,6 +76,9 @@ func New(o Options) *http.Server {
 		s.opsOn(mux)
 	}
 	s.mount(mux, o.Routes)
+	for pattern, page := range o.Pages {
+		mux.Handle(pattern, page)
+	}
 	return s.server(o.Wrap(&router{mux: mux, s: s}))
 }
 
