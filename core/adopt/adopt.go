@@ -42,8 +42,9 @@ func Run(ctx context.Context, src *Source, to Target, o Options) (*Report, error
 	if err != nil {
 		return r, err
 	}
+	accounts := make(map[string]bool)
 	for i := range meshes {
-		report, err := adopt(ctx, src, to, o, &meshes[i])
+		report, err := adopt(ctx, src, to, o, &meshes[i], accounts)
 		if err != nil {
 			return r, fmt.Errorf("mesh %s: %w", meshes[i].slug, err)
 		}
@@ -78,6 +79,9 @@ type work struct {
 	owner string // the owner's account in the original
 	notes notes
 
+	accounts map[string]bool              // that came with this mesh or one before it
+	decided  map[string]store.Permissions // by member, as the original has them: all of them
+
 	members  []*store.Member
 	byID     map[string]*store.Member // under the ids of dropped duplicates too
 	byKey    map[sdk.Key]*store.Member
@@ -87,14 +91,20 @@ type work struct {
 }
 
 // adopt imports one mesh.
-func adopt(ctx context.Context, src *Source, to Target, o Options, from *source) (*MeshReport, error) {
-	w := &work{src: src, o: o, id: from.row.text("id"), owner: from.row.text("owner_user_id")}
+func adopt(ctx context.Context, src *Source, to Target, o Options, from *source, accounts map[string]bool) (*MeshReport, error) {
+	w := &work{src: src, o: o, id: from.row.text("id"), owner: from.row.text("owner_user_id"), accounts: accounts}
 	c := &store.MeshCopy{Now: o.Now, Rehearse: o.DryRun, Audit: w.audit(ctx), Messages: w.messages(ctx)}
 	var err error
 	if c.Mesh, err = w.mesh(from); err != nil {
 		return nil, err
 	}
+	if err := w.permissions(ctx); err != nil {
+		return nil, err
+	}
 	if c.Members, err = w.readMembers(ctx); err != nil {
+		return nil, err
+	}
+	if c.Accounts, err = w.readAccounts(ctx); err != nil {
 		return nil, err
 	}
 	if c.Invites, err = w.invites(ctx, c.Mesh.OwnerKey); err != nil {
@@ -148,7 +158,8 @@ func (w *work) report(m *store.Mesh, from *source, done *store.ImportResult, cha
 	}
 	return &MeshReport{
 		ID: m.ID, Slug: done.Slug, Name: m.Name, Archived: !m.ArchivedAt.IsZero(), New: done.New,
-		Members: w.notes.count("member", done.Members), Invites: w.notes.count("invite", done.Invites),
+		Accounts: w.notes.count("account", done.Accounts),
+		Members:  w.notes.count("member", done.Members), Invites: w.notes.count("invite", done.Invites),
 		States: w.notes.count("state", done.States), SessionKeys: w.notes.count("session key", done.SessionKeys),
 		Messages: w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
 		Chain: chain, Notes: append([]Note{}, w.notes.list...),

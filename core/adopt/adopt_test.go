@@ -38,6 +38,7 @@ func TestImport(t *testing.T) {
 	same(t, ids, []string{"old dev-team-2", "mesh01 dev-team", "mesh-ünï uni"})
 	same(t, report.Missing, nil)
 	t.Run("counts", func(t *testing.T) { testCounts(t, r, report) })
+	t.Run("accounts", func(t *testing.T) { testAccounts(t, r) })
 	t.Run("meshes", func(t *testing.T) { testMeshes(t, r, report) })
 	t.Run("members", func(t *testing.T) { testMembers(t, r, report) })
 	t.Run("invites", func(t *testing.T) { testInvites(t, r, report) })
@@ -51,11 +52,25 @@ func testCounts(t *testing.T, r *rig, report *Report) {
 	m := r.mesh(report, "mesh01")
 	m.Notes = nil
 	same(t, m, MeshReport{
-		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", New: true,
+		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", New: true, Accounts: Count{Added: 1},
 		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1},
 		SessionKeys: Count{Added: 2, Skipped: 1}, Messages: Count{Added: 6, Skipped: 8}, Audit: Count{Added: 4},
 		Chain: Chain{Valid: true, Entries: 4},
 	})
+}
+
+func testAccounts(t *testing.T, r *rig) {
+	list, err := r.store.ListAccounts(t.Context())
+	r.must(err)
+	same(t, list, []*store.Account{
+		{ID: "u-ann", Email: "ann@example.com", Name: "Ann Ö", CreatedAt: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC)},
+		{ID: "u-bob", Email: "bob@example.com", Name: "Bob", CreatedAt: time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC)},
+	})
+	meshes, err := r.store.AccountMeshes(t.Context(), "u-ann")
+	r.must(err)
+	if len(meshes) != 1 || meshes[0].Mesh.ID != "mesh01" || meshes[0].Member == nil || meshes[0].Member.ID != "ann" {
+		t.Errorf("got %+v", meshes)
+	}
 }
 
 func testMeshes(t *testing.T, r *rig, report *Report) {
@@ -78,7 +93,8 @@ func testMeshes(t *testing.T, r *rig, report *Report) {
 	r.must(err)
 	same(t, m, &store.Mesh{
 		ID: "old", Slug: "dev-team-2", Name: "Old Team", Policy: store.Policy{DisplayName: true, RoleTag: true, Groups: true, MessageMode: true},
-		CreatedAt: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), ArchivedAt: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC),
+		OwnerAccount: "u-bob",
+		CreatedAt:    time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), ArchivedAt: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC),
 	})
 	r.wantNote(r.mesh(report, "old"), "mesh", "it is called dev-team-2", "old")
 
@@ -100,11 +116,13 @@ func testMembers(t *testing.T, r *rig, report *Report) {
 		{
 			ID: "ann", MeshID: "mesh01", Key: key(t, "a1"), DisplayName: "Ann", Role: store.RoleAdmin, RoleTag: "lead",
 			DefaultGroups: []store.Group{{Name: "crew/a", Role: "r"}}, MessageMode: "inbox", JoinedAt: at(1, 9),
-			Grants: store.Grants{key(t, "e5"): {}, key(t, "b2"): {store.CapRead}},
+			AccountID: "u-ann",
+			Grants:    store.Grants{key(t, "e5"): {}, key(t, "b2"): {store.CapRead}},
 		},
 		{
 			ID: "bo", MeshID: "mesh01", Key: key(t, "b2"), DisplayName: "Bo", Role: store.RoleMember, MessageMode: "push", JoinedAt: at(1, 10),
-			Grants: store.Grants{key(t, "a1"): {store.CapRead, store.CapDM}, key(t, "c3"): {}, key(t, "d4"): {store.CapDM}},
+			Grants:      store.Grants{key(t, "a1"): {store.CapRead, store.CapDM}, key(t, "c3"): {}, key(t, "d4"): {store.CapDM}},
+			Permissions: store.Permissions{store.CanInvite: true, store.CanSend: false},
 		},
 		{
 			ID: "cy", MeshID: "mesh01", Key: key(t, "c3"), DisplayName: "Cy", Role: store.RoleAdmin, MessageMode: "push", JoinedAt: at(1, 11),
@@ -125,13 +143,14 @@ func testInvites(t *testing.T, r *rig, report *Report) {
 	inv, err := r.store.InviteByToken(t.Context(), "token-v1")
 	r.must(err)
 	same(t, inv, &store.Invite{
-		ID: "v1", MeshID: "mesh01", Token: "token-v1", MaxUses: 3, UsedCount: 1, Role: store.RoleAdmin,
+		ID: "v1", MeshID: "mesh01", Token: "token-v1", CreatedBy: "u-ann", MaxUses: 3, UsedCount: 1, Role: store.RoleAdmin,
 		Preset:    store.Preset{DisplayName: "New", Groups: []store.Group{{Name: "crew"}}},
 		ExpiresAt: time.Date(2026, 4, 27, 12, 0, 0, 0, time.UTC), CreatedAt: now.Add(-time.Hour),
 	})
 	inv, err = r.store.InviteByToken(t.Context(), "token-v2")
 	r.must(err)
 	same(t, inv.Code, "ABCD2345")
+	same(t, inv.Capability, readVectors(t).InviteV2[0].Capability)
 	inv, err = r.store.InviteByToken(t.Context(), "token-gone")
 	r.must(err)
 	same(t, []time.Time{inv.ExpiresAt, inv.RevokedAt}, []time.Time{never, now.Add(-30 * time.Minute)})
@@ -265,7 +284,7 @@ func TestAgain(t *testing.T) {
 	r.wantNote(m, "member", "broker member revoke", "ann")
 	m.Notes = nil
 	want := MeshReport{
-		ID: "mesh01", Slug: "dev-team", Name: "Dev Team",
+		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", Accounts: Count{Present: 1},
 		Members: Count{Added: 1, Present: 4, Skipped: 5}, Invites: Count{Present: 3, Skipped: 1}, States: Count{Present: 2, Skipped: 1},
 		SessionKeys: Count{Present: 2, Skipped: 1},
 		Messages:    Count{Added: 1, Present: 4, Skipped: 10}, // one has expired, one was for a member that is gone
@@ -359,7 +378,7 @@ func TestOldGenerations(t *testing.T) {
 	report := r.run(now, func(o *Options) { o.DryRun = true })
 	r.wantNote(r.mesh(report, "mesh01"), "invite", "signature", "inv02")
 
-	r.exec(`DROP TABLE mesh.peer_state, mesh.presence;
+	r.exec(`DROP TABLE mesh.peer_state, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
 		ALTER TABLE mesh.member DROP COLUMN role_tag, DROP COLUMN default_groups, DROP COLUMN message_mode, DROP COLUMN peer_grants,
 			DROP COLUMN dashboard_user_id;
@@ -367,13 +386,18 @@ func TestOldGenerations(t *testing.T) {
 		ALTER TABLE mesh.message_queue DROP COLUMN client_message_id, DROP COLUMN request_fingerprint, DROP COLUMN claimed_at`)
 	report = r.run(now)
 	same(t, report.Missing, []string{
+		"table user: nothing of it is imported",
 		"column mesh.root_key: this broker cannot sign invites", "column mesh.self_editable: members may edit their whole profile",
 		"column member.role_tag: members have no role tag", "column member.default_groups: members have no default groups",
 		"column member.message_mode: every member's message mode is push", "column member.peer_grants: members allow everybody the defaults",
+		"table permission: nothing of it is imported",
 		"table peer_state: nothing of it is imported", "table presence: nothing of it is imported",
 	})
 	m := r.mesh(report, "mesh01")
 	same(t, []Count{m.Members, m.Invites, m.States}, []Count{{Added: 4, Skipped: 4}, {Added: 4}, {}})
+	ann, err := r.store.Account(t.Context(), "u-ann")
+	r.must(err)
+	same(t, ann, &store.Account{ID: "u-ann", CreatedAt: now})
 	r.wantNote(m, "message", "nobody is known", "m-session", "m-group", "m-nogroup", "m-stranger")
 
 	r.exec(`ALTER TABLE mesh.member DROP COLUMN revoked_at`)

@@ -2,6 +2,7 @@ package adopt
 
 // table is what is read of one table.
 type table struct {
+	schema    string
 	name      string
 	essential bool // without the table there is nothing to import
 	columns   []column
@@ -35,33 +36,37 @@ func optional(names ...string) (list []column) {
 // of the report.
 func tables() []table {
 	return []table{
-		{"mesh", true, append(required("id"), append(optional("name", "slug", "owner_user_id", "created_at", "archived_at"),
+		{accountSchema, "user", false, append(required("id"), optional("email", "name", "created_at")...)},
+
+		{schema, "mesh", true, append(required("id"), append(optional("name", "slug", "owner_user_id", "created_at", "archived_at"),
 			column{name: "owner_pubkey", without: "nobody can join by an invite"},
 			column{name: "owner_secret_key", without: "this broker cannot sign invites"},
 			column{name: "root_key", without: "this broker cannot sign invites"},
 			column{name: "self_editable", without: "members may edit their whole profile"})...)},
 
-		{"member", true, append(required("id", "mesh_id", "peer_pubkey", "revoked_at"), append(
+		{schema, "member", true, append(required("id", "mesh_id", "peer_pubkey", "revoked_at"), append(
 			optional("user_id", "display_name", "role", "joined_at"),
 			column{name: "role_tag", without: "members have no role tag"},
 			column{name: "default_groups", without: "members have no default groups"},
 			column{name: "message_mode", without: "every member's message mode is push"},
 			column{name: "peer_grants", without: "members allow everybody the defaults"})...)},
 
-		{"invite", false, append(required("id", "mesh_id", "token", "max_uses", "used_count", "expires_at", "revoked_at"),
-			append(optional("code", "role", "preset", "created_at", "version"),
+		{schema, "permission", false, append(required("mesh_id", "member_id"), permissionColumns()...)},
+
+		{schema, "invite", false, append(required("id", "mesh_id", "token", "max_uses", "used_count", "expires_at", "revoked_at"),
+			append(optional("code", "role", "preset", "created_by", "created_at", "version"),
 				column{name: "capability_v2", other: "capability_v_2"})...)},
 
-		{"peer_state", false, append(required("mesh_id", "member_id"),
+		{schema, "peer_state", false, append(required("mesh_id", "member_id"),
 			optional("groups", "profile", "visible", "last_summary", "cumulative_stats", "last_seen_at")...)},
 
-		{"presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
+		{schema, "presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
 
-		{"message_queue", false, append(
+		{schema, "message_queue", false, append(
 			required("id", "mesh_id", "sender_member_id", "target_spec", "nonce", "ciphertext", "created_at", "delivered_at"),
 			optional("sender_session_pubkey", "priority", "client_message_id", "request_fingerprint")...)},
 
-		{"audit_log", false, append(
+		{schema, "audit_log", false, append(
 			required("id", "mesh_id", "event_type", "actor_member_id", "payload", "prev_hash", "hash", "created_at"),
 			optional("actor_display_name")...)},
 	}

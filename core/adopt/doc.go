@@ -1,8 +1,8 @@
 // Package adopt takes over the database of the broker that came before this
-// one: its meshes with members, invites, grants, audit chains, what sessions
-// left behind, and the messages that wait.
+// one: its meshes with members, their accounts, invites, grants, permissions, audit chains,
+// what sessions left behind, and the messages that wait.
 //
-// It reads the schema "mesh" over one connection, in one read-only snapshot,
+// It reads the schema "mesh", and of "public" the accounts, over one connection, in one read-only snapshot,
 // and asks which columns there are: databases of every generation of that
 // broker differ, and what is missing gets its default. Every value is read as
 // text, so that a row which does not fit is reported with a reason and never

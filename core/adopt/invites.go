@@ -29,6 +29,7 @@ func (w *work) invites(ctx context.Context, owner sdk.Key) (list []*store.Invite
 func (w *work) invite(row record, owner sdk.Key) (inv *store.Invite, why string) {
 	inv = &store.Invite{
 		ID: row.text("id"), MeshID: w.id, Token: row.text("token"), Code: row.text("code"), Role: store.RoleMember,
+		CreatedBy: row.text("created_by"),
 		CreatedAt: row.timeOr("created_at", w.o.Now), RevokedAt: row.since("revoked_at", w.o.Now),
 	}
 	var err error
@@ -52,7 +53,7 @@ func (w *work) invite(row record, owner sdk.Key) (inv *store.Invite, why string)
 }
 
 // signed checks the capability of an invite of version 2, which is of use only
-// with an owner's key. The original takes rows without one.
+// with an owner's key, and keeps it. The original takes rows without one.
 func signed(row record, inv *store.Invite, owner sdk.Key) bool {
 	version, err := row.whole("version", 1)
 	stored := row.text("capability_v2")
@@ -62,6 +63,7 @@ func signed(row record, inv *store.Invite, owner sdk.Key) bool {
 	v2 := identity.InviteV2{
 		MeshID: inv.MeshID, InviteID: inv.ID, ExpiresAt: inv.ExpiresAt.Unix(), Role: string(inv.Role), OwnerPubkey: owner.String(),
 	}
+	inv.Capability = stored
 	return v2.CheckCapability(stored) == identity.Accepted
 }
 

@@ -60,12 +60,13 @@ func (w *work) member(row record) *store.Member {
 		ID: id, MeshID: w.id, Key: key, DisplayName: cmp.Or(row.text("display_name"), "member-"+key.String()[:8]),
 		Role: store.RoleMember, RoleTag: row.text("role_tag"), MessageMode: "push",
 		DefaultGroups: w.readGroups(row, "default_groups", "member", id),
-		Grants:        w.grants(row, id),
-		JoinedAt:      row.timeOr("joined_at", w.o.Now), RevokedAt: row.since("revoked_at", w.o.Now),
+		Grants:        w.grants(row, id), AccountID: row.text("user_id"),
+		JoinedAt: row.timeOr("joined_at", w.o.Now), RevokedAt: row.since("revoked_at", w.o.Now),
 	}
-	if user := row.text("user_id"); row.text("role") == string(store.RoleAdmin) || user != "" && user == w.owner {
+	if row.text("role") == string(store.RoleAdmin) || m.AccountID != "" && m.AccountID == w.owner {
 		m.Role = store.RoleAdmin // the owner's account may do there what an admin may do here
 	}
+	m.Permissions = w.permissionsOf(m)
 	if mode := row.text("message_mode"); mode == "inbox" || mode == "off" {
 		m.MessageMode = mode
 	}

@@ -60,8 +60,9 @@ func (w *work) mesh(from *source) (*store.Mesh, error) {
 	row := from.row
 	m := &store.Mesh{
 		ID: w.id, Slug: from.slug, Name: cmp.Or(row.text("name"), from.slug),
-		Policy:    store.Policy{DisplayName: true, RoleTag: true, Groups: true, MessageMode: true},
-		CreatedAt: row.timeOr("created_at", w.o.Now), ArchivedAt: row.since("archived_at", w.o.Now),
+		Policy:       store.Policy{DisplayName: true, RoleTag: true, Groups: true, MessageMode: true},
+		OwnerAccount: w.owner,
+		CreatedAt:    row.timeOr("created_at", w.o.Now), ArchivedAt: row.since("archived_at", w.o.Now),
 	}
 	if policy := m.Policy; row.json("self_editable", &policy) {
 		m.Policy = policy

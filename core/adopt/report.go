@@ -30,6 +30,7 @@ type MeshReport struct {
 	Archived bool   `json:"archived"`
 	New      bool   `json:"new"` // it was not here before
 
+	Accounts    Count `json:"accounts"`
 	Members     Count `json:"members"`
 	Invites     Count `json:"invites"`
 	States      Count `json:"states"`

@@ -12,8 +12,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// schema is where the original keeps its tables.
-const schema = "mesh"
+const (
+	schema        = "mesh"   // where the original keeps its tables
+	accountSchema = "public" // where the web application keeps accounts
+)
 
 // closeTime bounds the goodbye to the database.
 const closeTime = 5 * time.Second
@@ -84,7 +86,7 @@ func (s *Source) begin(ctx context.Context) (err error) {
 		return err
 	}
 	for _, t := range tables() {
-		if err := s.plan(t, there[t.name]); err != nil {
+		if err := s.plan(t, there[t.schema+"."+t.name]); err != nil {
 			return err
 		}
 	}
@@ -94,7 +96,8 @@ func (s *Source) begin(ctx context.Context) (err error) {
 // columns returns the columns of each table.
 func (s *Source) columns(ctx context.Context) (map[string][]string, error) {
 	rows, err := s.tx.Query(ctx,
-		`SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = $1`, schema)
+		`SELECT table_schema || '.' || table_name, column_name::text FROM information_schema.columns
+		WHERE table_schema IN ($1, $2)`, schema, accountSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +114,7 @@ func (s *Source) columns(ctx context.Context) (map[string][]string, error) {
 func (s *Source) plan(t table, there []string) error {
 	if len(there) == 0 {
 		if t.essential {
-			return fmt.Errorf("there is no table %s.%s that this user may read: is this the original broker's database?", schema, t.name)
+			return fmt.Errorf("there is no table %s.%s that this user may read: is this the original broker's database?", t.schema, t.name)
 		}
 		s.missing = append(s.missing, fmt.Sprintf("table %s: nothing of it is imported", t.name))
 		return nil
@@ -129,12 +132,12 @@ func (s *Source) plan(t table, there []string) error {
 			selected = append(selected, "t."+pgx.Identifier{name}.Sanitize()+"::text")
 		case c.need:
 			return fmt.Errorf("table %s.%s has no column %s, or none that this user may read: it cannot be imported without",
-				schema, t.name, c.name)
+				t.schema, t.name, c.name)
 		case c.without != "":
 			s.missing = append(s.missing, fmt.Sprintf("column %s.%s: %s", t.name, c.name, c.without))
 		}
 	}
-	q.text = "SELECT " + strings.Join(selected, ", ") + " FROM " + pgx.Identifier{schema, t.name}.Sanitize() + " t "
+	q.text = "SELECT " + strings.Join(selected, ", ") + " FROM " + pgx.Identifier{t.schema, t.name}.Sanitize() + " t "
 	s.queries[t.name] = q
 	return nil
 }
@@ -165,7 +168,7 @@ func (s *Source) read(ctx context.Context, table, rest string, args ...any) iter
 			})
 		}
 		if err != nil && !errors.Is(err, errStop) {
-			yield(record{}, fmt.Errorf("read %s.%s: %w", schema, table, err))
+			yield(record{}, fmt.Errorf("read table %s: %w", table, err))
 		}
 	}
 }

@@ -22,7 +22,7 @@ func Import(ctx context.Context, tx ImportTx, c *MeshCopy) (*ImportResult, error
 		what string
 		do   func(context.Context, *MeshCopy) error
 	}{
-		{"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
+		{"accounts", i.accounts}, {"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
 		{"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
 	} {
 		if err := step.do(ctx, c); err != nil {
@@ -41,6 +41,17 @@ type importing struct {
 	// moved are members of the copy whose key is enrolled here under another
 	// id, which takes what belongs to them.
 	moved map[string]string
+}
+
+func (i *importing) accounts(ctx context.Context, c *MeshCopy) error {
+	for _, a := range c.Accounts {
+		added, err := i.tx.PutAccount(ctx, a)
+		if err != nil {
+			return err
+		}
+		i.result.Accounts.count(added)
+	}
+	return nil
 }
 
 // putMesh writes the mesh under the first slug that is free.

@@ -22,6 +22,7 @@ type Importer interface {
 // MeshCopy is one mesh as another database has it. Its rows were checked by
 // whoever made it, keys occur once, and secrets are sealed.
 type MeshCopy struct {
+	Accounts    []*Account // that the rows below name
 	Mesh        *Mesh
 	Members     []*Member
 	Invites     []*Invite
@@ -53,7 +54,7 @@ type ImportResult struct {
 	New  bool   // the mesh was not here
 	Slug string // that the mesh has here; not the copy's when that one was taken
 
-	Members, Invites, States, SessionKeys, Messages Imported
+	Accounts, Members, Invites, States, SessionKeys, Messages Imported
 
 	// Audit counts entries. Missing ones were not appended, because the chain
 	// here has grown by itself since it was imported.
@@ -89,6 +90,8 @@ type ImportConflict struct {
 // ImportTx is one transaction of an engine, for [Import]. The Put methods write
 // a row unless one with the same key is here, and report whether they did.
 type ImportTx interface {
+	PutAccount(ctx context.Context, a *Account) (bool, error)
+
 	// MeshSlug returns the slug of a mesh. ErrNotFound.
 	MeshSlug(ctx context.Context, id string) (string, error)
 	PutMesh(ctx context.Context, m *Mesh) (bool, error)

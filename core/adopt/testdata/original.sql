@@ -12,7 +12,12 @@ CREATE TYPE mesh.visibility AS ENUM ('private', 'public');
 CREATE TYPE mesh.transport AS ENUM ('managed', 'tailscale', 'self_hosted');
 CREATE TYPE mesh.tier AS ENUM ('free', 'pro', 'team', 'enterprise');
 
-CREATE TABLE public."user" (id text PRIMARY KEY);
+CREATE TABLE public."user" (
+    id         text PRIMARY KEY,
+    name       text NOT NULL,
+    email      text NOT NULL,
+    created_at timestamp NOT NULL DEFAULT now()
+);
 
 CREATE TABLE mesh.mesh (
     id               text PRIMARY KEY,
@@ -133,7 +138,26 @@ CREATE TABLE mesh.audit_log (
     created_at         timestamp NOT NULL DEFAULT now()
 );
 
-INSERT INTO public."user" (id) VALUES ('u-ann'), ('u-bob');
+CREATE TABLE mesh.permission (
+    id                     text PRIMARY KEY,
+    mesh_id                text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    member_id              text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    can_invite             boolean NOT NULL DEFAULT false,
+    can_deploy_mcp         boolean NOT NULL DEFAULT false,
+    can_manage_files       boolean NOT NULL DEFAULT false,
+    can_manage_vault       boolean NOT NULL DEFAULT false,
+    can_manage_watches     boolean NOT NULL DEFAULT false,
+    can_manage_webhooks    boolean NOT NULL DEFAULT false,
+    can_write_state        boolean NOT NULL DEFAULT true,
+    can_send               boolean NOT NULL DEFAULT true,
+    can_use_tools          boolean NOT NULL DEFAULT true,
+    can_delete_mesh        boolean NOT NULL DEFAULT false,
+    can_manage_permissions boolean NOT NULL DEFAULT false,
+    UNIQUE (mesh_id, member_id)
+);
+
+INSERT INTO public."user" (id, name, email, created_at) VALUES
+    ('u-ann', 'Ann Ö', 'ann@example.com', '2026-01-01 08:00:00'), ('u-bob', 'Bob', 'bob@example.com', '2026-01-02 08:00:00');
 
 -- mesh01 is the one of the vectors, with their owner; old has its slug, neither key nor use; the third has an id that is
 -- not ASCII, an owner's secret that is not the owner's, and a broken log.
@@ -164,6 +188,12 @@ INSERT INTO mesh.member (id, mesh_id, user_id, peer_pubkey, display_name, role, 
     ('eve', 'mesh01', NULL, 'q7Xk1hZ0m3uV8b5cJ9nQ2wE4rT6yU1iO3pA5sD7fG8g', 'member-q7Xk1hZ0', 'member', NULL, '[]', 'push',
         '2026-04-05 12:00:00', NULL, '{}'),
     ('zoe', 'mesh-ünï', NULL, repeat('a1', 32), 'Zoe', 'member', NULL, '[]', 'push', '2026-04-05 12:00:00', NULL, '{}');
+
+-- bo may invite and not send, all else is as for any member; cy is as any admin
+INSERT INTO mesh.permission (id, mesh_id, member_id, can_invite, can_send) VALUES ('p1', 'mesh01', 'bo', true, false);
+INSERT INTO mesh.permission (id, mesh_id, member_id, can_invite, can_deploy_mcp, can_manage_files, can_manage_vault,
+    can_manage_watches, can_manage_webhooks, can_manage_permissions)
+    VALUES ('p2', 'mesh01', 'cy', true, true, true, true, true, true, true);
 
 INSERT INTO mesh.invite (id, mesh_id, token, code, max_uses, used_count, role, preset, expires_at, created_by, created_at,
     revoked_at, version, capability_v2) VALUES

@@ -106,6 +106,11 @@ func notFound(err error) error {
 	return err
 }
 
+// PutAccount implements [store.ImportTx].
+func (t importTx) PutAccount(ctx context.Context, a *store.Account) (bool, error) {
+	return t.put(ctx, insertAccount+unlessHere, accountArgs(a)...)
+}
+
 // MeshSlug implements [store.ImportTx].
 func (t importTx) MeshSlug(ctx context.Context, id string) (string, error) {
 	slug, err := value[string](t.tx.QueryRow(ctx, meshSlug, id))

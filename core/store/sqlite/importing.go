@@ -76,6 +76,11 @@ func (t importTx) put(ctx context.Context, query string, args ...any) (bool, err
 	return n > 0, err
 }
 
+// PutAccount implements [store.ImportTx].
+func (t importTx) PutAccount(ctx context.Context, a *store.Account) (bool, error) {
+	return t.put(ctx, insertAccount+unlessHere, accountArgs(a)...)
+}
+
 // MeshSlug implements [store.ImportTx].
 func (t importTx) MeshSlug(ctx context.Context, id string) (slug string, err error) {
 	err = t.tx.QueryRowContext(ctx, meshSlug, id).Scan(&slug)
