@@ -69,6 +69,61 @@ type Invite struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
+// Account is a person who signs in over HTTP.
+type Account struct {
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	Email      string    `json:"email"`
+	CreatedAt  time.Time `json:"createdAt"`
+	DisabledAt time.Time `json:"disabledAt,omitzero"`
+	Legacy     bool      `json:"legacy"` // legacy-auth may take the id for a proof
+}
+
+// NewToken is a bearer token and a one-time code that were just made.
+type NewToken struct {
+	Account       Account   `json:"account"`
+	Created       bool      `json:"created"` // the account was made, too
+	ID            string    `json:"id"`
+	Token         string    `json:"token"`
+	ExpiresAt     time.Time `json:"expiresAt"`
+	Code          string    `json:"code"`
+	CodeExpiresAt time.Time `json:"codeExpiresAt"`
+	ApproveURL    string    `json:"approveUrl,omitempty"` // pages that take the code, where the broker knows their URL
+	TokenURL      string    `json:"tokenUrl,omitempty"`
+}
+
+// Token is one line of a list of bearer tokens.
+type Token struct {
+	ID         string    `json:"id"`
+	Account    string    `json:"account"`
+	Kind       string    `json:"kind"` // device, pasted or operator
+	Hostname   string    `json:"hostname"`
+	Platform   string    `json:"platform"`
+	Arch       string    `json:"arch"`
+	CreatedAt  time.Time `json:"createdAt"`
+	ExpiresAt  time.Time `json:"expiresAt"`
+	LastSeenAt time.Time `json:"lastSeenAt,omitzero"`
+}
+
+// Approval is a command line that was just signed in. What it says of its machine
+// is its own word; Remote is where it asked from.
+type Approval struct {
+	Account  Account `json:"account"`
+	UserCode string  `json:"userCode"`
+	Hostname string  `json:"hostname"`
+	Platform string  `json:"platform"`
+	Arch     string  `json:"arch"`
+	Remote   string  `json:"remote"`
+}
+
+// MeshOwner says whose a mesh is.
+type MeshOwner struct {
+	MeshID  string `json:"meshId"`
+	Slug    string `json:"slug"`
+	Account string `json:"account"`
+	Before  string `json:"before,omitempty"` // the owner until now
+}
+
 // Verification is the verdict on an audit chain.
 type Verification struct {
 	MeshID   string `json:"meshId"`

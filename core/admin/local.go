@@ -13,6 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -20,6 +21,9 @@ import (
 type Store interface {
 	store.Meshes
 	store.Members
+	store.Accounts
+	store.Tokens
+	store.SignIns
 	CreateInvite(ctx context.Context, inv *store.Invite) error
 	VerifyAudit(ctx context.Context, mesh string) (audit.Result, error)
 }
@@ -35,8 +39,15 @@ type Hooks struct {
 	// where there are none, as without the hook.
 	AppURL func() string
 
+	// TokenTTL is how long the tokens are good for which nothing else is said; 0
+	// is 30 days.
+	TokenTTL time.Duration
+
 	// Revoked is told of every revocation, when it is in the store.
 	Revoked func(memberID string)
+
+	// MeshChanged is told of every mesh whose row has changed, when it has.
+	MeshChanged func(meshID string)
 
 	// Record appends to the audit log.
 	Record func(ctx context.Context, e *audit.Entry) error
@@ -61,6 +72,7 @@ type Hooks struct {
 type Local struct {
 	store  Store
 	issuer *issue.Issuer
+	tokens *token.Keys // nil without a key
 	hooks  Hooks
 	now    func() time.Time
 }
@@ -68,10 +80,17 @@ type Local struct {
 var _ Ops = (*Local)(nil)
 
 // New returns the operations on st. keys seals and opens what the store must
-// not show; without it (nil) nothing can be signed, and making meshes and
-// invites fails.
+// not show; without it (nil) nothing can be signed, and making meshes, invites
+// and tokens fails.
 func New(st Store, keys *identity.AtRest, h Hooks) *Local {
-	return &Local{store: st, issuer: issue.New(st, keys, h.URL), hooks: h, now: time.Now}
+	l := &Local{store: st, issuer: issue.New(st, keys, h.URL), hooks: h, now: time.Now}
+	if keys != nil {
+		l.tokens = token.NewKeys(keys.Key())
+	}
+	if l.hooks.TokenTTL == 0 {
+		l.hooks.TokenTTL = defaultTokenTTL
+	}
+	return l
 }
 
 // CheckKey is [issue.Issuer.CheckKey].

@@ -31,6 +31,37 @@ type Ops interface {
 	// CreateInvite makes an invite and signs it with the mesh owner's key.
 	CreateInvite(ctx context.Context, mesh string, o InviteOptions) (*Invite, error)
 
+	// CreateToken makes a bearer token of an account, and the account when there is
+	// none with this id, and a one-time code, which is good for 10 minutes. Token
+	// and code are kept nowhere else.
+	CreateToken(ctx context.Context, account string, o TokenOptions) (*NewToken, error)
+
+	// ListTokens returns the good tokens of an account, or of all with "", oldest
+	// first.
+	ListTokens(ctx context.Context, account string) ([]Token, error)
+
+	// RevokeToken ends a token, by its id, for good.
+	RevokeToken(ctx context.Context, id string) error
+
+	// ApproveSignIn signs the command line in that waits with a user code. With
+	// "" it is for the only account that may sign in.
+	ApproveSignIn(ctx context.Context, code, account string) (*Approval, error)
+
+	// ListAccounts returns all accounts by id.
+	ListAccounts(ctx context.Context) ([]Account, error)
+
+	// SetAccountEnabled says whether an account may sign in and its tokens are
+	// good. Members that belong to it can connect all the same. Saying the same
+	// again is no error.
+	SetAccountEnabled(ctx context.Context, account string, enabled bool) (*Account, error)
+
+	// SetAccountLegacy says whether legacy-auth may take the account's id for a
+	// proof.
+	SetAccountLegacy(ctx context.Context, account string, allowed bool) (*Account, error)
+
+	// SetMeshOwner makes an account the owner of a mesh.
+	SetMeshOwner(ctx context.Context, mesh, account string) (*MeshOwner, error)
+
 	// VerifyAudit reads a mesh's whole audit chain. A broken chain is an
 	// answer, not an error.
 	VerifyAudit(ctx context.Context, mesh string) (*Verification, error)
@@ -63,6 +94,14 @@ type InviteOptions struct {
 	Role string        // member (default) or admin
 	Uses int           // how many may join with it; default 1
 	TTL  time.Duration // how long it holds, whole seconds; default 7 days
+}
+
+// TokenOptions say what a token is like, and whose it is. Zero fields take the
+// default.
+type TokenOptions struct {
+	Email string        // of the account; an empty one changes nothing
+	Name  string        // of the account, as above; default for a new account: its id
+	TTL   time.Duration // how long the token is good; default: the config's http.token_ttl
 }
 
 // ReloadOptions say how far a reload goes.

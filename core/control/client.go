@@ -87,6 +87,47 @@ func (c *Client) CreateInvite(ctx context.Context, mesh string, o admin.InviteOp
 	return call[*admin.Invite](ctx, c, opCreateInvite, inviteQuestion{mesh, o.Role, o.Uses, o.TTL})
 }
 
+// CreateToken implements [admin.Ops].
+func (c *Client) CreateToken(ctx context.Context, account string, o admin.TokenOptions) (*admin.NewToken, error) {
+	return call[*admin.NewToken](ctx, c, opCreateToken, createTokenQuestion{account, o.Email, o.Name, o.TTL})
+}
+
+// ListTokens implements [admin.Ops].
+func (c *Client) ListTokens(ctx context.Context, account string) ([]admin.Token, error) {
+	return call[[]admin.Token](ctx, c, opListTokens, accountQuestion{account})
+}
+
+// RevokeToken implements [admin.Ops].
+func (c *Client) RevokeToken(ctx context.Context, id string) error {
+	_, err := call[none](ctx, c, opRevokeToken, tokenQuestion{id})
+	return err
+}
+
+// ApproveSignIn implements [admin.Ops].
+func (c *Client) ApproveSignIn(ctx context.Context, code, account string) (*admin.Approval, error) {
+	return call[*admin.Approval](ctx, c, opApproveSignIn, approveQuestion{code, account})
+}
+
+// ListAccounts implements [admin.Ops].
+func (c *Client) ListAccounts(ctx context.Context) ([]admin.Account, error) {
+	return call[[]admin.Account](ctx, c, opListAccounts, none{})
+}
+
+// SetAccountEnabled implements [admin.Ops].
+func (c *Client) SetAccountEnabled(ctx context.Context, account string, enabled bool) (*admin.Account, error) {
+	return call[*admin.Account](ctx, c, opEnableAccount, switchQuestion{account, enabled})
+}
+
+// SetAccountLegacy implements [admin.Ops].
+func (c *Client) SetAccountLegacy(ctx context.Context, account string, allowed bool) (*admin.Account, error) {
+	return call[*admin.Account](ctx, c, opLegacyAccount, switchQuestion{account, allowed})
+}
+
+// SetMeshOwner implements [admin.Ops].
+func (c *Client) SetMeshOwner(ctx context.Context, mesh, account string) (*admin.MeshOwner, error) {
+	return call[*admin.MeshOwner](ctx, c, opSetMeshOwner, ownQuestion{mesh, account})
+}
+
 // VerifyAudit implements [admin.Ops].
 func (c *Client) VerifyAudit(ctx context.Context, mesh string) (*admin.Verification, error) {
 	return call[*admin.Verification](ctx, c, opVerifyAudit, meshQuestion{mesh})

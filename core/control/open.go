@@ -71,6 +71,37 @@ func (u *unattended) CreateInvite(ctx context.Context, mesh string, o admin.Invi
 	return change(ctx, u, func(ops admin.Ops) (*admin.Invite, error) { return ops.CreateInvite(ctx, mesh, o) })
 }
 
+// CreateToken implements [admin.Ops].
+func (u *unattended) CreateToken(ctx context.Context, account string, o admin.TokenOptions) (*admin.NewToken, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.NewToken, error) { return ops.CreateToken(ctx, account, o) })
+}
+
+// RevokeToken implements [admin.Ops].
+func (u *unattended) RevokeToken(ctx context.Context, id string) error {
+	_, err := change(ctx, u, func(ops admin.Ops) (none, error) { return none{}, ops.RevokeToken(ctx, id) })
+	return err
+}
+
+// ApproveSignIn implements [admin.Ops].
+func (u *unattended) ApproveSignIn(ctx context.Context, code, account string) (*admin.Approval, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.Approval, error) { return ops.ApproveSignIn(ctx, code, account) })
+}
+
+// SetAccountEnabled implements [admin.Ops].
+func (u *unattended) SetAccountEnabled(ctx context.Context, account string, enabled bool) (*admin.Account, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.Account, error) { return ops.SetAccountEnabled(ctx, account, enabled) })
+}
+
+// SetAccountLegacy implements [admin.Ops].
+func (u *unattended) SetAccountLegacy(ctx context.Context, account string, allowed bool) (*admin.Account, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.Account, error) { return ops.SetAccountLegacy(ctx, account, allowed) })
+}
+
+// SetMeshOwner implements [admin.Ops].
+func (u *unattended) SetMeshOwner(ctx context.Context, mesh, account string) (*admin.MeshOwner, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.MeshOwner, error) { return ops.SetMeshOwner(ctx, mesh, account) })
+}
+
 // Migrate implements [admin.Ops].
 func (u *unattended) Migrate(ctx context.Context) ([]admin.Migration, error) {
 	return change(ctx, u, func(ops admin.Ops) ([]admin.Migration, error) { return ops.Migrate(ctx) })

@@ -19,6 +19,14 @@ const (
 	opListMembers   = "member.list"
 	opRevokeMember  = "member.revoke"
 	opCreateInvite  = "invite.create"
+	opCreateToken   = "token.create"
+	opListTokens    = "token.list"
+	opRevokeToken   = "token.revoke"
+	opApproveSignIn = "signin.approve"
+	opListAccounts  = "account.list"
+	opEnableAccount = "account.enable"
+	opLegacyAccount = "account.legacy"
+	opSetMeshOwner  = "mesh.own"
 	opVerifyAudit   = "audit.verify"
 	opMigrations    = "migration.list"
 	opMigrate       = "migration.apply"
@@ -76,6 +84,41 @@ type inviteQuestion struct {
 
 type pluginQuestion struct {
 	Link string `json:"link"`
+}
+
+type createTokenQuestion struct {
+	Account string        `json:"account"`
+	Email   string        `json:"email"`
+	Name    string        `json:"name"`
+	TTL     time.Duration `json:"ttlNanoseconds"`
+}
+
+type accountQuestion struct {
+	Account string `json:"account"`
+}
+
+type tokenQuestion struct {
+	ID string `json:"id"`
+}
+
+type approveQuestion struct {
+	Code    string `json:"code"`
+	Account string `json:"account"`
+}
+
+// switchQuestion turns something of an account on or off.
+type switchQuestion struct {
+	Account string `json:"account"`
+	On      bool   `json:"on"`
+}
+
+type ownQuestion struct {
+	Mesh    string `json:"mesh"`
+	Account string `json:"account"`
+}
+
+func (q createTokenQuestion) options() admin.TokenOptions {
+	return admin.TokenOptions{Email: q.Email, Name: q.Name, TTL: q.TTL}
 }
 
 func (q inviteQuestion) options() admin.InviteOptions {

@@ -85,6 +85,7 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	on(mux, log, opCreateInvite, func(ctx context.Context, q inviteQuestion) (*admin.Invite, error) {
 		return ops.CreateInvite(ctx, q.Mesh, q.options())
 	})
+	accountRoutes(mux, ops, log)
 	on(mux, log, opVerifyAudit, func(ctx context.Context, q meshQuestion) (*admin.Verification, error) {
 		return ops.VerifyAudit(ctx, q.Mesh)
 	})
@@ -98,6 +99,32 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	})
 	mux.HandleFunc("/", unknown)
 	return mux
+}
+
+// accountRoutes are the operations on accounts and their tokens.
+func accountRoutes(mux *http.ServeMux, ops admin.Ops, log *slog.Logger) {
+	on(mux, log, opCreateToken, func(ctx context.Context, q createTokenQuestion) (*admin.NewToken, error) {
+		return ops.CreateToken(ctx, q.Account, q.options())
+	})
+	on(mux, log, opListTokens, func(ctx context.Context, q accountQuestion) ([]admin.Token, error) {
+		return ops.ListTokens(ctx, q.Account)
+	})
+	on(mux, log, opRevokeToken, func(ctx context.Context, q tokenQuestion) (none, error) {
+		return none{}, ops.RevokeToken(ctx, q.ID)
+	})
+	on(mux, log, opApproveSignIn, func(ctx context.Context, q approveQuestion) (*admin.Approval, error) {
+		return ops.ApproveSignIn(ctx, q.Code, q.Account)
+	})
+	on(mux, log, opListAccounts, func(ctx context.Context, _ none) ([]admin.Account, error) { return ops.ListAccounts(ctx) })
+	on(mux, log, opEnableAccount, func(ctx context.Context, q switchQuestion) (*admin.Account, error) {
+		return ops.SetAccountEnabled(ctx, q.Account, q.On)
+	})
+	on(mux, log, opLegacyAccount, func(ctx context.Context, q switchQuestion) (*admin.Account, error) {
+		return ops.SetAccountLegacy(ctx, q.Account, q.On)
+	})
+	on(mux, log, opSetMeshOwner, func(ctx context.Context, q ownQuestion) (*admin.MeshOwner, error) {
+		return ops.SetMeshOwner(ctx, q.Mesh, q.Account)
+	})
 }
 
 // on answers one operation.
