@@ -19,6 +19,7 @@ type Deps struct {
 	Issuer    *issue.Issuer
 	Tokens    *token.Keys // nil without an encryption key: nobody can sign in
 	Directory *presence.Directory
+	Members   HookMembers // remembers what it has read
 	Nodes     Nodes
 	Config    config.HTTP
 	URL       func() string // WebSocket URL that others reach this broker by
@@ -57,6 +58,7 @@ type Nodes interface {
 func All(r *feature.Registry, d Deps) *Table {
 	t := NewTable(r)
 	Joins(t, d.Store)
+	Hook(t, d)
 	return t
 }
 

@@ -63,11 +63,9 @@ func (a *App) metrics(t *telemetry.Text) {
 	}
 	t.Counters("broker_messages_rejected_total", "Messages rejected (size, auth, malformed)", "reason", refused)
 	t.Counters("broker_messages_dropped_by_grant_total", "Messages silently dropped because recipient didn't grant sender the required capability", "cap", a.dropped())
-	// Nothing asks these two yet: the routes behind them come with the HTTP
-	// surface. Dashboards want the names.
 	t.Counter("broker_legacy_auth_hits_total", "Pre-alpha.36 clients authenticating via body.user_id fallback (remove shim when near zero)", a.legacyHits())
-	t.Counter("broker_hook_requests_total", "POST /hook/set-status requests received", 0)
-	t.Counter("broker_hook_requests_rate_limited_total", "POST /hook/set-status rejected by rate limit", 0)
+	t.Counter("broker_hook_requests_total", "POST /hook/set-status requests received", a.dir.Counters.Hooks.Load())
+	t.Counter("broker_hook_requests_rate_limited_total", "POST /hook/set-status rejected by rate limit", a.dir.Counters.HooksLimited.Load())
 	t.Counter("broker_ttl_sweeps_total", "TTL sweeper runs completed", a.dir.Counters.Sweeps.Load())
 	t.Gauge("broker_queue_depth", "Undelivered messages currently in the queue", a.depth.waiting.Load())
 	t.Gauge("broker_queue_oldest_seconds", "Age of the oldest message in the queue", a.depth.oldest.Load())

@@ -31,7 +31,7 @@ type word struct {
 // routes returns the HTTP operations, whose handlers are in the registry.
 func (a *App) routes(c config.Config) []*api.Route {
 	return api.All(a.registry, api.Deps{
-		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Nodes: a, Config: c.HTTP, Log: a.log,
+		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url),
 		URL:    a.url, Links: func() string { return c.HTTP.Links(a.url()) },
 	}).Routes()
