@@ -58,6 +58,14 @@ type Nodes interface {
 func All(r *feature.Registry, d Deps) *Table {
 	t := NewTable(r)
 	Joins(t, d.Store)
+	Claims(t, d)
+	Sync(t, d)
+	ShortCodes(t, d)
+	Meshes(t, d)
+	MeshCreation(t, d)
+	MeshDeletion(t, d)
+	MeshInvites(t, d)
+	InviteLists(t, d)
 	Hook(t, d)
 	return t
 }

@@ -65,6 +65,8 @@ func (r *Route) refuseBody(err error) error {
 	switch {
 	case !ok:
 		return err
+	case r.AllWords:
+		return core.Refuse(sdk.ReasonMalformed, bad.Message)
 	case bad.Missing && r.Missing != "":
 		return core.Refuse(sdk.ReasonMalformed, r.Missing)
 	case bad.Code == sdk.ReasonMalformed && r.BadBody != "":

@@ -30,8 +30,12 @@ type Route struct {
 	BadBody, Missing string
 
 	// Words says that clients look for the reason itself in the error, and not
-	// for a sentence.
-	Words bool
+	// for a sentence, which is then the detail. AllWords says so of a body that
+	// cannot be read too, and has one word for all that may be wrong with it.
+	Words, AllWords bool
+
+	// Finds says that the answer has a member found, which refusals have too.
+	Finds bool
 
 	// Guessable is set where the request carries something that can be guessed:
 	// refused attempts of one address are counted and limited.

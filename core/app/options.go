@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/api"
-	"github.com/claudemesh/broker/core/api/pages"
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
@@ -55,7 +54,7 @@ func hubOptions(c config.Config) hub.Options {
 
 func (a *App) serverOptions(c config.Config, routes []*api.Route) server.Options {
 	return server.Options{
-		Routes: routes, Pages: pages.Handlers(), Guesses: a.edge, Wrap: a.edge.Wrap, OpsApart: c.HTTP.OpsListen != "",
+		Routes: routes, Pages: a.pages(c), Guesses: a.edge, Wrap: a.edge.Wrap, OpsApart: c.HTTP.OpsListen != "",
 		Timeouts: server.Timeouts{
 			Header: c.HTTP.HeaderTimeout, Read: c.HTTP.ReadTimeout, Write: c.HTTP.WriteTimeout, Idle: c.HTTP.IdleTimeout,
 		},

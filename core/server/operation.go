@@ -130,16 +130,20 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 		w.Header().Set("WWW-Authenticate", `Bearer realm="broker"`)
 	}
 	s.retryAfter(w, d.RetryAfter)
-	text := d.Text
+	text, detail := d.Text, ""
 	switch {
 	case status == http.StatusInternalServerError:
 		text = "the broker could not do this; its operator finds the cause in the log, under the request_id"
 		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
 			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
-	case route.Words && d.Reason != sdk.ReasonMalformed || text == "":
-		text = string(d.Reason)
+	case route.Words && (route.AllWords || d.Reason != sdk.ReasonMalformed) || text == "":
+		text, detail = string(d.Reason), d.Text
 	}
-	s.refuse(w, r, status, d.Reason, text)
+	body := refusal{Error: text, Code: d.Reason, Detail: detail, Request: edge.RequestID(r)}
+	if route.Finds {
+		body.Found = new(bool)
+	}
+	s.reply(w, status, body)
 }
 
 // retryAfter says when to try again, in whole seconds.
@@ -155,7 +159,9 @@ type refusal struct {
 	OK      bool       `json:"ok"`
 	Error   string     `json:"error"`
 	Code    sdk.Reason `json:"code"`
+	Detail  string     `json:"detail,omitempty"` // the sentence, where the error is a word
 	Request string     `json:"request_id,omitempty"`
+	Found   *bool      `json:"found,omitempty"` // false where the answer would say true
 }
 
 func (s *routes) refuse(w http.ResponseWriter, r *http.Request, status int, code sdk.Reason, text string) {

@@ -1,11 +1,11 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -57,9 +57,18 @@ func (rt *router) allowed(r *http.Request) []string {
 	return slices.Clip(list)
 }
 
-// mount adds the routes of a table.
-func (s *routes) mount(mux *http.ServeMux, routes []*api.Route) {
-	for _, route := range routes {
-		mux.HandleFunc(route.Pattern(), func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route) })
+// mount adds routes and pages. Where both have a pattern, browsers get the page.
+func (s *routes) mount(mux *http.ServeMux) {
+	alone := maps.Clone(s.Pages)
+	for _, route := range s.Routes {
+		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route) })
+		if page := s.Pages[route.Pattern()]; page != nil {
+			delete(alone, route.Pattern())
+			h = forPeople(page, h)
+		}
+		mux.Handle(route.Pattern(), h)
+	}
+	for pattern, page := range alone {
+		mux.Handle(pattern, page)
 	}
 }

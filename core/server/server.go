@@ -53,7 +53,7 @@ type Options struct {
 	Health    Health
 	Metrics   func(*telemetry.Text)
 	Routes    []*api.Route
-	Pages     map[string]http.Handler // for people, by pattern; not operations on a mesh
+	Pages     map[string]http.Handler // for people, by pattern, which may be a route's too; not operations on a mesh
 	Guesses   Guesses
 	Wrap      func(http.Handler) http.Handler // what every request passes first
 	BodyBytes int64                           // largest body of a request
@@ -75,10 +75,7 @@ func New(o Options) *http.Server {
 	} else {
 		s.opsOn(mux)
 	}
-	s.mount(mux, o.Routes)
-	for pattern, page := range o.Pages {
-		mux.Handle(pattern, page)
-	}
+	s.mount(mux)
 	return s.server(o.Wrap(&router{mux: mux, s: s}))
 }
 
