@@ -43,6 +43,8 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 			}
 		}
 		h := hooks(c, st, func() string { return publicURL(c, c.Listen) })
+		h.AppURL = func() string { return c.HTTP.Links(h.URL()) }
+		h.TokenTTL = c.HTTP.TokenTTL
 		h.Record = recordIn(c, st)
 		h.Revoked = tellNodes(ctx, st)
 		return admin.New(st, keys, h), st.Close, nil

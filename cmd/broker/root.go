@@ -45,7 +45,7 @@ one that runs on the same data directory, and to its store when none runs.`,
 	root.Flags().AddFlagSet(serve.Flags())
 	root.AddCommand(
 		serve, p.demoCommand(),
-		p.meshCommand(), p.memberCommand(), p.inviteCommand(), p.peerCommand(),
+		p.meshCommand(), p.memberCommand(), p.inviteCommand(), p.peerCommand(), p.sessionCommand(), p.accountCommand(),
 		p.configCommand(), p.chainCommand(), p.reloadCommand(), p.pluginCommand(), p.auditCommand(), p.migrateCommand(),
 		p.healthCommand(), p.versionCommand(), p.stageCommand(),
 	)
@@ -76,13 +76,18 @@ func noCommand(c *cobra.Command, args []string) error {
 }
 
 // takes wants these arguments, and names them when they are not there. A name
-// that ends in "..." stands for one or more.
+// that ends in "..." stands for one or more, and names in brackets, at the end,
+// need not be given.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		more := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		needed := len(names)
+		for needed > 0 && strings.HasPrefix(names[needed-1], "[") {
+			needed--
+		}
 		switch {
-		case len(args) < len(names):
-			return usage(c, c.CommandPath()+" needs "+strings.Join(names[len(args):], " "))
+		case len(args) < needed:
+			return usage(c, c.CommandPath()+" needs "+strings.Join(names[len(args):needed], " "))
 		case len(args) > len(names) && !more:
 			return usage(c, fmt.Sprintf("%s takes nothing more than %d argument(s): %q is too much", c.CommandPath(), len(names), args[len(names)]))
 		}

@@ -170,7 +170,10 @@ type broker struct {
 // operations returns what the control socket offers.
 func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h := hooks(b.config, b.store, b.publicURL)
+	h.AppURL = func() string { return b.config.HTTP.Links(b.publicURL()) }
+	h.TokenTTL = b.config.HTTP.TokenTTL
 	h.Revoked = b.app.Revoked
+	h.MeshChanged = b.app.ForgetMesh
 	h.Record = b.app.Record
 	h.Reload = b.reloads.Reload
 	h.Loaded = b.reloads.Loaded
