@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +63,29 @@ func fresh(t *testing.T, o Options) *Store {
 		}
 	})
 	return s
+}
+
+// What need not wait for the disk takes no part in what others wait for.
+func TestLazyWritesLeaveTheConnectionAsItWas(t *testing.T) {
+	for durability, want := range map[Durability]int{Power: 2, Process: 1} {
+		s := fresh(t, Options{Durability: durability})
+		var inside, after int
+		err := s.updateLazily(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			if err := tx.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&inside); err != nil {
+				return err
+			}
+			return errors.New("no reason")
+		})
+		if err == nil || err.Error() != "no reason" {
+			t.Errorf("got error %v", err)
+		}
+		if err := s.write.QueryRow(`PRAGMA synchronous`).Scan(&after); err != nil {
+			t.Fatal(err)
+		}
+		if inside != 1 || after != want {
+			t.Errorf("%s: synchronous is %d inside and %d after, want 1 and %d", durability, inside, after, want)
+		}
+	}
 }
 
 func TestOpenSetsWhatItPromises(t *testing.T) {

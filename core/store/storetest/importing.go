@@ -85,16 +85,17 @@ func foreign(mesh string, n int) []*audit.Entry {
 func copied() *store.MeshCopy {
 	m := &store.Mesh{
 		ID: id("mesh", 1), Slug: "first", Name: "Größe 網", OwnerKey: key(200), OwnerSecret: "b3du", RootKey: "cm9v",
-		Policy: store.Policy{Groups: true}, CreatedAt: now(), ArchivedAt: now().Add(time.Hour),
+		Policy: store.Policy{Groups: true}, OwnerAccount: account(1).ID, CreatedAt: now(), ArchivedAt: now().Add(time.Hour),
 	}
-	c := &store.MeshCopy{Mesh: m, Now: now()}
+	c := &store.MeshCopy{Accounts: []*store.Account{account(1)}, Mesh: m, Now: now()}
 	for n := range 3 {
 		c.Members = append(c.Members, member(m.ID, n+1))
 	}
 	c.Members[1].Grants = store.Grants{key(1): {store.CapDM}, key(3): {}}
+	c.Members[1].Permissions, c.Members[1].AccountID = store.Permissions{store.CanInvite: true}, account(1).ID
 	c.Members[2].RevokedAt = now()
 	c.Invites = []*store.Invite{{
-		ID: "inv", MeshID: m.ID, Token: "token", Code: "CODE", MaxUses: 3, UsedCount: 2, Role: store.RoleAdmin,
+		ID: "inv", MeshID: m.ID, Token: "token", Code: "CODE", Capability: "signed", CreatedBy: account(1).ID, MaxUses: 3, UsedCount: 2, Role: store.RoleAdmin,
 		Preset: store.Preset{RoleTag: "x"}, ExpiresAt: now().Add(time.Hour), CreatedAt: now(), RevokedAt: now(),
 	}}
 	c.States = []*store.State{{
@@ -137,10 +138,11 @@ func importRoundTrip(s *suite) {
 	c := copied()
 	r := s.importMesh(c)
 	same(s, r, &store.ImportResult{
-		New: true, Slug: "first", Members: store.Imported{Added: 3}, Invites: store.Imported{Added: 1},
-		States: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1}, Messages: store.Imported{Added: 2},
-		Audit: store.Imported{Added: 600},
+		New: true, Slug: "first", Accounts: store.Imported{Added: 1}, Members: store.Imported{Added: 3},
+		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
+		Messages: store.Imported{Added: 2}, Audit: store.Imported{Added: 600},
 	})
+	s.wantAccount(c.Accounts[0])
 	mesh, err := s.Mesh(s.ctx, c.Mesh.ID)
 	s.must(err)
 	same(s, mesh, c.Mesh)
@@ -181,7 +183,12 @@ func importAgain(s *suite) {
 	c := copied()
 	s.importMesh(c)
 	s.must(s.SetRevoked(s.ctx, c.Members[0].ID, now()))
-	_, err := s.ChangeMember(s.ctx, c.Members[1].ID, grant(nil))
+	_, err := s.ChangeAccount(s.ctx, c.Accounts[0].ID, func(a *store.Account) error {
+		a.DisabledAt = now()
+		return nil
+	})
+	s.must(err)
+	_, err = s.ChangeMember(s.ctx, c.Members[1].ID, grant(nil))
 	s.must(err)
 	s.must(s.SetRevoked(s.ctx, c.Members[2].ID, time.Time{}))
 
@@ -190,8 +197,8 @@ func importAgain(s *suite) {
 	c.Audit = each(foreign(c.Mesh.ID, 605), nil)
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0), waits(c, "three", time.Second)}, nil)
 	same(s, s.importMesh(c), &store.ImportResult{
-		Slug: "first", Members: store.Imported{Added: 1, Present: 3}, Invites: store.Imported{Present: 1},
-		States: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
+		Slug: "first", Accounts: store.Imported{Present: 1}, Members: store.Imported{Added: 1, Present: 3},
+		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
 		Audit: store.Imported{Added: 5, Present: 600},
 		Conflicts: []store.ImportConflict{{
 			Kind: "member", ID: c.Members[2].ID, Here: true,
@@ -202,6 +209,9 @@ func importAgain(s *suite) {
 	s.must(err)
 	if list[0].Live() || list[1].Grants != nil || !list[2].Live() || len(list) != 4 {
 		s.Errorf("got %+v, want the changes that were made here", list)
+	}
+	if a, err := s.Account(s.ctx, c.Accounts[0].ID); err != nil || a.Enabled() {
+		s.Errorf("got %+v, error %v, want the change that was made here", a, err)
 	}
 	s.wantVerdict(c.Mesh.ID, audit.Result{Valid: true, Entries: 605})
 	same(s, s.waitingIDs(c.Mesh.ID, key(2)), []string{"one", "two", "three"})
