@@ -21,11 +21,13 @@ type Store interface {
 	StatusStore
 	AuditStore
 	ModerationStore
+	GrantStore
 }
 
 // All returns a registry with every type that this broker answers.
 func All(d Deps) *Registry {
 	r := NewRegistry()
+	r.roster = d.Roster
 	Hello(r, d.Directory, d.Store, d.Roster)
 	Send(r, d.Engine, d.Send)
 	MessageStatus(r, d.Directory, d.Engine, d.Store, d.Roster)
@@ -34,5 +36,6 @@ func All(d Deps) *Registry {
 	Peers(r, d.Directory)
 	Audit(r, d.Store, d.Roster)
 	Moderation(r, d.Directory, d.Store, d.Roster, d.Sessions)
+	Grants(r, d.Store, d.Roster)
 	return r
 }

@@ -23,6 +23,7 @@ func events() []event {
 		{wire.EventPeerLeft, "a session is over: it said goodbye, its grace time ran out, or somebody ended it", all},
 		{wire.EventPeerVisible, "a session that was hidden shows itself", others},
 		{wire.EventPeerHidden, "a session hides", others},
+		{wire.EventProfileUpdated, "somebody edited the profile of the member", "every session of the member"},
 	}
 }
 
@@ -113,7 +114,12 @@ func (d *docs) summary(o *Owner) string {
 	return strings.TrimSuffix(strings.TrimPrefix(first, "`"+o.Type+"` "), ".")
 }
 
-func (d *docs) request(o *Owner) { d.section(o.Request, true) }
+func (d *docs) request(o *Owner) {
+	d.section(o.Request, true)
+	if o.needs != "" {
+		d.printf("\nIt needs the permission `%s`, else it is `forbidden`.\n", o.needs)
+	}
+}
 
 // section describes one frame.
 func (d *docs) section(t reflect.Type, request bool) {
@@ -143,8 +149,10 @@ func (d *docs) pushes() {
 	for _, e := range events() {
 		d.printf("| `%s` | %s | %s |\n", e.name, e.meaning, e.to)
 	}
-	d.printf("\nTheir `eventData`:\n")
+	d.printf("\nThe `eventData` of those about peers:\n")
 	d.table(reflect.TypeFor[wire.PeerEvent](), false)
+	d.printf("\nThe `eventData` of `%s`, what was set and nothing else:\n", wire.EventProfileUpdated)
+	d.table(reflect.TypeFor[wire.ProfileChanges](), false)
 }
 
 var docLink = regexp.MustCompile(`\[(\w+)\]`)

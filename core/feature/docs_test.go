@@ -198,6 +198,7 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"join_group": "", "leave_group": "", "list_peers": "peers_list", "mesh_info": "mesh_info_result",
 		"audit_query": "audit_result", "audit_verify": "audit_verify_result",
 		"disconnect": "disconnect_ack", "kick": "kick_ack", "ban": "ban_ack", "unban": "unban_ack", "list_bans": "list_bans_result",
+		"set_grants": "grants", "get_grants": "grants",
 	}
 	got := map[string]string{}
 	for _, o := range All(Deps{}).Owners() {

@@ -134,7 +134,7 @@ func kind(t reflect.Type) string {
 		return "whole number"
 	case reflect.Float64:
 		return "number"
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return "object"
 	default:
 		return "text"

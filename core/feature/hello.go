@@ -7,7 +7,6 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
-	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -241,16 +240,5 @@ func joinedFrame(v presence.View, saved *store.State, now time.Time) []byte {
 		name = wire.EventPeerReturned
 		data.LastSeenAt, data.Summary = saved.LastSeenAt, saved.Summary
 	}
-	return eventFrame(v.Mesh, name, data, now)
-}
-
-// eventFrame encodes news for everybody in a mesh.
-func eventFrame(mesh, name string, data any, now time.Time) []byte {
-	frame, err := wire.AppendEvent(nil, &wire.Event{
-		MessageID: identity.NewUUID(), MeshID: mesh, Name: name, Data: data, CreatedAt: now,
-	})
-	if err != nil {
-		panic(err) // the data are our own structs, which always encode
-	}
-	return frame
+	return EventFrame(v.Mesh, name, data, now)
 }

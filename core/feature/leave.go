@@ -18,7 +18,7 @@ func Left(dir *presence.Directory, v presence.View, env *sdk.Envelope, now time.
 		if !v.Visible || dir.Reached(v.Mesh, v.Routing()) {
 			return // nobody knew of it, or it is back already: that must be the last word
 		}
-		frame := eventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
+		frame := EventFrame(v.Mesh, wire.EventPeerLeft, wire.PeerNews(v.Name, v.Routing()), now)
 		dir.Announce(v.Mesh, frame, presence.Except{Member: v.Member})
 	}
 }

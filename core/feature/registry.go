@@ -14,6 +14,7 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -21,6 +22,7 @@ import (
 // Registry says who answers each type of message.
 type Registry struct {
 	owners map[string]*Owner
+	roster Roster // of use to owners that need a permission
 }
 
 // Owner is what the registry knows about a type.
@@ -30,6 +32,7 @@ type Owner struct {
 	Reply   reflect.Type // nil for types that get no answer
 	HTTP    bool         // comes over HTTP, and never as a frame
 
+	needs  store.Permission // "" for what everybody may ask for
 	decode func(frame []byte) (any, error)
 	handle func(context.Context, *Call) (any, error)
 	refuse func(*Call, sdk.Reason, string) wire.Frame
@@ -138,6 +141,12 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 	}
 	if refused := c.admits(); refused != nil {
 		return refused.Decision(), nil
+	}
+	if o.needs != "" {
+		if refused := r.permitted(ctx, c, o.needs); refused != nil {
+			c.Err = refused.Err
+			return refused.Decision(), nil
+		}
 	}
 	reply, err := o.handle(ctx, c)
 	if err == nil {

@@ -32,7 +32,7 @@ type Gate interface {
 // Send accepts messages, and takes their confirmations.
 func Send(r *Registry, e *delivery.Engine, o SendOptions) {
 	s := &sends{engine: e, options: o}
-	On(r, s.send).RefuseWith(refusedAck)
+	On(r, s.send).Needs(store.CanSend).RefuseWith(refusedAck)
 	On(r, clientAck)
 }
 

@@ -26,6 +26,7 @@ func TestGateRefusesAMessage(t *testing.T) {
 	r := newRig(t)
 	shut := shutGate(true)
 	reg := NewRegistry()
+	reg.roster = r.roster
 	Send(reg, r.engine, SendOptions{MessageBytes: 1 << 16, Gate: &shut})
 	ada, bo := r.join("ada"), r.join("bo").ready()
 	before := len(bo.pushed)

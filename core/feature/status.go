@@ -54,7 +54,7 @@ func (p *presences) setVisible(_ context.Context, c *Call, m *wire.SetVisible) (
 	}
 	s, now := c.Session, c.Env.Arrived
 	c.After = func() {
-		frame := eventFrame(s.Mesh, name, wire.PeerNews(p.dir.View(s).Name, s.Routing()), now)
+		frame := EventFrame(s.Mesh, name, wire.PeerNews(p.dir.View(s).Name, s.Routing()), now)
 		p.dir.Announce(s.Mesh, frame, presence.Except{Session: s.ID})
 	}
 	return presenceAck(c), nil

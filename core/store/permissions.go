@@ -43,15 +43,12 @@ func (m *Mesh) May(who *Member, p Permission) bool {
 	if decided, ok := who.Permissions[p]; ok {
 		return decided
 	}
-	switch p {
-	case CanSend, CanWriteState, CanUseTools:
-		return true
-	case CanDeleteMesh:
-		return false
-	default:
-		return who.Role == RoleAdmin
-	}
+	return p.Everyones() || p != CanDeleteMesh && who.Role == RoleAdmin
 }
+
+// Everyones reports whether every member has a permission of which nothing else
+// was decided.
+func (p Permission) Everyones() bool { return p == CanSend || p == CanWriteState || p == CanUseTools }
 
 // OwnedBy reports whether a member is the mesh's owner.
 func (m *Mesh) OwnedBy(who *Member) bool {

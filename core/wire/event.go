@@ -15,6 +15,10 @@ const (
 	EventPeerHidden   = "peer_hidden"   // a session hides
 )
 
+// EventProfileUpdated says that the profile of the member behind a session has
+// changed.
+const EventProfileUpdated = "profile_updated"
+
 // Event is news from the broker itself. On the wire it is a [Push] of subtype
 // system, from system, with an empty body; nobody confirms it and nothing keeps
 // it for who is away.

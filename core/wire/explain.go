@@ -40,6 +40,9 @@ func explainField(err *json.SemanticError, t reflect.Type) *DecodeError {
 		case reflect.Slice:
 			path, t = path+"["+token+"]", t.Elem()
 			want = wantType(t)
+		case reflect.Map:
+			path, t = path+"["+quoted(token)+"]", t.Elem()
+			want = wantType(t)
 		case reflect.Struct:
 			f := shapeOf(t).field(token)
 			if f == nil {

@@ -34,6 +34,8 @@ var (
 		Ban{},
 		Unban{},
 		ListBans{},
+		SetGrants{},
+		GetGrants{},
 		AuditQuery{},
 		AuditVerify{},
 	}
@@ -49,6 +51,7 @@ var (
 		BanAck{},
 		UnbanAck{},
 		ListBansResult{},
+		GrantsResult{},
 		AuditResult{},
 		AuditVerifyResult{},
 		Error{},
@@ -64,6 +67,7 @@ func TestTags(t *testing.T) {
 		checkTags(t, reflect.TypeOf(f), false, seen)
 	}
 	checkTags(t, reflect.TypeFor[PeerEvent](), false, seen)
+	checkTags(t, reflect.TypeFor[ProfileChanges](), false, seen)
 }
 
 // checkTags wants a name and a doc on every field, and a limit on everything
@@ -220,7 +224,8 @@ func TestWantType(t *testing.T) {
 	}{
 		{reflect.TypeFor[jsontext.Value](), "want a JSON value"},
 		{reflect.TypeFor[*time.Time](), `want a time like "2026-01-02T15:04:05.000Z"`},
-		{reflect.TypeFor[map[string]int](), "want another value"},
+		{reflect.TypeFor[map[string]int](), "want an object"},
+		{reflect.TypeFor[chan int](), "want another value"},
 	}
 	for _, tt := range tests {
 		if got := wantType(tt.typ); got != tt.want {

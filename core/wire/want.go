@@ -62,7 +62,7 @@ func wantKind(t reflect.Type) string {
 		return "want a number"
 	case reflect.Slice:
 		return "want a list"
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return "want an object"
 	default:
 		return "want another value"
