@@ -22,8 +22,9 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// web makes requests that leave no connection behind.
-var web = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+// web makes requests that leave no connection behind, and takes no answer that is
+// not documented.
+var web = &http.Client{Timeout: patience, Transport: documented{&http.Transport{DisableKeepAlives: true}}}
 
 // request asks the broker's HTTP side.
 func (r *rig) request(method, path, body string) (status int, text string, header http.Header) {
