@@ -51,7 +51,7 @@ func Hook(t *Table, d Deps) {
 		Method: http.MethodPost, Path: "/hook/set-status", Kind: KindHook, Group: "Status hook",
 		Summary: "says what a session does now, when a turn of its agent begins or ends", Access: feature.AnyoneKnown,
 		Missing:  textHookMissing,
-		Refusals: []sdk.Reason{feature.ReasonNoBearer, sdk.ReasonInvalid, sdk.ReasonMalformed, sdk.ReasonRateLimit},
+		Refusals: []sdk.Reason{feature.ReasonNoBearer},
 	}
 	On(t, route, h.set)
 	h.count(t.routes[len(t.routes)-1])
