@@ -131,7 +131,7 @@ func (c *Checker) documented(o *openapi3.Operation, a Answer) error {
 		return nil
 	case content == nil:
 		return fmt.Errorf("the operation has no content of the type %q", media)
-	case refusal:
+	case refusal && media != htmlForm:
 		return c.refused(a, codes)
 	case media == jsonType:
 		return visit(content.Schema.Value, a.Body)

@@ -44,6 +44,7 @@ func Document(routes []*api.Route) (*openapi3.T, error) {
 		b.tag(&doc.Tags, o.group)
 		add(doc.Paths, o.method, o.path, b.beside(o))
 	}
+	b.landings(doc)
 	doc.Components = b.components()
 	if err := openapi3.NewLoader().ResolveRefsIn(doc, nil); err != nil {
 		return nil, fmt.Errorf("describe: %w", err)
