@@ -79,7 +79,7 @@ func SignIns(t *Table, d Deps) {
 	On(t, Route{
 		Method: http.MethodGet, Path: "/cli/device-code/{device_code}", Kind: "http.signin.poll", Group: groupSignIn,
 		Summary: "tells a command line whether its sign-in was approved, and hands out its token once",
-		Access:  feature.Anyone, Body: BodyNone, Guessable: true,
+		Access:  feature.Anyone, Body: BodyNone, // 160 bits, which nobody guesses
 	}, s.poll)
 	On(t, Route{
 		Method: http.MethodGet, Path: "/cli/sign-in/{session_id}", Kind: "http.signin.look", Group: groupSignIn,
@@ -151,8 +151,8 @@ func (s *signIns) poll(ctx context.Context, c *feature.Call, m *PollSignIn) (*Si
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
-	if state := stateOf(in, c.Env.Arrived); state != stateApproved {
-		return &SignInState{Status: state}, nil
+	if state := stateOf(in, c.Env.Arrived); state != stateApproved || c.HTTP.Method == http.MethodHead {
+		return &SignInState{Status: state}, nil // whoever sends HEAD does not see a token
 	}
 	return s.handOut(ctx, in, c.Env.Arrived)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -131,7 +132,7 @@ func (s *tokens) create(ctx context.Context, c *feature.Call, m *MakeToken) (*Ma
 	}
 	text, row, err := issue.Token(s.Tokens, issue.NewToken{
 		Account: a, Kind: store.TokenPasted, TTL: s.Config.TokenTTL,
-		Hostname: or(m.Hostname, "paste-token"), Platform: or(m.Platform, "unknown"), Arch: or(m.Arch, "unknown"),
+		Hostname: cmp.Or(m.Hostname, "paste-token"), Platform: cmp.Or(m.Platform, "unknown"), Arch: cmp.Or(m.Arch, "unknown"),
 	}, c.Env.Arrived)
 	if err != nil {
 		return nil, err
@@ -217,12 +218,4 @@ func (s *tokens) end(ctx context.Context, c *feature.Call, m *EndSession) (*OK, 
 		return &OK{OK: true}, nil
 	}
 	return nil, core.Refuse(sdk.ReasonNotFound, "none of your tokens has this id: GET /cli/sessions lists them")
-}
-
-// or returns text, or else when it is empty.
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
