@@ -118,6 +118,7 @@ type App struct {
 	chains    *chain.Holder
 	exchange  *exchange.Exchange
 	routes    []*api.Route
+	answered  *server.Counters
 	edge      *edge.Edge
 	http      *http.Server
 	ops       *http.Server // nil unless there is a second address
@@ -169,6 +170,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
 	a.edge = newEdge(c, o)
+	a.answered = server.NewCounters(a.routes)
 	a.http = server.New(a.serverOptions(c, a.routes))
 	if c.HTTP.OpsListen != "" {
 		a.ops = server.NewOps(a.serverOptions(c, nil))

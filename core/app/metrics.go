@@ -7,6 +7,7 @@ import (
 
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/reload"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -103,6 +104,11 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
 	})
 	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+	a.answered.Write(t)
+	ownProcess(t)
+	if p, ok := a.options.Store.(store.Pooled); ok {
+		poolMetrics(t, p.Usage())
+	}
 	stageMetrics(t, a.Chain())
 	if p := a.options.Plugins; p != nil {
 		pluginMetrics(t, p.Status())

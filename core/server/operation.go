@@ -19,6 +19,9 @@ import (
 
 // serve takes a request through the chain, as an envelope of its route's kind.
 func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route) {
+	counting := &counted{ResponseWriter: w, status: http.StatusOK}
+	defer s.Counters.since(time.Now(), route.Pattern(), counting)
+	w = counting
 	if wait, ok := s.mayGuess(r, route); !ok {
 		s.retryAfter(w, wait)
 		s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, "too many refused attempts: try again later")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/claudemesh/broker/sdk"
 )
@@ -27,6 +28,9 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	counting := &counted{ResponseWriter: w, status: http.StatusOK}
+	defer rt.s.Counters.since(time.Now(), "", counting)
+	w = counting
 	allowed := rt.allowed(r)
 	switch {
 	case len(allowed) == 0:

@@ -54,6 +54,7 @@ type Options struct {
 	Metrics   func(*telemetry.Text)
 	Routes    []*api.Route
 	Pages     map[string]http.Handler // for people, by pattern, which may be a route's too; not operations on a mesh
+	Counters  *Counters               // of Routes
 	Guesses   Guesses
 	Wrap      func(http.Handler) http.Handler // what every request passes first
 	BodyBytes int64                           // largest body of a request

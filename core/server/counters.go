@@ -1,0 +1,92 @@
+package server
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/api"
+	"github.com/claudemesh/broker/core/exchange"
+	"github.com/claudemesh/broker/core/telemetry"
+)
+
+// Counters count what HTTP routes answered, and how long that took. Labels are
+// routes and statuses, so their number does not depend on what callers send.
+// Methods may be called concurrently.
+type Counters struct {
+	mu     sync.Mutex
+	routes map[string]*routeCounters // by pattern; "" for what no route answers
+}
+
+// routeCounters are those of one route. Guarded by the mutex of Counters, but for
+// latency.
+type routeCounters struct {
+	statuses map[int]int64
+	latency  exchange.Latency
+}
+
+// NewCounters returns counters for the routes of a table.
+func NewCounters(routes []*api.Route) *Counters {
+	c := &Counters{routes: map[string]*routeCounters{"": {statuses: map[int]int64{}}}}
+	for _, r := range routes {
+		c.routes[r.Pattern()] = &routeCounters{statuses: map[int]int64{}}
+	}
+	return c
+}
+
+// since notes an answer of a route that a request of some time ago got.
+func (c *Counters) since(start time.Time, pattern string, w *counted) {
+	c.mu.Lock()
+	r := c.routes[pattern]
+	r.statuses[w.status]++
+	c.mu.Unlock()
+	r.latency.Observe(time.Since(start))
+}
+
+// Write writes the counters as families of metrics.
+func (c *Counters) Write(t *telemetry.Text) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var requests []telemetry.Sample
+	var latencies []telemetry.Series
+	for _, pattern := range slices.Sorted(maps.Keys(c.routes)) {
+		r := c.routes[pattern]
+		route := telemetry.Label{Name: "route", Value: pattern}
+		for status, n := range r.statuses {
+			requests = append(requests, telemetry.Sample{
+				Labels: []telemetry.Label{route, {Name: "status", Value: strconv.Itoa(status)}}, Value: float64(n),
+			})
+		}
+		if len(r.statuses) > 0 {
+			latencies = append(latencies, r.series(route))
+		}
+	}
+	t.Samples("broker_http_requests_total", "HTTP requests by route and status; no route for paths that nobody has", requests)
+	t.Histograms("broker_http_request_seconds", "From an HTTP request's headers to its answer, by route", latencies)
+}
+
+func (r *routeCounters) series(route telemetry.Label) telemetry.Series {
+	s := telemetry.Series{Labels: []telemetry.Label{route}}
+	count, sum := r.latency.Snapshot(func(upTo time.Duration, n int64) {
+		s.Buckets = append(s.Buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
+	})
+	s.Count, s.Sum = count, sum.Seconds()
+	return s
+}
+
+// counted is a ResponseWriter that remembers the status.
+type counted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *counted) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *counted) Unwrap() http.ResponseWriter { return w.ResponseWriter }
