@@ -44,6 +44,7 @@ func Joins(t *Table, st JoinStore) {
 	On(t, Route{
 		Method: http.MethodPost, Path: "/join", Kind: sdk.KindJoin, Group: "Joining", Guessable: true, Words: true,
 		Summary: "enrols a key in a mesh with an invite", Access: feature.AnyoneKnown,
+		BadBody:   "the body must be a JSON object",
 		Missing:   textJoinMissing,
 		Otherwise: http.StatusBadRequest,
 		Refusals: []sdk.Reason{
@@ -159,6 +160,9 @@ func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store
 
 // enrolled answers for a key that has a row already. A revoked member does not
 // come back with an invite: only an unban brings it back.
+//
+// An account that asks does not get the member: a join says which key it is for
+// and does not prove it, and keys are no secrets. A claim proves it, and does.
 func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*Joined, error) {
 	m, err := j.store.Member(ctx, meshID, key)
 	switch {

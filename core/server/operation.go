@@ -139,7 +139,7 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 		text = "the broker could not do this; its operator finds the cause in the log, under the request_id"
 		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
 			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
-	case route.Words && (route.AllWords || d.Reason != sdk.ReasonMalformed) || text == "":
+	case route.Words && (route.AllWords || d.Reason != sdk.ReasonMalformed && d.Reason != sdk.ReasonInvalid) || text == "":
 		text, detail = string(d.Reason), d.Text
 	}
 	body := refusal{Error: text, Code: d.Reason, Detail: detail, Request: edge.RequestID(r)}
