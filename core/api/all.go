@@ -52,6 +52,10 @@ type Nodes interface {
 
 	// Tell pushes a frame to every session of a member.
 	Tell(mesh, memberID string, frame []byte)
+
+	// Rename gives the sessions of a member that go by its old display name its
+	// new one.
+	Rename(mesh, memberID, from, to string)
 }
 
 // All adds every route, in the order of the documentation.
@@ -67,6 +71,13 @@ func All(r *feature.Registry, d Deps) *Table {
 	MeshInvites(t, d)
 	InviteLists(t, d)
 	Hook(t, d)
+	SignIns(t, d)
+	Tokens(t, d)
+	Profile(t, d)
+	Members(t, d)
+	Grants(t, d)
+	Permissions(t, d)
+	Settings(t, d)
 	return t
 }
 

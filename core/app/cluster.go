@@ -165,6 +165,7 @@ func (a *App) handlers() map[string]func([]byte) error {
 		store.SignalMember:  handler(a.roster.Forget),
 		store.SignalMesh:    handler(a.meshChanged),
 		signalTell:          handler(a.tellHere),
+		signalRename:        handler(a.renameHere),
 	}
 }
 

@@ -33,6 +33,9 @@ func (p Patch[T]) IsZero() bool { return !p.Given }
 // MarshalJSONTo writes the value or null.
 func (p Patch[T]) MarshalJSONTo(enc *jsontext.Encoder) error { return json.MarshalEncode(enc, p.Value) }
 
+// MarshalJSON is [Patch.MarshalJSONTo] for encoding/json, which answers HTTP.
+func (p Patch[T]) MarshalJSON() ([]byte, error) { return json.Marshal(p.Value) }
+
 // UnmarshalJSONFrom reads a value or null.
 func (p *Patch[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	p.Given = true
