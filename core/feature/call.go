@@ -13,6 +13,7 @@ import (
 type Peer interface {
 	presence.Conn
 	ID() uint64
+	Local() bool // from this machine, and through no proxy
 }
 
 // Call is one request on its way to its answer: the body of its envelope. The

@@ -139,7 +139,7 @@ func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (prese
 	m, err := h.members.MemberByID(ctx, a.Member.ID)
 	if err == nil && m.Live() {
 		c.Bound = s.Session
-		h.dir.Arrived(s.Session, m.AccountID, c.Env.Sender.Remote)
+		h.dir.Arrived(s.Session, m.AccountID, c.Peer.Local())
 		return s, nil
 	}
 	h.dir.End(s.Session, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)

@@ -231,6 +231,8 @@ type conn struct {
 
 func (c *conn) ID() uint64 { return 1 }
 
+func (c *conn) Local() bool { return false }
+
 // Full implements delivery.Link: there is always room.
 func (*conn) Full(int) bool { return false }
 

@@ -34,7 +34,7 @@ func startPeer(t *testing.T, o Options) *run {
 	r := &run{code: make(chan wire.CloseCode, 1), pongs: make(chan uint64, 100)}
 	started := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		p, err := h.Accept(w, req)
+		p, err := h.Accept(w, req, false)
 		if err != nil {
 			t.Error(err)
 			return
@@ -262,7 +262,7 @@ func TestEarlyFramesAreRead(t *testing.T) {
 func TestPeersWithTLS(t *testing.T) {
 	h := New(limits(), slog.New(slog.DiscardHandler))
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := h.Accept(w, r)
+		p, err := h.Accept(w, r, false)
 		if err != nil {
 			return
 		}

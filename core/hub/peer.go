@@ -35,6 +35,7 @@ type Peer struct {
 	hub    *Hub
 	out    *Outbox
 	remote string
+	local  bool
 	done   chan struct{} // closed when Run has returned
 
 	// Owned by whoever answers the hello.
@@ -57,13 +58,14 @@ type Peer struct {
 // buffers of net/http go, which halves what an idle connection holds.
 //
 // The peer's address is the request's RemoteAddr, where core/edge has put the
-// caller's own if a trusted proxy is in between.
-func (h *Hub) Accept(w http.ResponseWriter, r *http.Request) (*Peer, error) {
+// caller's own if a trusted proxy is in between. local says that the request came
+// from this machine, and through no proxy.
+func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, local bool) (*Peer, error) {
 	if h.closing.Load() {
 		http.Error(w, "shutting down, connect again", http.StatusServiceUnavailable)
 		return nil, errClosed
 	}
-	p := &Peer{hub: h, done: make(chan struct{}), id: h.next.Add(1)}
+	p := &Peer{hub: h, local: local, done: make(chan struct{}), id: h.next.Add(1)}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
@@ -93,6 +95,10 @@ func (p *Peer) ID() uint64 { return p.id }
 
 // Remote returns the peer's network address, without the port.
 func (p *Peer) Remote() string { return p.remote }
+
+// Local reports whether the peer connected from this machine, and through no
+// proxy.
+func (p *Peer) Local() bool { return p.local }
 
 // LastSeen returns when the peer last sent anything, a pong included.
 func (p *Peer) LastSeen() time.Time { return time.Unix(0, p.lastSeen.Load()) }

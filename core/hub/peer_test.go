@@ -22,7 +22,7 @@ func serve(t *testing.T, o Options) (h *Hub, url string) {
 	t.Helper()
 	h = New(o, slog.New(slog.DiscardHandler))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := h.Accept(w, r)
+		p, err := h.Accept(w, r, false)
 		if err != nil {
 			return
 		}

@@ -41,7 +41,7 @@ func benchmarkRead(b *testing.B, burst, size int) {
 	read, ended := make(chan struct{}), make(chan struct{})
 	n := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := h.Accept(w, r)
+		p, err := h.Accept(w, r, false)
 		if err != nil {
 			return
 		}

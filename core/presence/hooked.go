@@ -2,7 +2,6 @@ package presence
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -96,14 +95,13 @@ func better(a, b Candidate) int {
 
 // Arrived takes in where the hello of a session came from, and gives the session
 // what a hook said of it a moment before. account is the one behind its member,
-// remote the network address of its connection.
+// local says that its connection is from this machine, and
+// through no proxy.
 //
 // Whoever remembers a hint after it looked for sessions looks once more: then
 // either it finds a session that comes at the same time, or Arrived finds the
 // hint.
-func (d *Directory) Arrived(s *Session, account, remote string) {
-	addr, err := netip.ParseAddr(remote)
-	local := err == nil && addr.IsLoopback()
+func (d *Directory) Arrived(s *Session, account string, local bool) {
 	m := d.obtain(s.Mesh)
 	m.mu.Lock()
 	s.local = local

@@ -81,7 +81,7 @@ func TestHintMeetsItsSession(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			s = r.attach(launch("l", 7, "/src")).Session
-			r.Arrived(s, "", "127.0.0.1")
+			r.Arrived(s, "", true)
 		})
 		wg.Go(func() {
 			r.Remember(Scope{Local: true}, "caller", h)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/api"
+	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/exchange"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/presence"
@@ -119,7 +120,7 @@ type routes struct{ Options }
 // socket upgrades a peer's connection. The peer lives on a goroutine of its
 // own, so that what net/http holds for the request goes.
 func (s *routes) socket(w http.ResponseWriter, r *http.Request) {
-	p, err := s.Hub.Accept(w, r)
+	p, err := s.Hub.Accept(w, r, edge.Local(r))
 	if err != nil {
 		s.Log.Debug("not upgraded", slog.String("remote", r.RemoteAddr), slog.Any("err", err))
 		return
