@@ -37,7 +37,7 @@ func httpAsk(t *testing.T, url, method, path, bearer string, body any) (int, map
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	answer := map[string]any{}
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
 		t.Fatalf("%s %s: %d: %v", method, path, res.StatusCode, err)
