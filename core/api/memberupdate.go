@@ -44,7 +44,9 @@ type members struct {
 	nodes Nodes
 	dir   *presence.Directory
 
-	roles sync.Mutex // held while a role changes, so that two do not end the last two admins
+	// roles is held while a role changes, so that two admins do not make members
+	// of each other at once; on this node, since the store cannot tell of others.
+	roles sync.Mutex
 }
 
 // update changes a member's row, and tells its sessions on every node.

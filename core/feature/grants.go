@@ -100,14 +100,14 @@ func (b *GrantBook) Edit(ctx context.Context, c *Call, who *store.Member, edits 
 	if err != nil {
 		return nil, err
 	}
-	if err := b.siblings(ctx, who, list); err != nil {
-		return nil, err
-	}
 	peers := make([]string, len(list))
 	for i := range list {
 		peers[i] = list[i].key.String()
 	}
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "grants_changed", Payload: audit.Object(audit.Strings("peers", peers))})
+	if err := b.siblings(ctx, who, list); err != nil {
+		return nil, err
+	}
 	return after, nil
 }
 

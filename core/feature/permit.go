@@ -8,8 +8,10 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// Needs makes whoever asks for this need a permission in its mesh. Dispatch
-// refuses others as forbidden, in the owner's own shape, before the handler.
+// Needs makes whoever sends such a frame need a permission in its mesh. Dispatch
+// refuses others as forbidden, in the owner's own shape, before the handler. What
+// comes over HTTP may be from an owner without a member: its handlers ask
+// [store.Mesh.May] themselves.
 func (o *Owner) Needs(p store.Permission) *Owner {
 	o.needs = p
 	return o
