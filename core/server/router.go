@@ -3,6 +3,7 @@ package server
 import (
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ type router struct {
 // ServeHTTP answers a request.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodOptions {
-		if _, pattern := rt.mux.Handler(r); pattern != "" {
+		if rt.has(r) {
 			rt.mux.ServeHTTP(w, r)
 			return
 		}
@@ -45,13 +46,25 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// has reports whether a request has a handler. A path that net/http would clean
+// has none, since what it answers there is a redirect in HTML, which loses the
+// body and breaks the signature of who follows it.
+func (rt *router) has(r *http.Request) bool {
+	at := r.URL.EscapedPath()
+	if clean := path.Clean(at); at != clean && at != clean+"/" {
+		return false
+	}
+	_, pattern := rt.mux.Handler(r)
+	return pattern != ""
+}
+
 // allowed returns the methods that the path of a request has.
 func (rt *router) allowed(r *http.Request) []string {
 	var list []string
 	for _, m := range methods {
 		probe := *r
 		probe.Method = m
-		if _, pattern := rt.mux.Handler(&probe); pattern != "" {
+		if rt.has(&probe) {
 			list = append(list, m)
 		}
 	}
