@@ -52,7 +52,8 @@ func unproved(r *api.Route) []sdk.Reason {
 		return nil
 	}
 	list := []sdk.Reason{
-		feature.ReasonBadBearer, sdk.ReasonMalformed, sdk.ReasonBadSignature, sdk.ReasonUnauthorized, sdk.ReasonReplayed,
+		feature.ReasonBadBearer, sdk.ReasonMalformed, sdk.ReasonBadSignature, sdk.ReasonSkew,
+		sdk.ReasonUnauthorized, sdk.ReasonReplayed,
 	}
 	if reflect.PointerTo(r.Request).Implements(reflect.TypeFor[feature.MeshNamer]()) {
 		list = append(list, sdk.ReasonForbidden) // a member's of another mesh
