@@ -121,8 +121,3 @@ func memberRow(mesh *store.Mesh, to, m *store.Member, sessions []presence.View) 
 	}
 	return row
 }
-
-// samePerson reports whether two members of a mesh are one, or of one account.
-func samePerson(a, b *store.Member) bool {
-	return a.ID == b.ID || a.AccountID != "" && a.AccountID == b.AccountID
-}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -224,37 +223,4 @@ func decisions(edits map[string]*bool) []byte {
 		}
 	}
 	return audit.Object(fields...)
-}
-
-// memberOf returns the live member of a mesh that has an id. A member of another
-// mesh is as good as none.
-func memberOf(ctx context.Context, st store.Members, mesh *store.Mesh, id, notFound string) (*store.Member, *core.Error) {
-	m, err := st.MemberByID(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && (m.MeshID != mesh.ID || !m.Live()):
-		return nil, core.Refuse(sdk.ReasonNotFound, notFound)
-	case err != nil:
-		return nil, core.Unavailable(err)
-	}
-	return m, nil
-}
-
-// changeMember edits a row, and has every node forget the old one, even if that
-// failed: nobody knows then what is on disk. change may run more than once.
-func changeMember(ctx context.Context, st store.Members, nodes Nodes, id string, change func(*store.Member) *core.Error) (*store.Member, error) {
-	var refused *core.Error
-	m, err := st.ChangeMember(ctx, id, func(row *store.Member) error {
-		if refused = change(row); refused != nil {
-			return refused
-		}
-		return nil
-	})
-	nodes.Forget(id)
-	switch {
-	case refused != nil:
-		return nil, refused
-	case err != nil:
-		return nil, core.Unavailable(err)
-	}
-	return m, nil
 }

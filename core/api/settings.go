@@ -97,19 +97,3 @@ func policyText(p store.Policy) []byte {
 		audit.Bool("displayName", p.DisplayName), audit.Bool("roleTag", p.RoleTag),
 		audit.Bool("groups", p.Groups), audit.Bool("messageMode", p.MessageMode))
 }
-
-// isAdmin reports whether a member may change what concerns others.
-func isAdmin(mesh *store.Mesh, m *store.Member) bool {
-	return m.Role == store.RoleAdmin || mesh.OwnedBy(m)
-}
-
-// meshPlace is place in the words of the /mesh routes.
-func meshPlace(c *feature.Call) (*store.Mesh, *store.Member, error) {
-	switch {
-	case c.HTTP.Mesh == nil:
-		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "mesh not found")
-	case c.Member == nil:
-		return nil, nil, core.Refuse(sdk.ReasonForbidden, "caller not a member of this mesh")
-	}
-	return c.HTTP.Mesh, c.Member, nil
-}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// isAdmin reports whether a member may change what concerns others.
+func isAdmin(mesh *store.Mesh, m *store.Member) bool {
+	return m.Role == store.RoleAdmin || mesh.OwnedBy(m)
+}
+
+// meshPlace is place in the words of the /mesh routes.
+func meshPlace(c *feature.Call) (*store.Mesh, *store.Member, error) {
+	switch {
+	case c.HTTP.Mesh == nil:
+		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "mesh not found")
+	case c.Member == nil:
+		return nil, nil, core.Refuse(sdk.ReasonForbidden, "caller not a member of this mesh")
+	}
+	return c.HTTP.Mesh, c.Member, nil
+}
+
+// samePerson reports whether two members of a mesh are one, or of one account.
+func samePerson(a, b *store.Member) bool {
+	return a.ID == b.ID || a.AccountID != "" && a.AccountID == b.AccountID
+}
+
+// memberOf returns the live member of a mesh that has an id. A member of another
+// mesh is as good as none.
+func memberOf(ctx context.Context, st store.Members, mesh *store.Mesh, id, notFound string) (*store.Member, *core.Error) {
+	m, err := st.MemberByID(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && (m.MeshID != mesh.ID || !m.Live()):
+		return nil, core.Refuse(sdk.ReasonNotFound, notFound)
+	case err != nil:
+		return nil, core.Unavailable(err)
+	}
+	return m, nil
+}
+
+// changeMember edits a row, and has every node forget the old one, even if that
+// failed: nobody knows then what is on disk. change may run more than once.
+func changeMember(ctx context.Context, st store.Members, nodes Nodes, id string, change func(*store.Member) *core.Error) (*store.Member, error) {
+	var refused *core.Error
+	m, err := st.ChangeMember(ctx, id, func(row *store.Member) error {
+		if refused = change(row); refused != nil {
+			return refused
+		}
+		return nil
+	})
+	nodes.Forget(id)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case err != nil:
+		return nil, core.Unavailable(err)
+	}
+	return m, nil
+}
