@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
@@ -21,6 +22,11 @@ type Join struct {
 	Payload     identity.InviteV1 `json:"invite_payload" required:"true" doc:"what the token encodes"`
 	Pubkey      string            `json:"peer_pubkey" required:"true" max:"128" doc:"ed25519 key to enrol, 64 hex digits"`
 	DisplayName string            `json:"display_name" required:"true" max:"256" doc:"name shown to others, unless the invite sets one"`
+
+	// An account comes along with a bearer token. It gets the member only if the
+	// key agrees: whoever has an invite could enrol a key that is not theirs.
+	Timestamp jsontext.Value `json:"timestamp,omitempty" max:"64" doc:"with signature: clock of the caller, ms since 1970, at most 60000 ms from the broker's"`
+	Signature string         `json:"signature,omitempty" max:"256" doc:"ties the member to the account whose bearer token comes along: peer_pubkey's ed25519 signature over claudemesh-link-v1|<mesh id>|<peer_pubkey>|<account id>|<timestamp>, 128 hex digits"`
 }
 
 // Joined answers a [Join].
@@ -46,10 +52,12 @@ func Joins(t *Table, st JoinStore) {
 		Summary: "enrols a key in a mesh with an invite", Access: feature.AnyoneKnown,
 		BadBody:   "the body must be a JSON object",
 		Missing:   textJoinMissing,
+		Status:    map[sdk.Reason]int{sdk.ReasonBadSignature: http.StatusBadRequest, sdk.ReasonSkew: http.StatusBadRequest},
 		Otherwise: http.StatusBadRequest,
 		Refusals: []sdk.Reason{
 			"invite_bad_signature", "mesh_not_found", "mesh_missing_owner_key", "invite_owner_mismatch", "invite_not_found",
 			"invite_mesh_mismatch", "invite_revoked", "invite_expired", "invite_exhausted", sdk.ReasonRevoked,
+			sdk.ReasonForbidden, sdk.ReasonBadSignature, sdk.ReasonSkew,
 		},
 	}, j.join)
 }
@@ -79,9 +87,12 @@ func (j *joins) join(ctx context.Context, c *feature.Call, m *Join) (*Joined, er
 	if reply, err := j.enrolled(ctx, mesh.ID, key); reply != nil || err != nil {
 		return reply, err
 	}
+	if key == mesh.OwnerKey {
+		return nil, core.Refuse(sdk.ReasonForbidden, "peer_pubkey is the key of the mesh's owner: join with a key of your own")
+	}
 	member := newMember(mesh.ID, key, m.DisplayName, inv, c.Env.Arrived)
-	if c.HTTP.Account != nil {
-		member.AccountID = c.HTTP.Account.ID
+	if member.AccountID, err = j.account(c, m, mesh); err != nil {
+		return nil, err
 	}
 	switch err := j.store.RedeemInvite(ctx, inv.ID, member); {
 	case errors.Is(err, store.ErrConflict):
@@ -97,6 +108,21 @@ func (j *joins) join(ctx context.Context, c *feature.Call, m *Join) (*Joined, er
 	return &Joined{OK: true, MemberID: member.ID}, nil
 }
 
+// account returns the account that the key agrees to belong to, "" for none.
+func (j *joins) account(c *feature.Call, m *Join, mesh *store.Mesh) (string, error) {
+	if c.HTTP.Account == nil || m.Signature == "" {
+		return "", nil
+	}
+	id := c.HTTP.Account.ID
+	refusal := identity.CheckLink(identity.LinkProof{
+		MeshID: mesh.ID, Pubkey: m.Pubkey, AccountID: id, TimestampToken: m.Timestamp, Signature: m.Signature,
+	}, c.Env.Arrived)
+	if !refusal.OK() {
+		return "", core.Refuse(refusal.Reason(), linkTexts[refusal])
+	}
+	return id, nil
+}
+
 // checkBody reads the key and the invite's own signature.
 func (j *joins) checkBody(m *Join) (sdk.Key, error) {
 	if m.Token == "" || m.Payload.MeshID == "" || m.Pubkey == "" || m.DisplayName == "" {
@@ -105,8 +131,8 @@ func (j *joins) checkBody(m *Join) (sdk.Key, error) {
 	if len(m.DisplayName) > 256 {
 		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name may have 256 bytes at most")
 	}
-	if strings.ContainsRune(m.DisplayName, 0) {
-		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name must not hold a NUL character")
+	if !plain(m.DisplayName) {
+		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "display_name must be plain text, without control characters")
 	}
 	key, err := sdk.ParseKey(m.Pubkey)
 	if err != nil {

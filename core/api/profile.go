@@ -132,7 +132,7 @@ func (d *Deps) tie(ctx context.Context, c *feature.Call, member *store.Member, a
 // a proof, since no old client can know it.
 func (d *Deps) accountOf(ctx context.Context, c *feature.Call) (*store.Account, error) {
 	if id := c.Member.AccountID; id != "" {
-		return d.enabled(ctx, id)
+		return d.soleMember(ctx, c, id)
 	}
 	a := &store.Account{ID: identity.NewID(), Name: c.Member.DisplayName, CreatedAt: c.Env.Arrived, NoLegacy: true}
 	if err := d.Store.CreateAccount(ctx, a); err != nil {
@@ -147,6 +147,27 @@ func (d *Deps) accountOf(ctx context.Context, c *feature.Call) (*store.Account, 
 		return d.enabled(ctx, m.AccountID)
 	case err != nil:
 		return nil, err
+	}
+	return a, nil
+}
+
+// soleMember returns the account of the calling member if there is nothing else
+// behind it. A key that lies on one machine must not open what its owner has in
+// other meshes.
+func (d *Deps) soleMember(ctx context.Context, c *feature.Call, account string) (*store.Account, error) {
+	a, err := d.enabled(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := d.Store.AccountMeshes(ctx, account)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	for _, row := range rows {
+		if row.Mesh.OwnerAccount == account || row.Member == nil || row.Member.ID != c.Member.ID {
+			return nil, core.Refuse(sdk.ReasonForbidden,
+				"this member's account has more than this member: sign in with a device code, or with a one-time code of the operator's")
+		}
 	}
 	return a, nil
 }

@@ -188,6 +188,9 @@ func (s *syncs) entries(ctx context.Context, c *feature.Call, sync token.Sync, k
 		if !asked[row.Mesh.ID] {
 			continue
 		}
+		if key == row.Mesh.OwnerKey && !proved {
+			continue // whoever has the owner's key is the owner
+		}
 		e := entry{mesh: row.Mesh}
 		e.role, _ = standing(row, &store.Account{ID: sync.Account})
 		e.member, err = s.Store.Member(ctx, row.Mesh.ID, key)

@@ -339,8 +339,26 @@ func TestOneKeyClaimsOnce(t *testing.T) {
 func TestJoinLinksTheAccount(t *testing.T) {
 	r := newRig(t, guessing)
 	inv := r.invite(r.owner, func(i *invitation) { i.row.MaxUses = 9 })
-	r.wantOK(http.MethodPost, "/join", r.account("ada"), inv.body(freshKey(), "ada"))
-	r.memberOf(r.mesh.ID, "ada")
+	ada := r.account("ada")
+	key, secret := identity.NewKeypair()
+	signed := func(account string) string {
+		p := identity.SignLink(secret, r.mesh.ID, account, time.Now())
+		return strings.TrimSuffix(inv.body(key.String(), "ada"), "}") +
+			`,"timestamp":` + string(p.TimestampToken) + `,"signature":"` + p.Signature + `"}`
+	}
+	r.wantRefusals(t, []asked{
+		{"a join whose key agrees to another account", http.MethodPost, "/join", ada, signed("bob"), 400, "bad_signature"},
+	})
+	r.wantOK(http.MethodPost, "/join", ada, signed("ada"))
+	if m := r.memberOf(r.mesh.ID, "ada"); m.Key != key {
+		t.Errorf("got the member %+v", m)
+	}
+
+	// A key that has not agreed belongs to nobody: it may be somebody else's.
+	r.wantOK(http.MethodPost, "/join", r.account("mal"), inv.body(freshKey(), "victim"))
+	if m, err := r.store.AccountMember(t.Context(), r.mesh.ID, "mal"); err == nil {
+		t.Errorf("mal has become %+v", m)
+	}
 
 	// A key that has joined before is nobody's to take: a join does not prove it.
 	bo := r.member("bo", store.RoleAdmin)
@@ -353,5 +371,16 @@ func TestJoinLinksTheAccount(t *testing.T) {
 	}
 	r.wantRefusals(t, []asked{
 		{"a join with a forged token", http.MethodPost, "/join", "x", inv.body(freshKey(), "x"), 401, "invalid_or_revoked_token"},
+	})
+}
+
+// Whoever has an invite knows the owner's key, which stands in it.
+func TestJoinTakesNoOwnerKey(t *testing.T) {
+	r := newRig(t, guessing)
+	inv := r.invite(r.owner, func(i *invitation) { i.row.MaxUses = 9 })
+	mal := r.account("mal")
+	r.wantRefusals(t, []asked{
+		{"the owner's key", http.MethodPost, "/join", mal, inv.body(r.mesh.OwnerKey.String(), "mal"), 400, "forbidden"},
+		{"what an owner may do", http.MethodDelete, "/cli/mesh/home", mal, "", 403, "Only the mesh owner"},
 	})
 }

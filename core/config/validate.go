@@ -119,6 +119,8 @@ func (l *loader) key(c *Config) {
 			"is needed in production: 64 hex digits, such as openssl rand -hex 32 prints, best in BROKER_ENCRYPTION_KEY")
 	case text != "" && !isHex256(text):
 		l.invalid([]string{"encryption_key"}, "must be 64 hex digits; it has %d characters", len(text))
+	case strings.Trim(text, "0") == "" && text != "" && c.Mode == Production && !c.Insecure:
+		l.invalid([]string{"encryption_key", "mode"}, "is all zeros, and so protects nothing: openssl rand -hex 32 prints one that does")
 	}
 }
 
@@ -136,7 +138,7 @@ func (l *loader) warn(c *Config) {
 	if c.Mode == Production && c.PublicURL == "" {
 		l.warnings = append(l.warnings, "public_url is not set: invites will carry ws://"+c.Listen+"/ws, which others may not reach")
 	}
-	if text := c.EncryptionKey.Reveal(); text != "" && strings.Trim(text, "0") == "" {
+	if text := c.EncryptionKey.Reveal(); text != "" && strings.Trim(text, "0") == "" && (c.Mode != Production || c.Insecure) {
 		l.warnings = append(l.warnings, "encryption_key is all zeros, and so protects nothing")
 	}
 	slices.Sort(l.warnings)

@@ -17,11 +17,11 @@ var (
 // ErrTooLarge, or ErrIncomplete with its cause: the caller went away, lied about
 // the length, or was slower than the server's read timeout. Either way the
 // connection is closed after the answer, and no more of the body is read.
+//
+// A Content-Length over the limit is read up to the limit all the same: a caller
+// that is answered before it has written anything may see its connection reset in
+// the place of the answer.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
-		return nil, ErrTooLarge
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
 		return body, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/bucket"
+	"github.com/claudemesh/broker/core/identity"
 )
 
 // network is what an address is counted by: itself, or the /64 of an IPv6
@@ -64,9 +65,20 @@ func (l *rates) allow(r *http.Request, c *caller) (wait time.Duration, ok bool) 
 		}
 	}
 	if auth := r.Header["Authorization"]; l.bearers != nil && len(auth) > 0 {
-		return l.bearers.Take(sha256.Sum256([]byte(auth[0])), l.now())
+		return l.bearers.Take(bearerOf(auth[0], networkOf(c.addr)), l.now())
 	}
 	return 0, true
+}
+
+// bearerOf returns who a credential is: the token, or the member that signs,
+// whose signature is another one each time. Nobody has looked yet whether either
+// is good, and a member's key is no secret: it counts together with where the
+// request comes from, so that a stranger cannot use up its rate.
+func bearerOf(auth string, from network) bearer {
+	if p, ok := identity.ParseHTTPProof(auth); ok {
+		return sha256.Sum256([]byte(identity.HTTPScheme + " " + p.Mesh + " " + p.Key + " " + string(from[:])))
+	}
+	return sha256.Sum256([]byte(auth))
 }
 
 // tooMany answers a request beyond a limit. Where a body is on its way the

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/claudemesh/broker/core/identity"
 )
 
 // from are the header fields of a request through the trusted proxy at the
@@ -107,6 +109,24 @@ func TestPerToken(t *testing.T) {
 	}
 	if n := e.rates.bearers.Len(); n != 2 {
 		t.Errorf("%d tokens are remembered, want 2", n)
+	}
+}
+
+// Each signature of a member is another one; the member is the same.
+func TestPerMember(t *testing.T) {
+	_, url := serve(t, behindProxy(t, Options{PerToken: perMinute(1, 2)}), told)
+	_, secret := identity.NewKeypair()
+	now := time.Now()
+	for i := range 4 {
+		address := "198.51.100.1"
+		if i == 3 {
+			address = "198.51.100.2" // from where nobody has asked in its name
+		}
+		proof := identity.SignHTTP(secret, http.MethodGet, "/", "mesh", nil, now.Add(time.Duration(i)*time.Millisecond))
+		resp, _ := ask(t, http.MethodGet, url, from(address), "Authorization: "+proof)
+		if limited := resp.StatusCode == http.StatusTooManyRequests; limited != (i == 2) {
+			t.Errorf("request %d: %s", i, resp.Status)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ const codeAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 // Sizes of codes, in characters of the alphabet.
 const (
-	InviteCodeSize = 8  // of [NewInviteCode]
+	InviteCodeSize = 12 // of [NewInviteCode]; clients take 6 to 16
 	codeSize       = 12 // of [NewCode], without the dashes
 	userCodeSize   = 8  // of [NewUserCode], without the dash
 	deviceCodeSize = 32 // of [NewDeviceCode]
@@ -24,9 +24,9 @@ const (
 // sessionIDPrefix is the front of the sign-in ids that command lines know.
 const sessionIDPrefix = "clm_sess_"
 
-// NewInviteCode returns 8 random characters, 40 bits: enough against guessing
-// only where guesses are rate limited. Codes may collide, so the caller stores
-// them under a unique index and tries again.
+// NewInviteCode returns 12 random characters, 60 bits. The original's 40 would be
+// too few where many invites are open and guesses come from many networks. Codes
+// may collide, so the caller stores them under a unique index and tries again.
 func NewInviteCode() string { return string(randomCode(InviteCodeSize)) }
 
 // NewCode returns a one-time code for people, XXXX-XXXX-XXXX, 60 bits. It is

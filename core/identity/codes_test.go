@@ -11,7 +11,7 @@ func TestNewCodes(t *testing.T) {
 		name, shape string
 		make        func() string
 	}{
-		{"invite code", symbol + "{8}", NewInviteCode},
+		{"invite code", symbol + "{12}", NewInviteCode},
 		{"one-time code", symbol + "{4}-" + symbol + "{4}-" + symbol + "{4}", NewCode},
 		{"user code", symbol + "{4}-" + symbol + "{4}", NewUserCode},
 		{"device code", symbol + "{32}", NewDeviceCode},

@@ -116,8 +116,8 @@ func userID(r *http.Request, body []byte) string {
 // mayGuess reports whether a caller whose attempts were refused too often may try
 // again now.
 func (s *routes) mayGuess(r *http.Request, route *api.Route) (wait time.Duration, ok bool) {
-	if !route.Guessable && r.Header.Get("Authorization") == "" {
-		return 0, true
+	if !route.Guessable {
+		return 0, true // tokens are as long as their signature: there is nothing to guess
 	}
 	return s.Guesses.Allowed(edge.Address(r))
 }
@@ -125,8 +125,7 @@ func (s *routes) mayGuess(r *http.Request, route *api.Route) (wait time.Duration
 // refused answers a refusal in the route's words.
 func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Route, d sdk.Decision) {
 	status := route.StatusFor(d.Reason)
-	if status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
-		(route.Guessable || d.Reason == feature.ReasonBadBearer) {
+	if route.Guessable && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 		s.Guesses.Failed(edge.Address(r))
 	}
 	if status == http.StatusUnauthorized {

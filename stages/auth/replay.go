@@ -15,6 +15,10 @@ import (
 // that it could carry is accepted.
 const replayWindow = 2 * identity.MaxSkew
 
+// clocks is how far the clocks of nodes, and of the database, may differ without
+// a signature being forgotten while one of them accepts it.
+const clocks = time.Minute
+
 // origin is who used a signature first. The same session from the same address
 // may use it again: it lost its connection and comes back within the second.
 type origin struct {
@@ -44,7 +48,7 @@ func (s *Stage) firstUse(ctx context.Context, signature string, o origin, now ti
 	case s.once == nil:
 		return nil
 	}
-	fresh, err := s.once(ctx, sha256.Sum256([]byte(strings.ToLower(signature))), now.Add(replayWindow))
+	fresh, err := s.once(ctx, sha256.Sum256([]byte(strings.ToLower(signature))), now.Add(replayWindow+clocks))
 	if err == nil && fresh {
 		s.replays.sure(signature)
 		return nil
