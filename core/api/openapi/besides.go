@@ -128,16 +128,14 @@ func pagesBeside() []beside {
 			answers: []answer{
 				{status: "200", meaning: "The page.", form: forms[ending]},
 				{status: "206", meaning: "What was asked for of it.", form: forms[ending]},
+				{status: "304", meaning: "The caller has it already."},
+				{status: "412", meaning: "The caller has another one, and wants none else."},
 				{status: "416", meaning: "It has no such part.", form: "text/plain"},
 			},
 		}
 		if b.summary == "" {
 			b.summary = "Shows what the pages load"
 			b.answers[0].meaning = "The file."
-		}
-		if ending != "" {
-			b.answers = append(b.answers, answer{status: "304", meaning: "The caller has it already."},
-				answer{status: "412", meaning: "The caller has another one, and wants none else."})
 		}
 		list = append(list, b)
 	}

@@ -94,11 +94,13 @@ func (c *Checker) check(a Answer) error {
 // operation finds what answers a method and a path; known says that the path has
 // some method.
 func (c *Checker) operation(a Answer) (o *openapi3.Operation, known bool) {
-	at := a.URL.EscapedPath()
-	if at != "/ws/" && at != path.Clean(at) {
+	u := a.URL
+	switch at := u.EscapedPath(); {
+	case at == "/ws/":
+		u = &url.URL{Path: "/ws"}
+	case at != path.Clean(at):
 		return nil, false
 	}
-	u := &url.URL{Path: strings.TrimSuffix(a.URL.Path, "/"), RawPath: strings.TrimSuffix(a.URL.RawPath, "/")}
 	find := func(method string) *openapi3.Operation {
 		_, pattern := c.mux.Handler(&http.Request{Method: method, URL: u})
 		return c.operations[pattern]

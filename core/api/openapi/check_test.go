@@ -27,6 +27,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a good answer", "POST /join", 200, nil, `{"ok":true,"memberId":"m"}`, ""},
 		{"a good answer of a path with a name and a query", "GET /cli/device-code/ABC%2Fx?y=1", 200, nil, `{"status":"pending"}`, ""},
+		{"a path whose name is a slash", "GET /cli/device-code/%2F%2F", 200, nil, `{"status":"expired"}`, ""},
 		{"a refusal", "POST /join", 400, nil, refused("invite_revoked"), ""},
 		{"a wait", "POST /join", 429, []string{"Retry-After: 5"}, refused("rate_limit"), ""},
 		{"an unknown path", "GET /nope", 404, nil, refused("not_found"), ""},
