@@ -2,11 +2,16 @@ package openapi_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +20,7 @@ import (
 	"github.com/claudemesh/broker/core/api/openapi"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/identity"
 )
 
 var update = flag.Bool("update", false, "write the documentation that is made from the route table")
@@ -118,5 +124,64 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestPageDocumentation(t *testing.T) {
+	const path = "../../../docs/http.md"
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := openapi.Fill(string(got), routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(got), want); diff != "" {
+		t.Errorf("it is not what the code says: %s\n%s", refresh, diff)
+	}
+}
+
+// TestPageSignature checks the signed request of the page with nothing but what
+// the page says.
+func TestPageSignature(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(pattern string) string {
+		m := regexp.MustCompile(`(?m)^` + pattern + `$`).FindSubmatch(page)
+		if m == nil {
+			t.Fatalf("the page has no line %s", pattern)
+		}
+		return string(m[1])
+	}
+	seed, err := hex.DecodeString(line(`secret  (\w+)`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, signed, header := line(`body    (.*)`), line(`signed  (.*)`), line(`Authorization: (Mesh-Member .*)`)
+	secret := ed25519.NewKeyFromSeed(seed)
+	key := hex.EncodeToString(secret.Public().(ed25519.PublicKey))
+	hash := sha256.Sum256([]byte(body))
+	want := strings.Join([]string{
+		"claudemesh-http-v1", "POST", "/cli/mesh/home/grants", "Xk3vQ9cT", key, "1776254400000", hex.EncodeToString(hash[:]),
+	}, "|")
+	if signed != want || line(`key     (.*)`) != key {
+		t.Errorf("got\n%s, want\n%s", signed, want)
+	}
+	sig := hex.EncodeToString(ed25519.Sign(secret, []byte(want)))
+	if want := `Mesh-Member mesh="Xk3vQ9cT", key="` + key + `", ts="1776254400000", sig="` + sig + `"`; header != want {
+		t.Errorf("got\n%s, want\n%s", header, want)
+	}
+	proof, ok := identity.ParseHTTPProof(header)
+	if r := identity.CheckHTTP(proof, "POST", "/cli/mesh/home/grants", hash, time.UnixMilli(1776254400000)); !ok || !r.OK() {
+		t.Errorf("the broker does not take it: %v", r)
 	}
 }
