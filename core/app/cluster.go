@@ -9,6 +9,7 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
 )
 
 // Kinds of signals that nodes send each other, beside those of the store.
@@ -47,9 +48,11 @@ func (a *App) joinCluster() {
 }
 
 // regained forgets what may have changed while this node was away, and ends the
-// sessions of members that were revoked meanwhile.
+// sessions of members that were revoked meanwhile, and of meshes that were
+// archived.
 func (a *App) regained(ctx context.Context) error {
 	a.roster.ForgetAll()
+	meshes := map[string]struct{}{}
 	for _, id := range a.dir.Members() {
 		m, err := a.roster.MemberByID(ctx, id)
 		switch {
@@ -57,9 +60,30 @@ func (a *App) regained(ctx context.Context) error {
 			return err
 		case err != nil || !m.Live():
 			a.revokedHere(id)
+		default:
+			meshes[m.MeshID] = struct{}{}
 		}
 	}
+	for id := range meshes {
+		m, err := a.roster.Mesh(ctx, id)
+		if err != nil {
+			return err
+		}
+		a.endArchived(m)
+	}
 	return nil
+}
+
+// endArchived ends the sessions of a mesh on this node, if it was archived.
+func (a *App) endArchived(m *store.Mesh) {
+	if m.ArchivedAt.IsZero() {
+		return
+	}
+	for _, s := range a.dir.Find(m.ID, func(presence.View) bool { return true }) {
+		if !s.Elsewhere() {
+			a.End(s, int(wire.CloseArchived.Code), wire.CloseArchived.Reason)
+		}
+	}
 }
 
 // presenceJournal is where the directory writes to.

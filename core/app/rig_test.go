@@ -21,6 +21,7 @@ import (
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/stages"
 	"github.com/claudemesh/broker/stages/auth"
+	"github.com/claudemesh/broker/stages/legacyauth"
 )
 
 // rig is a broker in this process, on a real store and a real port.
@@ -65,8 +66,10 @@ func startOn(tb testing.TB, cfg config.Config, st store.Store, edit func(*app.Op
 	tb.Helper()
 	ready := make(chan string, 1)
 	var a *app.App
+	hits := new(legacyauth.Hits)
 	options := app.Options{
-		Config: cfg, Store: st, Factories: factories, Log: slog.New(slog.DiscardHandler), Version: "test",
+		Config: cfg, Store: st, Factories: func(p app.Parts) chain.Factories { return factoriesOf(p, hits) },
+		LegacyHits: hits.Load, Log: slog.New(slog.DiscardHandler), Version: "test",
 		Keys: atRest, Tokens: token.NewKeys(atRest.Key()),
 		URL:   func() string { return "ws://" + a.Addr() + "/ws" },
 		Ready: func(addr string) { ready <- addr },
@@ -122,12 +125,15 @@ func (r *rig) newMesh() {
 	}
 }
 
-func factories(p app.Parts) chain.Factories {
+func factories(p app.Parts) chain.Factories { return factoriesOf(p, nil) }
+
+// factoriesOf is factories where legacy-auth counts into hits.
+func factoriesOf(p app.Parts, hits *legacyauth.Hits) chain.Factories {
 	return stages.Factories(stages.All(stages.Deps{
 		Auth: func(chain.LinkSpec) (sdk.Stage, error) {
 			return auth.New(p.Roster, p.Roster, p.Callers, p.UseOnce), nil
 		},
-		Legacy: p.Callers,
+		Legacy: p.Callers, LegacyHits: hits,
 		Grants: p.Roster, Dispatch: p.Registry,
 	}))
 }

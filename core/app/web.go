@@ -13,9 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/issue"
-	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/wire"
 )
 
 // signalTell has a node push a frame to a member's sessions.
@@ -28,8 +26,11 @@ type word struct {
 	Frame  []byte `json:"frame"`
 }
 
-// routes returns the HTTP operations, whose handlers are in the registry.
-func (a *App) routes(c config.Config) []*api.Route {
+// Routes returns the HTTP operations that the broker answers.
+func (a *App) Routes() []*api.Route { return a.routes }
+
+// newRoutes returns the HTTP operations, whose handlers are in the registry.
+func (a *App) newRoutes(c config.Config) []*api.Route {
 	return api.All(a.registry, api.Deps{
 		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url),
@@ -80,14 +81,7 @@ func (a *App) meshChanged(meshID string) {
 		a.log.Warn("a mesh that has changed cannot be read", slog.String("mesh", meshID), slog.Any("err", err))
 		return
 	}
-	if m.ArchivedAt.IsZero() {
-		return
-	}
-	for _, s := range a.dir.Find(meshID, func(presence.View) bool { return true }) {
-		if !s.Elsewhere() {
-			a.End(s, int(wire.CloseArchived.Code), wire.CloseArchived.Reason)
-		}
-	}
+	a.endArchived(m)
 }
 
 var _ api.Nodes = (*App)(nil)
