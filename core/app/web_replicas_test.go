@@ -178,7 +178,7 @@ func TestNodeThatWasAwayEndsSessionsOfDeletedMeshes(t *testing.T) {
 				n++
 			}
 		}
-		return n == 2 // by the row's transaction, and by the node
+		return n >= 2 // by the row's transaction, and by the node
 	})
 	if _, err := x.db[0].PruneSignals(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
