@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +43,7 @@ var (
 func unguarded(c *config.Config) {
 	c.HTTP.PerAddress, c.HTTP.PerToken, c.HTTP.Guesses, c.HTTP.HookRate = config.Limit{}, config.Limit{}, config.Limit{}, config.Limit{}
 	c.HTTP.SyncSecret = config.Secret(webSecret)
+	c.HTTP.CORSOrigins = []string{"https://app.example"}
 	for i := range c.Pipeline {
 		if c.Pipeline[i].Stage == "legacy-auth" {
 			c.Pipeline[i].Enabled = true
@@ -283,8 +286,8 @@ func (f *fuzzer) learn(a *asking, body []byte) {
 	if json.Unmarshal(body, &answer) != nil {
 		return
 	}
-	for name, value := range answer {
-		text, ok := value.(string)
+	for _, name := range slices.Sorted(maps.Keys(answer)) {
+		text, ok := answer[name].(string)
 		if !ok || text == "" {
 			continue
 		}

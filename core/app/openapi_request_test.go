@@ -319,6 +319,13 @@ func (w *world) spoilHeader(a *asking) {
 	a.changed("header")
 	name := pick(r, []string{"Content-Type", "Accept", "X-Request-Id", "Origin", "X-Forwarded-For", "Range", "If-None-Match", "Accept-Encoding", "Cookie", "Traceparent", "X-Member-Id", "Expect", "Content-Encoding"})
 	values := []string{"", "x", "text/html", "application/json; charset=utf-16", "*/*", "https://evil.example", "127.0.0.1", "bytes=0-1", "gzip", strings.Repeat("y", 3000), "\u00e9", "a, b;q=0"}
+	if name == "Origin" && chance(r, 70) {
+		values = []string{"https://app.example"}
+		if chance(r, 70) {
+			a.method = http.MethodOptions
+			a.header.Set("Access-Control-Request-Method", pick(r, []string{"GET", "DELETE", "x"}))
+		}
+	}
 	if name == "Expect" {
 		values = []string{"100-continue"} // anything else is net/http's to refuse
 	}

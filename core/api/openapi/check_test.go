@@ -34,6 +34,7 @@ func TestCheck(t *testing.T) {
 		{"a path that is not clean", "GET //health", 404, nil, refused("not_found"), ""},
 		{"another method", "GET /join", 405, []string{"Allow: POST"}, refused("method_not_allowed"), ""},
 		{"OPTIONS", "OPTIONS /join", 204, []string{"Allow: POST"}, "", ""},
+		{"a browser's question", "OPTIONS /nope", 204, []string{"Access-Control-Allow-Methods: GET"}, "", ""},
 		{"HEAD", "HEAD /health", 200, nil, "", ""},
 		{"metrics", "GET /metrics", 200, []string{asText + "; version=0.0.4"}, "a 1\n", ""},
 		{"a page", "GET /token", 200, []string{"Content-Type: text/html; charset=utf-8"}, "<p>", ""},

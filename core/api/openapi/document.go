@@ -14,8 +14,9 @@ import (
 const about = `What the broker answers over HTTP. [http.md](http.md) is the same for people.
 
 A path that nobody has is answered 404 with the code ` + "`not_found`" + `, a path that has other methods 405 with the code
-` + "`method_not_allowed`" + ` and an ` + "`Allow`" + ` header. GET routes answer HEAD too, and every path answers OPTIONS. Every answer
-carries ` + "`X-Request-Id`" + `: the caller's own where it is short and plain.
+` + "`method_not_allowed`" + ` and an ` + "`Allow`" + ` header. GET routes answer HEAD too, and every path answers OPTIONS. A
+browser's question before a page's request is answered 204 for the origins of http.cors_origins. Every answer carries
+` + "`X-Request-Id`" + `: the caller's own where it is short and plain.
 
 A body is one JSON object whatever its Content-Type says: names are case-sensitive and come only once, unknown names are
 ignored, and null is the same as leaving a field out unless a field says that it may be null. Limits of texts are in bytes
