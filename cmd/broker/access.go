@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/chain"
@@ -38,7 +39,10 @@ func (p *program) with(ctx context.Context, why purpose, f func(*control.Session
 		}
 		var keys *identity.AtRest
 		if why == toSign || why == toMake {
-			if keys, err = loadKeys(ctx, c, st); err != nil {
+			if keys, err = loadKeys(ctx, c, st); err == nil {
+				_, err = bindNow(ctx, st, keys, slog.New(slog.DiscardHandler))
+			}
+			if err != nil {
 				return nil, nil, errors.Join(err, st.Close())
 			}
 		}

@@ -80,8 +80,12 @@ func (p *program) serve(ctx context.Context) (err error) {
 	}
 	if keys == nil && c.Mode == config.Dev {
 		log.Warn("no encryption key: this replica makes no meshes and no invites; set BROKER_ENCRYPTION_KEY to what the first one has")
-	} else if err := admin.New(st, keys, admin.Hooks{}).CheckKey(ctx); err != nil {
-		return err
+	} else {
+		bound, err := bindSecrets(ctx, st, keys, log)
+		if err != nil {
+			return err
+		}
+		defer bound()
 	}
 
 	node, closeBus, err := backend.JoinCluster(ctx, c, st, programVersion(), log)

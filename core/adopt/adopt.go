@@ -19,7 +19,7 @@ type Options struct {
 	Meshes      []string         // ids and slugs in the original's database; none means all
 	DryRun      bool             // write nothing
 	ExpireAfter time.Duration    // a message that has waited for so long is not imported
-	Keys        *identity.AtRest // seals the owners' keys and the root keys, which the original keeps plain
+	Keys        *identity.AtRest // seals the owners' keys, root keys and invites, which the original keeps plain
 	Now         time.Time
 }
 

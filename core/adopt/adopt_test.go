@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/claudemesh/broker/core/audit"
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/postgres"
 	"github.com/claudemesh/broker/sdk"
@@ -76,9 +77,9 @@ func testAccounts(t *testing.T, r *rig) {
 func testMeshes(t *testing.T, r *rig, report *Report) {
 	m, err := r.store.Mesh(t.Context(), "mesh01")
 	r.must(err)
-	seed, err := r.keys.Open(m.OwnerSecret)
+	seed, err := r.keys.OpenFor(identity.OwnerSecretAtRest, m.ID, m.OwnerSecret)
 	r.must(err)
-	root, err := r.keys.Open(m.RootKey)
+	root, err := r.keys.OpenFor(identity.RootKeyAtRest, m.ID, m.RootKey)
 	r.must(err)
 	for _, k := range readVectors(t).Keys {
 		if k.Label == "owner" && k.Secret[:64] != hex.EncodeToString(seed) {
@@ -142,8 +143,12 @@ func testMembers(t *testing.T, r *rig, report *Report) {
 func testInvites(t *testing.T, r *rig, report *Report) {
 	inv, err := r.store.InviteByToken(t.Context(), "token-v1")
 	r.must(err)
+	token, err := r.keys.OpenFor(identity.InviteAtRest, "v1", inv.SealedToken)
+	r.must(err)
+	same(t, string(token), "token-v1")
+	inv.SealedToken = ""
 	same(t, inv, &store.Invite{
-		ID: "v1", MeshID: "mesh01", Token: "token-v1", CreatedBy: "u-ann", MaxUses: 3, UsedCount: 1, Role: store.RoleAdmin,
+		ID: "v1", MeshID: "mesh01", TokenHash: store.HashInvite("token-v1"), CreatedBy: "u-ann", MaxUses: 3, UsedCount: 1, Role: store.RoleAdmin,
 		Preset:    store.Preset{DisplayName: "New", Groups: []store.Group{{Name: "crew"}}},
 		ExpiresAt: time.Date(2026, 4, 27, 12, 0, 0, 0, time.UTC), CreatedAt: now.Add(-time.Hour),
 	})

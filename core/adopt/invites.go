@@ -20,15 +20,20 @@ func (w *work) invites(ctx context.Context, owner sdk.Key) (list []*store.Invite
 			w.notes.skipped("invite", row.text("id"), why)
 			continue
 		}
+		token := row.text("token")
+		inv.TokenHash = store.HashInvite(token)
+		if inv.SealedToken, err = w.seal(identity.InviteAtRest, inv.ID, []byte(token)); err != nil {
+			return nil, err
+		}
 		list = append(list, inv)
 	}
 	return list, nil
 }
 
-// invite makes our row, or says why there is none.
+// invite makes our row but for its token, or says why there is none.
 func (w *work) invite(row record, owner sdk.Key) (inv *store.Invite, why string) {
 	inv = &store.Invite{
-		ID: row.text("id"), MeshID: w.id, Token: row.text("token"), Code: row.text("code"), Role: store.RoleMember,
+		ID: row.text("id"), MeshID: w.id, Code: row.text("code"), Role: store.RoleMember,
 		CreatedBy: row.text("created_by"),
 		CreatedAt: row.timeOr("created_at", w.o.Now), RevokedAt: row.since("revoked_at", w.o.Now),
 	}

@@ -98,7 +98,7 @@ func (w *work) ownerSecret(row record, owner sdk.Key) (string, error) {
 		return "", nil
 	}
 	defer clear(secret)
-	return w.seal(secret.Seed())
+	return w.seal(identity.OwnerSecretAtRest, w.id, secret.Seed())
 }
 
 // rootKey seals the mesh's root key.
@@ -112,15 +112,16 @@ func (w *work) rootKey(row record) (string, error) {
 		w.notes.changed("mesh", w.id, "the root key is none, so this broker cannot sign invites")
 		return "", nil
 	}
-	return w.seal(root)
+	return w.seal(identity.RootKeyAtRest, w.id, root)
 }
 
-// seal makes of a secret what may stand in the store, and clears it.
-func (w *work) seal(secret []byte) (string, error) {
+// seal makes of a secret what may stand in the store, in the row with the id, and
+// clears it.
+func (w *work) seal(p identity.Purpose, id string, secret []byte) (string, error) {
 	defer clear(secret)
 	if w.o.Keys == nil {
-		return "", core.Refuse("encryption_key", "encryption_key is needed to seal the owners' keys, which the original keeps plain: "+
+		return "", core.Refuse("encryption_key", "encryption_key is needed to seal the owners' keys and the invites, which the original keeps plain: "+
 			"set BROKER_ENCRYPTION_KEY to 64 hex digits")
 	}
-	return w.o.Keys.Seal(secret), nil
+	return w.o.Keys.SealFor(p, id, secret), nil
 }

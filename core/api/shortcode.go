@@ -9,6 +9,7 @@ import (
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -32,7 +33,7 @@ type CodeResolved struct {
 // ShortCodes adds the routes that know an invite by its short code. The second
 // one is the link that is handed out; browsers get a page there instead.
 func ShortCodes(t *Table, d Deps) {
-	s := &shortCodes{d.Store}
+	s := &shortCodes{d.Store, d.Issuer}
 	route := Route{
 		Method: http.MethodGet, Group: groupInvites, Access: feature.Anyone, Body: BodyNone, Guessable: true,
 		Finds: true, Refusals: []sdk.Reason{sdk.ReasonNotFound},
@@ -49,7 +50,10 @@ func ShortCodes(t *Table, d Deps) {
 	})
 }
 
-type shortCodes struct{ store Store }
+type shortCodes struct {
+	store  Store
+	issuer *issue.Issuer // opens tokens
+}
 
 // resolve finds an invite that somebody could join with now. All others look
 // alike, so that guesses learn nothing.
@@ -68,7 +72,11 @@ func (s *shortCodes) resolve(ctx context.Context, c *feature.Call, code string) 
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
-	return &CodeResolved{Found: true, Token: inv.Token}, nil
+	token, err := s.issuer.Token(inv)
+	if err != nil {
+		return nil, issued(err, "")
+	}
+	return &CodeResolved{Found: true, Token: token}, nil
 }
 
 // usable reports whether an invite holds and has a use left.

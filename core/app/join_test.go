@@ -49,7 +49,7 @@ func (r *rig) invite(owner ed25519.PrivateKey, edit func(*invitation)) invitatio
 	if inv.row.ID == "" {
 		return inv // never handed out
 	}
-	inv.row.Token = inv.token
+	inv.row.TokenHash = store.HashInvite(inv.token)
 	if err := r.store.CreateInvite(context.Background(), &inv.row); err != nil {
 		r.t.Fatal(err)
 	}

@@ -116,9 +116,11 @@ func (r *rig) newMesh() {
 	r.t.Helper()
 	key, secret := identity.NewKeypair()
 	r.owner = secret
+	id := identity.NewID()
 	r.mesh = &store.Mesh{
-		ID: identity.NewID(), Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(),
-		OwnerSecret: atRest.Seal(secret.Seed()), RootKey: atRest.Seal(make([]byte, 32)),
+		ID: id, Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(),
+		OwnerSecret: atRest.SealFor(identity.OwnerSecretAtRest, id, secret.Seed()),
+		RootKey:     atRest.SealFor(identity.RootKeyAtRest, id, make([]byte, 32)),
 	}
 	if err := r.store.CreateMesh(context.Background(), r.mesh, nil); err != nil {
 		r.t.Fatalf("create mesh: %v", err)

@@ -99,7 +99,7 @@ func TestClaim(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the root key cannot be opened: %v", err)
 	}
-	if want, err := atRest.Open(mesh.RootKey); err != nil || string(root) != string(want) {
+	if want, err := atRest.OpenFor(identity.RootKeyAtRest, mesh.ID, mesh.RootKey); err != nil || string(root) != string(want) {
 		t.Errorf("the root key is another one: %v", err)
 	}
 	if member.Role != store.RoleAdmin || member.DisplayName != "member-"+bo.pubkey()[:8] || member.AccountID != "" {
@@ -154,7 +154,7 @@ func TestClaimRefusals(t *testing.T) {
 	me := newClaimant(t)
 	put := func(edit func(*store.Invite)) string {
 		row := &store.Invite{
-			ID: identity.NewID(), MeshID: id, Token: identity.NewID(), Code: identity.NewInviteCode(), MaxUses: 1, Role: store.RoleMember,
+			ID: identity.NewID(), MeshID: id, TokenHash: store.HashInvite(identity.NewID()), Code: identity.NewInviteCode(), MaxUses: 1, Role: store.RoleMember,
 			ExpiresAt: time.Now().Add(time.Hour).Truncate(time.Second), CreatedAt: time.Now(),
 		}
 		edit(row)

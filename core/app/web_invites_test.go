@@ -57,18 +57,29 @@ func TestInviteCreate(t *testing.T) {
 			if ttl := row.ExpiresAt.Sub(begun); ttl < tt.ttl-2*time.Second || ttl > tt.ttl+time.Minute {
 				t.Errorf("it holds for %v, want %v", ttl, tt.ttl)
 			}
-			payload, err := identity.ParseToken(row.Token)
+			token := r.openToken(row)
+			payload, err := identity.ParseToken(token)
 			if err != nil || !payload.VerifySignature() || payload.BrokerURL != r.url || payload.MeshSlug != slug {
 				t.Errorf("got the payload %+v, %v", payload, err)
 			}
 			for range min(tt.uses, 3) {
-				if status, reply := r.join(invitation{payload: payload, token: row.Token}.body(freshKey(), "x")); status != 200 {
+				if status, reply := r.join(invitation{payload: payload, token: token}.body(freshKey(), "x")); status != 200 {
 					t.Errorf("join: got %d %+v", status, reply)
 				}
 			}
 		})
 	}
 	r.wantRecord(id, "invite_created", r.memberOf(id, "ada").ID)
+}
+
+// openToken is the token that an invite's row has sealed.
+func (r *rig) openToken(inv *store.Invite) string {
+	r.t.Helper()
+	token, err := atRest.OpenFor(identity.InviteAtRest, inv.ID, inv.SealedToken)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(token)
 }
 
 // memberOf is an account's member in a mesh.
@@ -188,11 +199,12 @@ func TestInviteListAndRevoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := identity.ParseToken(row.Token)
+	token := r.openToken(row)
+	payload, err := identity.ParseToken(token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, reply := r.join(invitation{payload: payload, token: row.Token}.body(freshKey(), "x")); status != 400 || reply.Error != "invite_revoked" {
+	if status, reply := r.join(invitation{payload: payload, token: token}.body(freshKey(), "x")); status != 400 || reply.Error != "invite_revoked" {
 		t.Errorf("got %d %+v, want invite_revoked", status, reply)
 	}
 	r.wantRecord(id, "invite_revoked", r.memberOf(id, "ada").ID)
@@ -208,7 +220,7 @@ func TestShortCodes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return code, row.Token
+		return code, r.openToken(row)
 	}
 	code, token := invite(`{}`)
 	for _, path := range []string{
@@ -285,10 +297,11 @@ func TestLandingPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	token := r.openToken(row)
 	browser := http.Header{"Accept": {"text/html,application/xhtml+xml,*/*;q=0.8"}}
 	for path, want := range map[string]string{
-		"/i/" + code:         "claudemesh https://mesh.example.org/i/" + code,
-		"/join/" + row.Token: "claudemesh join ic://join/" + row.Token,
+		"/i/" + code:     "claudemesh https://mesh.example.org/i/" + code,
+		"/join/" + token: "claudemesh join ic://join/" + token,
 	} {
 		status, text, header := r.fetch(path, browser)
 		if status != 200 || !strings.Contains(text, want) || !strings.HasPrefix(header.Get("Content-Type"), "text/html") {

@@ -35,6 +35,14 @@ type InviteOptions struct {
 	CreatedBy string        // member or account that asked; "" for the operator
 }
 
+// Invite is an invite that was just made: its row, and the v1 token that the row
+// has the hash of, and sealed.
+type Invite struct {
+	*store.Invite
+
+	Token string
+}
+
 // Invite makes an invite to a mesh: a v1 token, which carries the mesh's root
 // key, and a short code with what the owner signed of the row, for those who
 // claim it. Both name the row as it is returned. The caller sees to it that the
@@ -44,7 +52,7 @@ type InviteOptions struct {
 // same would have the same token. The later one holds a little longer instead:
 // by a random number of seconds, out of twice as many at each try. The store
 // does not say whether the token or the code was taken, so both are renewed.
-func (i *Issuer) Invite(ctx context.Context, m *store.Mesh, o InviteOptions) (*store.Invite, error) {
+func (i *Issuer) Invite(ctx context.Context, m *store.Mesh, o InviteOptions) (*Invite, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
@@ -56,12 +64,13 @@ func (i *Issuer) Invite(ctx context.Context, m *store.Mesh, o InviteOptions) (*s
 	url := i.url()
 	for try := range inviteTries {
 		row.Code = identity.NewInviteCode()
-		if err := i.sign(m, row, url); err != nil {
+		token, err := i.sign(m, row, url)
+		if err != nil {
 			return nil, err
 		}
-		err := i.store.CreateInvite(ctx, row)
+		err = i.store.CreateInvite(ctx, row)
 		if err == nil {
-			return row, nil
+			return &Invite{row, token}, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, core.Unavailable(err)
@@ -72,17 +81,17 @@ func (i *Issuer) Invite(ctx context.Context, m *store.Mesh, o InviteOptions) (*s
 	return nil, core.Refuse("conflict", "too many equal invites were made in this second: try again in a moment")
 }
 
-// sign gives the row its token and its capability. The mesh's secrets are in the
-// clear only meanwhile.
-func (i *Issuer) sign(m *store.Mesh, row *store.Invite, url string) error {
+// sign returns a token for the row, and gives the row what it keeps of it, and
+// its capability. The mesh's secrets are in the clear only meanwhile.
+func (i *Issuer) sign(m *store.Mesh, row *store.Invite, url string) (token string, err error) {
 	root, err := i.rootKey(m)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer clear(root)
 	owner, err := i.owner(m)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer clear(owner)
 	v1 := identity.InviteV1{
@@ -90,13 +99,17 @@ func (i *Issuer) sign(m *store.Mesh, row *store.Invite, url string) error {
 		MeshRootKey: base64.RawURLEncoding.EncodeToString(root), Role: string(row.Role),
 	}
 	if err := v1.Sign(owner); err != nil {
-		return err
+		return "", err
 	}
-	if row.Token, err = v1.Token(); err != nil {
-		return err
+	if token, err = v1.Token(); err != nil {
+		return "", err
+	}
+	row.TokenHash = store.HashInvite(token)
+	if row.SealedToken, err = i.seal(identity.InviteAtRest, row.ID, []byte(token)); err != nil {
+		return "", err
 	}
 	row.Capability, err = InviteV2(m, row).Capability(owner)
-	return err
+	return token, err
 }
 
 // InviteV2 returns what a mesh's owner signs of an invite's row.

@@ -31,7 +31,7 @@ func (fullHouse) CreateInvite(context.Context, *store.Invite) error {
 }
 
 // wantInvite checks an invite against its row, and both signatures.
-func wantInvite(t *testing.T, r *rig, m *store.Mesh, inv *store.Invite) {
+func wantInvite(t *testing.T, r *rig, m *store.Mesh, inv *issue.Invite) {
 	t.Helper()
 	v1, err := identity.ParseToken(inv.Token)
 	if err != nil || !v1.VerifySignature() {
@@ -46,8 +46,11 @@ func wantInvite(t *testing.T, r *rig, m *store.Mesh, inv *store.Invite) {
 		t.Fatal(err)
 	}
 	sameTime := cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
-	if diff := cmp.Diff(inv, byToken, sameTime); diff != "" {
+	if diff := cmp.Diff(inv.Invite, byToken, sameTime); diff != "" {
 		t.Errorf("-returned +by token:\n%s", diff)
+	}
+	if token, err := r.Token(byCode); err != nil || token != inv.Token {
+		t.Errorf("the row's token is %q, %v", token, err)
 	}
 	if byCode.ID != inv.ID || len(inv.Code) != identity.InviteCodeSize {
 		t.Errorf("code %q is that of %s, want %s", inv.Code, byCode.ID, inv.ID)
@@ -93,7 +96,7 @@ func TestInvite(t *testing.T) {
 	}
 }
 
-func wantExpiry(t *testing.T, inv *store.Invite, in time.Duration) {
+func wantExpiry(t *testing.T, inv *issue.Invite, in time.Duration) {
 	t.Helper()
 	if got := time.Until(inv.ExpiresAt); got > in || got < in-time.Minute {
 		t.Errorf("expires in %v, want %v", got, in)
@@ -108,7 +111,7 @@ func TestManyInvitesAtOnce(t *testing.T) {
 	m := r.mesh(t, "home")
 	const n = 48
 	var wait sync.WaitGroup
-	made := make([]*store.Invite, n)
+	made := make([]*issue.Invite, n)
 	for i := range n {
 		wait.Go(func() {
 			var err error

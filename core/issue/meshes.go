@@ -59,19 +59,20 @@ func (i *Issuer) mesh(n NewMesh) (*store.Mesh, error) {
 	defer clear(owner)
 	seed := owner.Seed()
 	defer clear(seed)
-	sealedOwner, err := i.seal(seed)
+	id := identity.NewID()
+	sealedOwner, err := i.seal(identity.OwnerSecretAtRest, id, seed)
 	if err != nil {
 		return nil, err
 	}
 	root := make([]byte, rootKeySize)
 	rand.Read(root) // never fails: it ends the process instead
 	defer clear(root)
-	sealedRoot, err := i.seal(root)
+	sealedRoot, err := i.seal(identity.RootKeyAtRest, id, root)
 	if err != nil {
 		return nil, err
 	}
 	return &store.Mesh{
-		ID: identity.NewID(), Slug: slug, Name: name,
+		ID: id, Slug: slug, Name: name,
 		OwnerKey: key, OwnerSecret: sealedOwner, RootKey: sealedRoot, OwnerAccount: n.OwnerAccount,
 		Policy:    store.Policy{DisplayName: true, RoleTag: true, Groups: true, MessageMode: true},
 		CreatedAt: i.moment(),

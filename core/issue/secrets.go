@@ -36,7 +36,8 @@ func (i *Issuer) SealRootKey(m *store.Mesh, to identity.SealKey) (string, error)
 
 // CheckKey tells whether the secrets of this store can be opened: a broker that
 // starts with another key than the store was made with should not go on. It
-// tries the oldest mesh that has a secret; a store without one fits every key.
+// tries the oldest mesh that has a secret, whether it is bound to the mesh or, by
+// a program of before, to nothing; a store without one fits every key.
 func (i *Issuer) CheckKey(ctx context.Context) error {
 	meshes, err := i.store.ListMeshes(ctx)
 	if err != nil {
@@ -46,29 +47,62 @@ func (i *Issuer) CheckKey(ctx context.Context) error {
 		if m.Mesh.RootKey == "" {
 			continue
 		}
-		root, err := i.rootKey(m.Mesh)
+		if i.keys == nil {
+			return noKey()
+		}
+		root, err := i.either(identity.RootKeyAtRest, m.Mesh.ID, m.Mesh.RootKey)
 		clear(root)
-		return err
+		if err != nil {
+			return unopened("root key", m.Mesh.Slug, err)
+		}
+		return nil
 	}
 	return nil
 }
 
-// seal makes of a secret what may stand in the store.
-func (i *Issuer) seal(secret []byte) (string, error) {
+// seal makes of a secret what may stand in the store, in the row with the id.
+func (i *Issuer) seal(p identity.Purpose, id string, secret []byte) (string, error) {
 	if i.keys == nil {
 		return "", noKey()
 	}
-	return i.keys.Seal(secret), nil
+	return i.keys.SealFor(p, id, secret), nil
+}
+
+// either opens what is bound to its place, or what a program of before bound to
+// nothing. The caller hands nothing of it out.
+func (i *Issuer) either(p identity.Purpose, id, blob string) ([]byte, error) {
+	if identity.IsBound(blob) {
+		return i.keys.OpenFor(p, id, blob)
+	}
+	return i.keys.OpenUnbound(blob)
+}
+
+// Token returns the v1 token of an invite, which holds the mesh's root key.
+func (i *Issuer) Token(inv *store.Invite) (string, error) {
+	switch {
+	case inv.PlainToken != "": // not sealed yet
+		return inv.PlainToken, nil
+	case i.keys == nil:
+		return "", noKey()
+	}
+	token, err := i.keys.OpenFor(identity.InviteAtRest, inv.ID, inv.SealedToken)
+	if err != nil {
+		return "", &core.Error{
+			Code: "encryption_key", Err: err,
+			Message: "the token of invite " + inv.ID + " was sealed with another encryption_key than this one, or for another row",
+		}
+	}
+	return string(token), nil
 }
 
 // rootKey returns a mesh's root key. The caller clears it.
 func (i *Issuer) rootKey(m *store.Mesh) ([]byte, error) {
-	return i.open(m, "root key", m.RootKey, rootKeySize)
+	return i.open(m, identity.RootKeyAtRest, "root key", m.RootKey, rootKeySize)
 }
 
 // owner returns the secret that signs for a mesh. The caller clears it.
 func (i *Issuer) owner(m *store.Mesh) (ed25519.PrivateKey, error) {
-	seed, err := i.open(m, "owner key", m.OwnerSecret, ed25519.SeedSize)
+	seed, err := i.open(m, identity.OwnerSecretAtRest, "owner key", m.OwnerSecret, ed25519.SeedSize)
 	if err != nil {
 		return nil, err
 	}
@@ -82,24 +116,30 @@ func (i *Issuer) owner(m *store.Mesh) (ed25519.PrivateKey, error) {
 }
 
 // open returns a mesh's secret of so many bytes. The caller clears it.
-func (i *Issuer) open(m *store.Mesh, what, sealed string, size int) ([]byte, error) {
+func (i *Issuer) open(m *store.Mesh, p identity.Purpose, what, sealed string, size int) ([]byte, error) {
 	if i.keys == nil {
 		return nil, noKey()
 	}
 	if sealed == "" {
 		return nil, core.Refuse("no_key", "mesh "+m.Slug+" has no "+what+", so it cannot have invites")
 	}
-	secret, err := i.keys.Open(sealed)
+	secret, err := i.keys.OpenFor(p, m.ID, sealed)
 	if err == nil && len(secret) != size {
 		err = fmt.Errorf("%w: %d bytes", identity.ErrAtRest, len(secret))
 	}
 	if err != nil {
-		return nil, &core.Error{
-			Code: "encryption_key", Err: err,
-			Message: "the " + what + " of mesh " + m.Slug + " was sealed with another encryption_key than this one: give the one that the store was made with",
-		}
+		return nil, unopened(what, m.Slug, err)
 	}
 	return secret, nil
+}
+
+// unopened words the refusal of a mesh's secret.
+func unopened(what, slug string, err error) error {
+	why := " was sealed with another encryption_key than this one, or for another place: give the key that the store was made with"
+	if errors.Is(err, identity.ErrUnbound) {
+		why = " was sealed by an older program and is not bound to the mesh: start this broker again when no older one runs, and see what it logs"
+	}
+	return &core.Error{Code: "encryption_key", Err: err, Message: "the " + what + " of mesh " + slug + why}
 }
 
 func noKey() error {

@@ -9,8 +9,17 @@ import (
 type Invite struct {
 	ID     string
 	MeshID string
-	Token  string // the v1 token, exactly as handed out
 	Code   string // short code; "" when none
+
+	// The v1 token holds the mesh's root key, so that no row says it. Invites are
+	// found by its hash; SealedToken is the token, sealed with the operator's key
+	// for this row.
+	TokenHash   [32]byte // see [HashInvite]
+	SealedToken string
+
+	// PlainToken is the token itself, in a row that a program of before wrote and
+	// that was not sealed yet, see [Sealing]; else "". It is never written.
+	PlainToken string
 
 	// Capability is what the owner signed of the row, see identity.InviteV2; ""
 	// for an invite that cannot be claimed by its code.
@@ -40,7 +49,8 @@ type Invites interface {
 	// CreateInvite writes an invite. ErrConflict: the token or code is taken.
 	CreateInvite(ctx context.Context, inv *Invite) error
 
-	// InviteByToken returns the invite with exactly this token. ErrNotFound.
+	// InviteByToken returns the invite with exactly this token. ErrNotFound. The
+	// engine looks for its hash, and among the rows that have the token itself.
 	InviteByToken(ctx context.Context, token string) (*Invite, error)
 
 	// InviteByCode returns the invite with this short code. ErrNotFound.

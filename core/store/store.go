@@ -38,6 +38,7 @@ type Store interface {
 	Meshes
 	Members
 	Invites
+	Sealing
 	SessionKeys
 	Accounts
 	Tokens

@@ -2,21 +2,25 @@ package postgres
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claudemesh/broker/core/store"
 )
 
-const inviteColumns = `id, mesh_id, token, code, capability, created_by, max_uses, used_count, role, preset, expires_at,
-	created_at, revoked_at`
+const inviteColumns = `id, mesh_id, token, sealed_token, code, capability, created_by, max_uses, used_count, role, preset,
+	expires_at, created_at, revoked_at`
 
 const (
 	insertInvite = `INSERT INTO invite (` + inviteColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-		$13)`
+		$13, $14)`
 
-	// Tokens are indexed by a hash, because they may be longer than an index allows.
-	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE md5(token) = md5($1) AND token = $1`
+	// The index is over the MD5 of the column: tokens of before may be longer than
+	// an index allows. The second argument is the MD5 of the token itself, so that
+	// the server and its log never see the token.
+	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE md5(token) IN (md5($1::text), $2::text)`
 
 	inviteByCode = `SELECT ` + inviteColumns + ` FROM invite WHERE code = $1`
 	inviteExists = `SELECT 1 FROM invite WHERE id = $1 AND mesh_id = $2`
@@ -33,15 +37,27 @@ func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error)
 
 func inviteArgs(inv *store.Invite) []any {
 	return []any{
-		inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.Capability, inv.CreatedBy, inv.MaxUses, inv.UsedCount,
-		string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt), timeArg(inv.RevokedAt),
+		inv.ID, inv.MeshID, store.TokenColumn(inv.TokenHash), inv.SealedToken, textArg(inv.Code), inv.Capability, inv.CreatedBy,
+		inv.MaxUses, inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, whole(inv.ExpiresAt), whole(inv.CreatedAt),
+		timeArg(inv.RevokedAt),
 	}
 }
 
 // InviteByToken implements [store.Invites].
 func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
 	defer wrap(&err, "read invite")
-	return one(ctx, s, scanInvite, inviteByToken, token)
+	hash := store.HashInvite(token)
+	inv, err = one(ctx, s, scanInvite, inviteByToken, store.TokenColumn(hash), shortHash(token))
+	if err == nil && inv.TokenHash != hash { // the token is spelt like the hash of another one
+		return nil, pgx.ErrNoRows
+	}
+	return inv, err
+}
+
+// shortHash is md5 as the server has it.
+func shortHash(s string) string {
+	sum := md5.Sum([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // InviteByCode implements [store.Invites].
@@ -70,11 +86,12 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 }
 
 func scanInvite(row scanner) (*store.Invite, error) {
-	inv := new(store.Invite)
-	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
+	inv, token := new(store.Invite), ""
+	err := row.Scan(&inv.ID, &inv.MeshID, &token, &inv.SealedToken, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
 		&inv.MaxUses, &inv.UsedCount, &inv.Role, inJSON{&inv.Preset}, (*stamp)(&inv.ExpiresAt), (*stamp)(&inv.CreatedAt), (*stamp)(&inv.RevokedAt))
 	if err != nil {
 		return nil, err
 	}
+	inv.ReadToken(token)
 	return inv, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/claudemesh/broker/core/store"
 )
 
 // grown are tables as a busy broker has them: 100,000 rows each, of which one
@@ -19,6 +21,7 @@ INSERT INTO member SELECT 'member' || i, 'mesh' || i % 20 + 1, sha256(i::text::b
 	FROM generate_series(1, 2000) i;
 INSERT INTO invite SELECT 'invite' || i, 'mesh' || i % 20 + 1, 'token' || i, NULL, 1, 0, 'member', '{}', now(), now()
 	FROM generate_series(1, 2000) i;
+UPDATE invite SET token = 'sha256:' || encode(sha256(token::bytea), 'hex'), sealed_token = 'sealed' WHERE right(id, 2) <> '00';
 INSERT INTO account SELECT 'account' || i, '', '', now(), NULL, false FROM generate_series(1, 2000) i;
 UPDATE member SET account_id = 'account' || right(id, 2) WHERE right(id, 1) = '0';
 INSERT INTO token SELECT 'token' || i, 'account' || i % 2000 + 1, sha256(i::text::bytea), 'device', '', '', '', now(), now()
@@ -67,7 +70,9 @@ func plans() map[string]planned {
 		"MemberByID":        {memberByID, []any{"member1"}},
 		"SessionKeyOwner":   {sessionKeyOwner, []any{"mesh1", key}},
 		"State":             {readState, []any{"mesh1", "member1", key}},
-		"InviteByToken":     {inviteByToken, []any{"token1"}},
+		"InviteByToken":     {inviteByToken, []any{store.TokenColumn(store.HashInvite("token1")), shortHash("token1")}},
+		"PlainInvites":      {plainInvites, []any{"", 100}},
+		"SealInvites":       {sealInvite, []any{"invite1", shortHash("token1"), "sealed", "sha256:x", "sha256:y"}},
 		"InviteByCode":      {inviteByCode, []any{"code1"}},
 		"TokenByHash":       {tokenByHash, []any{key}},
 		"TouchToken":        {touchToken, []any{"token1", now}},

@@ -7,12 +7,12 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-const inviteColumns = `id, mesh_id, token, code, capability, created_by, max_uses, used_count, role, preset, expires_at,
-	created_at, revoked_at`
+const inviteColumns = `id, mesh_id, token, sealed_token, code, capability, created_by, max_uses, used_count, role, preset,
+	expires_at, created_at, revoked_at`
 
 const (
-	insertInvite  = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE token = ?`
+	insertInvite  = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE token IN (?, ?)`
 	inviteByCode  = `SELECT ` + inviteColumns + ` FROM invite WHERE code = ?`
 	inviteExists  = `SELECT 1 FROM invite WHERE id = ? AND mesh_id = ?`
 	spendInvite   = `UPDATE invite SET used_count = used_count + 1
@@ -30,15 +30,21 @@ func (s *Store) CreateInvite(ctx context.Context, inv *store.Invite) (err error)
 
 func inviteArgs(inv *store.Invite) []any {
 	return []any{
-		inv.ID, inv.MeshID, inv.Token, textArg(inv.Code), inv.Capability, inv.CreatedBy, inv.MaxUses, inv.UsedCount,
-		string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(), inv.CreatedAt.UnixMilli(), timeArg(inv.RevokedAt),
+		inv.ID, inv.MeshID, store.TokenColumn(inv.TokenHash), inv.SealedToken, textArg(inv.Code), inv.Capability, inv.CreatedBy,
+		inv.MaxUses, inv.UsedCount, string(inv.Role), inJSON{&inv.Preset}, inv.ExpiresAt.UnixMilli(), inv.CreatedAt.UnixMilli(),
+		timeArg(inv.RevokedAt),
 	}
 }
 
 // InviteByToken implements [store.Invites].
 func (s *Store) InviteByToken(ctx context.Context, token string) (inv *store.Invite, err error) {
 	defer wrap(&err, "read invite")
-	return scanInvite(s.read.QueryRowContext(ctx, inviteByToken, token))
+	hash := store.HashInvite(token)
+	inv, err = scanInvite(s.read.QueryRowContext(ctx, inviteByToken, store.TokenColumn(hash), token))
+	if err == nil && inv.TokenHash != hash { // the token is spelt like the hash of another one
+		return nil, sql.ErrNoRows
+	}
+	return inv, err
 }
 
 // InviteByCode implements [store.Invites].
@@ -71,11 +77,12 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 }
 
 func scanInvite(row scanner) (*store.Invite, error) {
-	inv := new(store.Invite)
-	err := row.Scan(&inv.ID, &inv.MeshID, &inv.Token, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
+	inv, token := new(store.Invite), ""
+	err := row.Scan(&inv.ID, &inv.MeshID, &token, &inv.SealedToken, (*text)(&inv.Code), &inv.Capability, &inv.CreatedBy,
 		&inv.MaxUses, &inv.UsedCount, &inv.Role, inJSON{&inv.Preset}, (*millis)(&inv.ExpiresAt), (*millis)(&inv.CreatedAt), (*millis)(&inv.RevokedAt))
 	if err != nil {
 		return nil, err
 	}
+	inv.ReadToken(token)
 	return inv, nil
 }

@@ -279,7 +279,7 @@ func reopenAll(s *suite) {
 		members, err := s.ListMembers(s.ctx, mesh.ID)
 		s.must(err)
 		same(s, members, list)
-		again, err := s.InviteByToken(s.ctx, inv.Token)
+		again, err := s.InviteByToken(s.ctx, tokenOf(inv))
 		s.must(err)
 		same(s, again, inv)
 		s.wantEverything(2)

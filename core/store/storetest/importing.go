@@ -95,7 +95,7 @@ func copied() *store.MeshCopy {
 	c.Members[1].Permissions, c.Members[1].AccountID = store.Permissions{store.CanInvite: true}, account(1).ID
 	c.Members[2].RevokedAt = now()
 	c.Invites = []*store.Invite{{
-		ID: "inv", MeshID: m.ID, Token: "token", Code: "CODE", Capability: "signed", CreatedBy: account(1).ID, MaxUses: 3, UsedCount: 2, Role: store.RoleAdmin,
+		ID: "inv", MeshID: m.ID, TokenHash: store.HashInvite("token"), SealedToken: "2.c2Vh", Code: "CODE", Capability: "signed", CreatedBy: account(1).ID, MaxUses: 3, UsedCount: 2, Role: store.RoleAdmin,
 		Preset: store.Preset{RoleTag: "x"}, ExpiresAt: now().Add(time.Hour), CreatedAt: now(), RevokedAt: now(),
 	}}
 	c.States = []*store.State{{
@@ -295,7 +295,7 @@ func importEnrolled(s *suite) {
 
 func importTakenInvite(s *suite) {
 	s.must(s.CreateMesh(s.ctx, &store.Mesh{ID: "a", Slug: "other", CreatedAt: now()}, nil))
-	s.must(s.CreateInvite(s.ctx, &store.Invite{ID: "other", MeshID: "a", Token: "elsewhere", Code: "CODE", ExpiresAt: now(), CreatedAt: now()}))
+	s.must(s.CreateInvite(s.ctx, &store.Invite{ID: "other", MeshID: "a", TokenHash: store.HashInvite("elsewhere"), Code: "CODE", ExpiresAt: now(), CreatedAt: now()}))
 	r := s.importMesh(copied())
 	same(s, r.Invites, store.Imported{})
 	same(s, r.Conflicts, []store.ImportConflict{{Kind: "invite", ID: "inv", Why: "its id, its token or its code is here already"}})

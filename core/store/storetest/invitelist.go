@@ -52,7 +52,7 @@ func revokeInvite(s *suite) {
 	s.must(s.RevokeInvite(s.ctx, mesh.ID, inv.ID, now()))
 	s.wantErr(s.RevokeInvite(s.ctx, mesh.ID, inv.ID, now().Add(time.Second)), store.ErrNotFound)
 	inv.RevokedAt = now()
-	got, err := s.InviteByToken(s.ctx, inv.Token)
+	got, err := s.InviteByToken(s.ctx, tokenOf(inv))
 	s.must(err)
 	same(s, got, inv)
 	s.wantErr(s.RedeemInvite(s.ctx, inv.ID, member(mesh.ID, 50)), store.ErrExhausted)

@@ -22,11 +22,16 @@ var invites = []test{
 }
 
 func invite(mesh string, n, uses int) *store.Invite {
-	return &store.Invite{
-		ID: id("invite", n), MeshID: mesh, Token: id("token", n), MaxUses: uses, Role: store.RoleMember,
+	inv := &store.Invite{
+		ID: id("invite", n), MeshID: mesh, SealedToken: "2." + id("sealed", n), MaxUses: uses, Role: store.RoleMember,
 		ExpiresAt: now().Add(time.Hour), CreatedAt: now(),
 	}
+	inv.TokenHash = store.HashInvite(tokenOf(inv))
+	return inv
 }
+
+// tokenOf is the token of an invite that invite made.
+func tokenOf(inv *store.Invite) string { return "token-of-" + inv.ID }
 
 func inviteRoundTrip(s *suite) {
 	mesh, _ := s.mesh(0)
@@ -39,7 +44,7 @@ func inviteRoundTrip(s *suite) {
 	}
 	for _, inv := range []*store.Invite{invite(mesh.ID, 1, 1), full} {
 		s.must(s.CreateInvite(s.ctx, inv))
-		got, err := s.InviteByToken(s.ctx, inv.Token)
+		got, err := s.InviteByToken(s.ctx, tokenOf(inv))
 		s.must(err)
 		same(s, got, inv)
 	}
@@ -48,9 +53,12 @@ func inviteRoundTrip(s *suite) {
 func inviteToken(s *suite) {
 	mesh, _ := s.mesh(0)
 	inv := invite(mesh.ID, 1, 1)
-	inv.Token = "eyJ2IjoxfQ"
+	inv.TokenHash = store.HashInvite("eyJ2IjoxfQ")
 	s.must(s.CreateInvite(s.ctx, inv))
-	for _, token := range []string{"eyj2ijoxfq", "eyJ2IjoxfQ=", "eyJ2Ijoxf", "", "%"} {
+	for _, token := range []string{
+		"eyj2ijoxfq", "eyJ2IjoxfQ=", "eyJ2Ijoxf", "", "%", inv.SealedToken,
+		store.TokenColumn(inv.TokenHash), store.TokenColumn(store.HashInvite(store.TokenColumn(inv.TokenHash))),
+	} {
 		_, err := s.InviteByToken(s.ctx, token)
 		s.wantErr(err, store.ErrNotFound)
 	}
@@ -65,7 +73,7 @@ func inviteCode(s *suite) {
 	got, err := s.InviteByCode(s.ctx, "AbC2")
 	s.must(err)
 	same(s, got, inv)
-	for _, code := range []string{"abc2", "AbC", "AbC2 ", "", "%", inv.Token} {
+	for _, code := range []string{"abc2", "AbC", "AbC2 ", "", "%", tokenOf(inv)} {
 		_, err := s.InviteByCode(s.ctx, code)
 		s.wantErr(err, store.ErrNotFound)
 	}
@@ -76,9 +84,9 @@ func inviteConflict(s *suite) {
 	a, b, c := invite(mesh.ID, 1, 1), invite(mesh.ID, 2, 1), invite(mesh.ID, 3, 1)
 	s.must(s.CreateInvite(s.ctx, a))
 	s.must(s.CreateInvite(s.ctx, b)) // neither has a code
-	c.Token = a.Token
+	c.TokenHash = a.TokenHash
 	s.wantErr(s.CreateInvite(s.ctx, c), store.ErrConflict)
-	c.Token, c.Code = "third", "code"
+	c.TokenHash, c.Code = store.HashInvite("third"), "code"
 	s.must(s.CreateInvite(s.ctx, c))
 	d := invite(mesh.ID, 4, 1)
 	d.Code = "code"
@@ -88,7 +96,7 @@ func inviteConflict(s *suite) {
 // wantUsed checks how often an invite was used.
 func (s *suite) wantUsed(inv *store.Invite, want int) {
 	s.Helper()
-	got, err := s.InviteByToken(s.ctx, inv.Token)
+	got, err := s.InviteByToken(s.ctx, tokenOf(inv))
 	s.must(err)
 	if got.UsedCount != want {
 		s.Errorf("used %d times, want %d", got.UsedCount, want)

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"session keys", sessionKeys},
 		{"invites", invites},
 		{"lists of invites", inviteLists},
+		{"sealing", sealing},
 		{"accounts", accounts},
 		{"tokens", tokens},
 		{"sign-ins", signIns},
