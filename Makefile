@@ -35,11 +35,12 @@ test: ## everything that has to hold: vet, then all tests with the race detector
 
 race: test ## the same as test
 
-fuzz: ## each fuzz target for T (10s): make fuzz T=10m
+fuzz: ## each fuzz target, and the HTTP surface, for T (10s): make fuzz T=10m
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) $$pkg; \
 	  done; done
+	$(GO) test -race -count=1 ./core/app -run OpenAPI -http.requests=1000000 -http.time=$(T) -timeout 24h
 
 bench: ## benchmarks of the hot paths; docs/performance.md says how to measure the whole
 	$(GO) test -run '^$$' -bench . -benchmem ./core/... ./stages/...

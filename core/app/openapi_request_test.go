@@ -26,6 +26,9 @@ func (o *operation) name() string { return o.method + " " + o.path }
 func operations(doc *openapi3.T) []operation {
 	var list []operation
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths.Map())) {
+		if path == "/ws" {
+			continue
+		}
 		item := doc.Paths.Value(path)
 		for _, method := range slices.Sorted(maps.Keys(item.Operations())) {
 			list = append(list, operation{method, path, item.Operations()[method]})
