@@ -82,12 +82,17 @@ func All(r *feature.Registry, d Deps) *Table {
 }
 
 // place returns the mesh that a request names and the caller's member in it.
-func place(c *feature.Call) (*store.Mesh, *store.Member, error) {
+func place(c *feature.Call) (*store.Mesh, *store.Member, error) { return placeOf(c, c.Member) }
+
+// managed is place for what an owner without a member may do too.
+func managed(c *feature.Call) (*store.Mesh, *store.Member, error) { return placeOf(c, manager(c)) }
+
+func placeOf(c *feature.Call, by *store.Member) (*store.Mesh, *store.Member, error) {
 	switch {
 	case c.HTTP.Mesh == nil:
 		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "Mesh not found")
-	case c.Member == nil:
+	case by == nil:
 		return nil, nil, core.Refuse(sdk.ReasonForbidden, "Not a member of this mesh")
 	}
-	return c.HTTP.Mesh, c.Member, nil
+	return c.HTTP.Mesh, by, nil
 }

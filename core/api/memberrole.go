@@ -1,7 +1,7 @@
 package api
 
 import (
-	"context"
+	"slices"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/store"
@@ -22,20 +22,11 @@ func roleMayChange(mesh *store.Mesh, by, before, after *store.Member) *core.Erro
 	return mayGive(mesh, by, after, effective(mesh, before))
 }
 
-// keepsAnAdmin refuses to make a member of the last admin. The owner counts as
-// one, and is refused elsewhere.
-func (h *members) keepsAnAdmin(ctx context.Context, mesh *store.Mesh, target *store.Member, role store.Role) error {
-	if role == store.RoleAdmin || mesh.OwnedBy(target) {
+// keepsAnAdmin refuses a change of a row that leaves its mesh without an admin.
+// The owner counts as one, and is refused elsewhere.
+func keepsAnAdmin(mesh *store.Mesh, before, after *store.Member, others []*store.Member) *core.Error {
+	if !isAdmin(mesh, before) || isAdmin(mesh, after) || slices.ContainsFunc(others, func(m *store.Member) bool { return isAdmin(mesh, m) }) {
 		return nil
-	}
-	list, err := h.store.ListMembers(ctx, mesh.ID)
-	if err != nil {
-		return core.Unavailable(err)
-	}
-	for _, m := range list {
-		if m.ID != target.ID && m.Live() && isAdmin(mesh, m) {
-			return nil
-		}
 	}
 	return core.Refuse(sdk.ReasonForbidden, "permission: the mesh would be left without an admin: make somebody else one first")
 }

@@ -17,13 +17,14 @@ func isAdmin(mesh *store.Mesh, m *store.Member) bool {
 
 // meshPlace is place in the words of the /mesh routes.
 func meshPlace(c *feature.Call) (*store.Mesh, *store.Member, error) {
+	by := manager(c)
 	switch {
 	case c.HTTP.Mesh == nil:
 		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "mesh not found")
-	case c.Member == nil:
+	case by == nil:
 		return nil, nil, core.Refuse(sdk.ReasonForbidden, "caller not a member of this mesh")
 	}
-	return c.HTTP.Mesh, c.Member, nil
+	return c.HTTP.Mesh, by, nil
 }
 
 // samePerson reports whether two members of a mesh are one, or of one account.
@@ -54,11 +55,29 @@ func changeMember(ctx context.Context, st store.Members, nodes Nodes, id string,
 		}
 		return nil
 	})
-	nodes.Forget(id)
-	switch {
-	case refused != nil:
+	return changed(nodes, id, m, refused, err)
+}
+
+// changeRole is changeMember for a change that depends on the mesh's other live
+// members, of which none gets another role meanwhile.
+func changeRole(ctx context.Context, st store.Members, nodes Nodes, id string, change func(row *store.Member, others []*store.Member) *core.Error) (*store.Member, error) {
+	var refused *core.Error
+	m, err := st.ChangeRole(ctx, id, func(row *store.Member, others []*store.Member) error {
+		if refused = change(row, others); refused != nil {
+			return refused
+		}
+		return nil
+	})
+	return changed(nodes, id, m, refused, err)
+}
+
+// changed is the end of a change, whatever became of it.
+func changed(nodes Nodes, id string, m *store.Member, refused *core.Error, err error) (*store.Member, error) {
+	if refused != nil {
 		return nil, refused
-	case err != nil:
+	}
+	nodes.Forget(id) // also where nobody knows whether it was written
+	if err != nil {
 		return nil, core.Unavailable(err)
 	}
 	return m, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
@@ -43,10 +42,6 @@ type members struct {
 	store store.Members
 	nodes Nodes
 	dir   *presence.Directory
-
-	// roles is held while a role changes, so that two admins do not make members
-	// of each other at once; on this node, since the store cannot tell of others.
-	roles sync.Mutex
 }
 
 // update changes a member's row, and tells its sessions on every node.
@@ -82,19 +77,27 @@ func (h *members) update(ctx context.Context, c *feature.Call, m *UpdateMember) 
 // change writes the row, and returns it as it was and as it is.
 func (h *members) change(ctx context.Context, mesh *store.Mesh, by, target *store.Member, m *UpdateMember) (before, after *store.Member, err error) {
 	if m.Permission != nil {
-		h.roles.Lock()
-		defer h.roles.Unlock()
-		if err := h.keepsAnAdmin(ctx, mesh, target, store.Role(*m.Permission)); err != nil {
-			return nil, nil, err
-		}
+		after, err = changeRole(ctx, h.store, h.nodes, target.ID, func(row *store.Member, others []*store.Member) *core.Error {
+			before = m.edit(row)
+			if refused := keepsAnAdmin(mesh, before, row, others); refused != nil {
+				return refused
+			}
+			return roleMayChange(mesh, by, before, row)
+		})
+		return before, after, err
 	}
 	after, err = changeMember(ctx, h.store, h.nodes, target.ID, func(row *store.Member) *core.Error {
-		old := *row
-		before = &old
-		m.apply(row)
+		before = m.edit(row)
 		return roleMayChange(mesh, by, before, row)
 	})
 	return before, after, err
+}
+
+// edit writes what is there into a row, and returns the row as it was.
+func (m *UpdateMember) edit(row *store.Member) (before *store.Member) {
+	old := *row
+	m.apply(row)
+	return &old
 }
 
 // allowed reports why a member may not make these changes; nil when it may, as

@@ -78,7 +78,7 @@ type permissions struct {
 }
 
 func (p *permissions) list(ctx context.Context, c *feature.Call, _ *GetPermissions) (*PermissionList, error) {
-	mesh, _, err := place(c)
+	mesh, _, err := managed(c)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func effective(mesh *store.Mesh, m *store.Member) map[store.Permission]bool {
 
 // set changes permissions, on every node when it returns or in a moment.
 func (p *permissions) set(ctx context.Context, c *feature.Call, m *SetPermissions) (*Done, error) {
-	mesh, by, err := place(c)
+	mesh, by, err := managed(c)
 	if err != nil {
 		return nil, err
 	}

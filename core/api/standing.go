@@ -26,6 +26,15 @@ func owns(c *feature.Call) bool {
 	return a != nil && m.OwnerAccount != "" && m.OwnerAccount == a.ID || c.Member != nil && m.OwnedBy(c.Member)
 }
 
+// manager returns who manages the mesh that a request names: the caller's member,
+// or, for an owner that has no member in it, what stands for one.
+func manager(c *feature.Call) *store.Member {
+	if c.Member == nil && c.HTTP.Mesh != nil && owns(c) {
+		return &store.Member{MeshID: c.HTTP.Mesh.ID, Role: store.RoleAdmin, AccountID: c.HTTP.Account.ID}
+	}
+	return c.Member
+}
+
 // may reports whether the caller may do something in the mesh that it names.
 func may(c *feature.Call, p store.Permission) bool {
 	return owns(c) || c.Member != nil && c.HTTP.Mesh.May(c.Member, p)

@@ -127,6 +127,7 @@ type App struct {
 	config atomic.Pointer[config.Config]
 	addr   atomic.Pointer[string]
 	depth  depth
+	unread unread
 	probe  probe
 	tasks  sync.WaitGroup // background work of Run
 	peers  sync.WaitGroup // a goroutine for each connection
@@ -226,6 +227,7 @@ func (a *App) background(ctx context.Context) {
 		a.prunePresences,
 		a.pruneTokens,
 		a.trim,
+		a.reread,
 		a.infer,
 		a.follow,
 	} {

@@ -9,7 +9,6 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/wire"
 )
 
 // Kinds of signals that nodes send each other, beside those of the store.
@@ -72,18 +71,6 @@ func (a *App) regained(ctx context.Context) error {
 		a.endArchived(m)
 	}
 	return nil
-}
-
-// endArchived ends the sessions of a mesh on this node, if it was archived.
-func (a *App) endArchived(m *store.Mesh) {
-	if m.ArchivedAt.IsZero() {
-		return
-	}
-	for _, s := range a.dir.Find(m.ID, func(presence.View) bool { return true }) {
-		if !s.Elsewhere() {
-			a.End(s, int(wire.CloseArchived.Code), wire.CloseArchived.Reason)
-		}
-	}
 }
 
 // presenceJournal is where the directory writes to.

@@ -72,18 +72,6 @@ func (a *App) Tell(mesh, memberID string, frame []byte) {
 
 func (a *App) tellHere(w word) { a.dir.Tell(w.Mesh, w.Member, w.Frame) }
 
-// meshChanged forgets a mesh on this node, and ends its sessions if it was
-// archived.
-func (a *App) meshChanged(meshID string) {
-	a.roster.ForgetMesh(meshID)
-	m, err := a.roster.Mesh(context.Background(), meshID)
-	if err != nil {
-		a.log.Warn("a mesh that has changed cannot be read", slog.String("mesh", meshID), slog.Any("err", err))
-		return
-	}
-	a.endArchived(m)
-}
-
 var _ api.Nodes = (*App)(nil)
 
 // serveOps serves the second address, where there is one.

@@ -86,6 +86,11 @@ type Members interface {
 	// written. change may run more than once, and must not call the store: others
 	// wait for it. ErrNotFound.
 	ChangeMember(ctx context.Context, id string, change func(*Member) error) (*Member, error)
+
+	// ChangeRole is ChangeMember for a change that depends on who else is in the
+	// mesh: change also gets the mesh's other live members, of which none gets
+	// another role meanwhile by ChangeRole, on any node.
+	ChangeRole(ctx context.Context, id string, change func(m *Member, others []*Member) error) (*Member, error)
 }
 
 // SessionKey says which member first used a session key. The key is that

@@ -14,6 +14,12 @@ const memberColumns = `id, mesh_id, pubkey, display_name, role, role_tag, defaul
 	permissions, account_id, joined_at, revoked_at`
 
 const (
+	liveOthers = `SELECT ` + memberColumns + ` FROM member
+		WHERE mesh_id = (SELECT mesh_id FROM member WHERE id = $1) AND id <> $1 AND revoked_at IS NULL ORDER BY joined_at, id`
+
+	// One change of roles of a mesh at a time.
+	lockMeshOf = `SELECT 1 FROM mesh WHERE id = (SELECT mesh_id FROM member WHERE id = $1)` + lockRow
+
 	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
 		$13)`
 	memberByKey  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = $1 AND pubkey = $2`
@@ -84,15 +90,37 @@ func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err er
 
 // ChangeMember implements [store.Members].
 func (s *Store) ChangeMember(ctx context.Context, id string, change func(*store.Member) error) (*store.Member, error) {
+	return editMember("change member").run(ctx, s, id, change)
+}
+
+// ChangeRole implements [store.Members].
+func (s *Store) ChangeRole(ctx context.Context, id string, change func(*store.Member, []*store.Member) error) (*store.Member, error) {
+	e := editMember("change role")
+	var others []*store.Member
+	e.first = func(ctx context.Context, tx pgx.Tx) (err error) {
+		if _, err := tx.Exec(ctx, lockMeshOf, id); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, liveOthers, id)
+		if err != nil {
+			return err
+		}
+		others, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*store.Member, error) { return scanMember(row) })
+		return err
+	}
+	return e.run(ctx, s, id, func(m *store.Member) error { return change(m, others) })
+}
+
+func editMember(op string) edit[store.Member] {
 	return edit[store.Member]{
-		op: "change member", read: memberByID, scan: scanMember, write: changeMember, signal: store.SignalMember,
+		op: op, read: memberByID, scan: scanMember, write: changeMember, signal: store.SignalMember,
 		args: func(m *store.Member) []any {
 			return []any{
 				m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants},
 				inJSON{&m.Permissions}, m.AccountID,
 			}
 		},
-	}.run(ctx, s, id, change)
+	}
 }
 
 // SessionKeyOwner implements [store.SessionKeys].

@@ -8,7 +8,8 @@ import (
 // edit changes one row in place. T is the row.
 type edit[T any] struct {
 	op    string
-	read  string // its argument is the id
+	first func(ctx context.Context, tx *sql.Tx) error // before the row is read; nil for nothing
+	read  string                                      // its argument is the id
 	scan  func(scanner) (*T, error)
 	write string // its arguments are args and the id; it returns the row
 	args  func(*T) []any
@@ -19,6 +20,11 @@ type edit[T any] struct {
 func (e edit[T]) run(ctx context.Context, s *Store, id string, change func(*T) error) (row *T, err error) {
 	var refused error
 	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if e.first != nil {
+			if err = e.first(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if row, err = e.scan(tx.QueryRowContext(ctx, e.read, id)); err != nil {
 			return err
 		}

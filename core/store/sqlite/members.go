@@ -13,6 +13,9 @@ const memberColumns = `id, mesh_id, pubkey, display_name, role, role_tag, defaul
 	permissions, account_id, joined_at, revoked_at`
 
 const (
+	liveOthers = `SELECT ` + memberColumns + ` FROM member
+		WHERE mesh_id = (SELECT mesh_id FROM member WHERE id = ?1) AND id <> ?1 AND revoked_at IS NULL ORDER BY joined_at, id`
+
 	insertMember = `INSERT INTO member (` + memberColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	memberByKey  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? AND pubkey = ?`
 	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = ?`
@@ -71,15 +74,31 @@ func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err er
 
 // ChangeMember implements [store.Members].
 func (s *Store) ChangeMember(ctx context.Context, id string, change func(*store.Member) error) (*store.Member, error) {
+	return editMember("change member").run(ctx, s, id, change)
+}
+
+// ChangeRole implements [store.Members].
+func (s *Store) ChangeRole(ctx context.Context, id string, change func(*store.Member, []*store.Member) error) (*store.Member, error) {
+	e := editMember("change role")
+	var others []*store.Member
+	e.first = func(ctx context.Context, tx *sql.Tx) (err error) {
+		rows, err := tx.QueryContext(ctx, liveOthers, id)
+		others, err = collect(rows, err, scanMember)
+		return err
+	}
+	return e.run(ctx, s, id, func(m *store.Member) error { return change(m, others) })
+}
+
+func editMember(op string) edit[store.Member] {
 	return edit[store.Member]{
-		op: "change member", read: memberByID, scan: scanMember, write: changeMember,
+		op: op, read: memberByID, scan: scanMember, write: changeMember,
 		args: func(m *store.Member) []any {
 			return []any{
 				m.DisplayName, string(m.Role), m.RoleTag, inJSON{&m.DefaultGroups}, m.MessageMode, inJSON{&m.Grants},
 				inJSON{&m.Permissions}, m.AccountID,
 			}
 		},
-	}.run(ctx, s, id, change)
+	}
 }
 
 func sessionKeyArgs(args []any, k *store.SessionKey) []any {

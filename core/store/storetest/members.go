@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -17,6 +18,7 @@ var members = []test{
 	{"a change is written but for what stays", memberChange},
 	{"a change that is refused leaves the member as it was", memberRefuse},
 	{"changes at the same time all count", memberMerge},
+	{"of members that demote each other at the same time one stays an admin", memberDemote},
 	{"permissions are what was decided by name", memberPermissions},
 	{"a row of before accounts has none, and no permissions", memberOfBefore},
 	{"a member of no mesh is refused", memberNoMesh},
@@ -186,6 +188,45 @@ func memberMerge(s *suite) {
 	got, err := s.MemberByID(s.ctx, list[0].ID)
 	s.must(err)
 	same(s, got.Grants, want)
+}
+
+var errLast = errors.New("the last admin")
+
+// demote makes a member of one of 8 admins, unless no other one is left.
+func demote(s *suite, st store.Members, id string) error {
+	_, err := st.ChangeRole(s.ctx, id, func(m *store.Member, others []*store.Member) error {
+		if len(others) != 7 || slices.ContainsFunc(others, func(o *store.Member) bool { return o.ID == id }) {
+			s.Errorf("got %d others", len(others))
+		}
+		m.Role = store.RoleMember
+		if !slices.ContainsFunc(others, func(o *store.Member) bool { return o.Role == store.RoleAdmin }) {
+			return errLast
+		}
+		return nil
+	})
+	return err
+}
+
+// admins are 8 of them, and a ninth that is revoked.
+func (s *suite) admins() []*store.Member {
+	_, list := s.mesh(9)
+	for _, m := range list {
+		_, err := s.ChangeMember(s.ctx, m.ID, func(m *store.Member) error {
+			m.Role = store.RoleAdmin
+			return nil
+		})
+		s.must(err)
+	}
+	s.must(s.SetRevoked(s.ctx, list[8].ID, now()))
+	return list[:8]
+}
+
+func memberDemote(s *suite) {
+	list := s.admins()
+	if won, lost := s.atOnce(errLast, func(n int) error { return demote(s, s, list[n].ID) }); won != 7 || lost != 1 {
+		s.Errorf("%d were demoted, %d refused", won, lost)
+	}
+	s.wantErr(demote(s, s, "nobody"), store.ErrNotFound)
 }
 
 func memberPermissions(s *suite) {

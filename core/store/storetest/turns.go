@@ -16,6 +16,7 @@ var signals = []sharedTest{
 	{"a change of a member is told with it", signalMember},
 	{"a change of a mesh is told with it", signalMesh},
 	{"changes of a member in all brokers all count", mergeMember},
+	{"of members that demote each other in all brokers one stays an admin", demoteMember},
 }
 
 func signalMember(s *shared) {
@@ -72,6 +73,14 @@ func mergeMember(s *shared) {
 	list, err := s.brokers[2].SignalsAfter(s.ctx, 0, 10)
 	s.must(err)
 	same(&s.suite, len(list), 8)
+}
+
+func demoteMember(s *shared) {
+	list := s.admins()
+	won, lost := s.atOnce(errLast, func(n int) error { return demote(&s.suite, s.brokers[n%len(s.brokers)], list[n].ID) })
+	if won != 7 || lost != 1 {
+		s.Errorf("%d were demoted, %d refused", won, lost)
+	}
 }
 
 func signalRoundTrip(s *shared) {
