@@ -21,14 +21,14 @@ const brokerURL = "wss://broker.example/ws"
 type rig struct {
 	*issue.Issuer
 	store *sqlite.Store
+	path  string // of its file
 	keys  *identity.AtRest
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	st, err := sqlite.Open(t.Context(), sqlite.Options{
-		Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Process,
-	})
+	path := filepath.Join(t.TempDir(), "broker.db")
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Durability: sqlite.Process})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	r := &rig{store: st, keys: identity.NewAtRest([identity.AtRestKeySize]byte{1})}
+	r := &rig{store: st, path: path, keys: identity.NewAtRest([identity.AtRestKeySize]byte{1})}
 	r.Issuer = r.with(st, r.keys)
 	return r
 }
