@@ -380,3 +380,46 @@ func TestInviteIsUsedOnceOverNodes(t *testing.T) {
 		}
 	}
 }
+
+// Two admins make members of each other at once, each on another node: one of
+// them stays an admin.
+func TestReplicasKeepAnAdmin(t *testing.T) {
+	t.Parallel()
+	x := newReplicas(t, nil)
+	_, err := x.a.store.ChangeMesh(t.Context(), x.id, func(m *store.Mesh) error { m.OwnerAccount = ""; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := func(r *rig, by, target string) int {
+		path, body := "/mesh/"+x.id+"/member/"+x.ids[target].MemberID, `{"permission":"member"}`
+		auth := identity.SignHTTP(x.ids[by].Key, http.MethodPatch, path, x.id, []byte(body), time.Now())
+		status, _, _ := r.askWith(http.MethodPatch, path, http.Header{"Authorization": {auth}}, body)
+		return status
+	}
+	for range 5 {
+		for _, name := range []string{"ada", "bo"} {
+			_, err := x.a.store.ChangeMember(t.Context(), x.ids[name].MemberID, func(m *store.Member) error { m.Role = store.RoleAdmin; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var statuses [2]int
+		var both sync.WaitGroup
+		both.Go(func() { statuses[0] = proof(x.a, "ada", "bo") })
+		both.Go(func() { statuses[1] = proof(x.b, "bo", "ada") })
+		both.Wait()
+		admins := 0
+		rows, err := x.a.store.ListMembers(t.Context(), x.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range rows {
+			if m.Role == store.RoleAdmin {
+				admins++
+			}
+		}
+		if admins != 1 {
+			t.Fatalf("%d admins are left; the answers were %v", admins, statuses)
+		}
+	}
+}
