@@ -80,7 +80,7 @@ func pragma(ctx context.Context, conn *sql.Conn, text string) error {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() { //nolint:revive // what it says does not matter
+	for rows.Next() { // what it says does not matter
 	}
 	return rows.Err()
 }
