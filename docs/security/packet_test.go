@@ -48,8 +48,9 @@ func TestCanonicalStrings(t *testing.T) {
 		"session proof": string(identity.SessionProofText(mesh, member, session, ms)),
 		"HTTP request": strings.ReplaceAll(string(identity.HTTPText("<method>", "<target>", mesh, member, ms, noBody)),
 			hex.EncodeToString(noBody[:]), "<body hash>"),
-		"claim": string(identity.ClaimText("<code>", "<joining key>", "<recipient key>", ms)),
-		"link":  string(identity.LinkText(mesh, member, "<account id>", ms)),
+		"claim":        string(identity.ClaimText("<code>", "<joining key>", "<recipient key>", ms)),
+		"sealed value": string(identity.AtRestText("<purpose>", "<row id>")),
+		"link":         string(identity.LinkText(mesh, member, "<account id>", ms)),
 		"invite v1": strings.ReplaceAll(identity.InviteV1{
 			Version: 1, MeshID: mesh, MeshSlug: "<slug>", BrokerURL: "<broker url>", ExpiresAt: 7777, MeshRootKey: "<root key>",
 			Role: "<role>", OwnerPubkey: "<owner key>",
