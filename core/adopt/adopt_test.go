@@ -1,8 +1,10 @@
 package adopt
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +162,15 @@ func testInvites(t *testing.T, r *rig, report *Report) {
 	r.must(err)
 	same(t, []time.Time{inv.ExpiresAt, inv.RevokedAt}, []time.Time{never, now.Add(-30 * time.Minute)})
 	r.wantNote(r.mesh(report, "mesh01"), "invite", "signature", "inv02")
+	for _, end := range []string{"", "-wal"} {
+		file, err := os.ReadFile(r.path + end)
+		r.must(err)
+		for _, secret := range []string{"token-v1", "token-v2", "token-gone", "KuPZwpvNpR6WCc0UanYGisnJ1EJ4JOHnL_zE4vrR1_s"} {
+			if bytes.Contains(file, []byte(secret)) {
+				t.Errorf("%s is in the store's file%s", secret, end)
+			}
+		}
+	}
 }
 
 func testStates(t *testing.T, r *rig) {
@@ -363,9 +374,14 @@ func TestSomeMeshes(t *testing.T) {
 
 func TestNoKey(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.try(now, func(o *Options) { o.Keys = nil }); err == nil || !strings.Contains(err.Error(), "BROKER_ENCRYPTION_KEY") {
-		t.Errorf("got error %v, want to be asked for a key", err)
+	for _, what := range []string{"secrets and invites", "invites alone"} {
+		if _, err := r.try(now, func(o *Options) { o.Keys = nil }); err == nil || !strings.Contains(err.Error(), "BROKER_ENCRYPTION_KEY") {
+			t.Errorf("%s: got error %v, want to be asked for a key", what, err)
+		}
+		r.exec(`UPDATE mesh.mesh SET owner_secret_key = NULL, root_key = NULL`)
 	}
+	r.exec(`DELETE FROM mesh.invite`)
+	r.run(now, func(o *Options) { o.Keys = nil })
 }
 
 func TestSlugTakenHere(t *testing.T) {
@@ -382,6 +398,15 @@ func TestOldGenerations(t *testing.T) {
 	r.exec(`ALTER TABLE mesh.invite RENAME COLUMN capability_v2 TO capability_v_2`)
 	report := r.run(now, func(o *Options) { o.DryRun = true })
 	r.wantNote(r.mesh(report, "mesh01"), "invite", "signature", "inv02")
+	for _, end := range []string{"", "-wal"} {
+		file, err := os.ReadFile(r.path + end)
+		r.must(err)
+		for _, secret := range []string{"token-v1", "token-v2", "token-gone", "KuPZwpvNpR6WCc0UanYGisnJ1EJ4JOHnL_zE4vrR1_s"} {
+			if bytes.Contains(file, []byte(secret)) {
+				t.Errorf("%s is in the store's file%s", secret, end)
+			}
+		}
+	}
 
 	r.exec(`DROP TABLE mesh.peer_state, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
