@@ -107,7 +107,10 @@ func TestFlaw62HealthCheckOfAnotherPort(t *testing.T) {
 			t.Errorf("%s has a check of its own beside the image's", name)
 		}
 	}
-	// The broker is the first process and takes signals itself; no shell is between.
+	if !strings.Contains(read(t, "compose.ha.yaml"), "init: true") {
+		t.Error("nobody waits for what plugins leave behind: the replicas have no init")
+	}
+	// No shell is between the init and the broker, which takes signals itself.
 	if instructions["ENTRYPOINT"] != `["/broker"]` || instructions["STOPSIGNAL"] != "SIGTERM" {
 		t.Errorf("ENTRYPOINT %s, STOPSIGNAL %s", instructions["ENTRYPOINT"], instructions["STOPSIGNAL"])
 	}

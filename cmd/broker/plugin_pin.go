@@ -115,7 +115,7 @@ func (p *program) readPins() (*pinFile, error) {
 		return nil, err
 	}
 	o.Path = f.path
-	o.Overrides[keyOfKey] = strings.Repeat("0", 64) // it has no part in this
+	o.Overrides[keyOfKey] = strings.Repeat("1", 64) // it has no part in this
 	loaded, err := loadFrom(o)
 	if err != nil {
 		return nil, err

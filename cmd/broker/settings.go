@@ -99,7 +99,7 @@ func (p *program) loadForCommand() (*config.Loaded, error) {
 	if !onlyKeyMissing(err) {
 		return loaded, err
 	}
-	o.Overrides[keyOfKey] = strings.Repeat("0", 64)
+	o.Overrides[keyOfKey] = strings.Repeat("1", 64)
 	if loaded, err = loadFrom(o); err == nil {
 		loaded.Config.EncryptionKey = ""
 	}

@@ -156,6 +156,7 @@ func TestFlaw51ExpectedMigrationProvesLittle(t *testing.T) {
 		want       string
 	}{
 		{"nothing is waited for by name, and one is pending", "", &migrations{pending: []migrate.Migration{{Name: "0002_more.sql"}}}, 503, "0002_more.sql"},
+		{"one that is applied, and another is pending", "0001_init.sql", &migrations{pending: []migrate.Migration{{Name: "0002_more.sql"}}}, 503, "0002_more.sql"},
 		{"a version", "1", &migrations{}, 200, ""},
 		{"a file", "0001_init.sql", &migrations{}, 200, ""},
 		{"one that is not applied", "0002_more.sql", &migrations{}, 503, "0002_more.sql"},
@@ -383,6 +384,16 @@ func TestFlaw57PersonalDataInTheLog(t *testing.T) {
 	a := f.wantRefused(401, "GET", "/cli/meshes", http.Header{"Authorization": {"Bearer x"}, "X-Request-Id": {"find-me-again"}}, "")
 	if a["request_id"] != "find-me-again" || !strings.Contains(f.log.String(), "find-me-again") {
 		t.Errorf("a refusal that the log does not know: %v", a)
+	}
+	eve := http.Header{"X-Request-Id": {"id-two"}, "Authorization": {"Bearer " + f.eve}}
+	f.wantRefused(404, "GET", "/nothing", http.Header{"X-Request-Id": {"id-one"}}, "")
+	f.wantRefused(403, "DELETE", "/cli/mesh/home", eve, "")
+	f.wantRefused(400, "POST", "/join", http.Header{"X-Request-Id": {"id-three"}}, "{")
+	f.wantRefused(401, "GET", "/cli/meshes", http.Header{"X-Request-Id": {"id-four"}}, "")
+	for _, id := range []string{"id-one", "id-two", "id-three", "id-four"} {
+		if !strings.Contains(f.log.String(), id) {
+			t.Errorf("%s is not in the log", id)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,7 +63,7 @@ type Peer struct {
 // from this machine, and through no proxy.
 func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, local bool) (*Peer, error) {
 	if h.closing.Load() {
-		http.Error(w, "shutting down, connect again", http.StatusServiceUnavailable)
+		refuse(w, http.StatusServiceUnavailable, "shutting_down", "the broker stops: connect again")
 		return nil, errClosed
 	}
 	p := &Peer{hub: h, local: local, done: make(chan struct{}), id: h.next.Add(1)}
@@ -72,7 +73,7 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, local bool) (*Peer,
 	}
 	p.remote = host
 	if !h.origins.enter(host, h.options.PerAddress) {
-		http.Error(w, "too many connections from this address: close one first", http.StatusTooManyRequests)
+		refuse(w, http.StatusTooManyRequests, "capacity", "too many connections from this address: close one first")
 		return nil, errCrowded
 	}
 	if err := p.upgrade(w, r); err != nil {
@@ -88,6 +89,15 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, local bool) (*Peer,
 		return nil, errClosed
 	}
 	return p, nil
+}
+
+// refuse answers a request that is not upgraded, in the shape that every error
+// over HTTP has. The texts need no escaping.
+func refuse(w http.ResponseWriter, status int, code, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"ok":false,"error":"`+text+`","code":"`+code+`"}`) // whoever has gone does not hear it
 }
 
 // ID returns the peer's number, unique in this process.

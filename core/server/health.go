@@ -52,7 +52,7 @@ func (h *Health) missing(ctx context.Context) (string, error) {
 	switch {
 	case err != nil && !errors.Is(err, migrate.ErrNewer): // that is an upgrade on its way
 		return "", err
-	case h.Expected == "" && len(pending) > 0:
+	case len(pending) > 0:
 		return pending[0].Name, nil
 	case h.Expected == "":
 		return "", nil

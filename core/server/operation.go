@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,7 +40,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	call := s.call(w, r, route, req, body)
 	d := s.Exchange.Run(r.Context(), call.Env)
 	if call.Err != nil {
-		s.Log.Log(r.Context(), levelOf(d.Reason), "request refused", slog.String("kind", string(route.Kind)),
+		s.Log.Log(r.Context(), levelOf(d.Reason), "request failed", slog.String("kind", string(route.Kind)),
 			slog.String("reason", string(d.Reason)), slog.String("request", edge.RequestID(r)), slog.Any("err", call.Err))
 	}
 	switch d.Verdict {
@@ -141,11 +142,11 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 	case route.Words && (route.AllWords || d.Reason != sdk.ReasonMalformed && d.Reason != sdk.ReasonInvalid) || text == "":
 		text, detail = string(d.Reason), d.Text
 	}
-	body := refusal{Error: text, Code: d.Reason, Detail: detail, Request: edge.RequestID(r)}
+	body := refusal{Error: text, Code: d.Reason, Detail: detail}
 	if route.Finds {
 		body.Found = new(bool)
 	}
-	s.reply(w, status, body)
+	s.answerRefused(w, r, status, body)
 }
 
 // retryAfter says when to try again, in whole seconds.
@@ -153,6 +154,15 @@ func (*routes) retryAfter(w http.ResponseWriter, wait time.Duration) {
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
+}
+
+// shown is a method, or that it is none that we know: the log is not the
+// caller's to write to.
+func shown(method string) string {
+	if slices.Contains(methods, method) || method == http.MethodOptions {
+		return method
+	}
+	return "other"
 }
 
 // refusal is the one shape of an error. Clients of the original look for ok or
@@ -167,5 +177,15 @@ type refusal struct {
 }
 
 func (s *routes) refuse(w http.ResponseWriter, r *http.Request, status int, code sdk.Reason, text string) {
-	s.reply(w, status, refusal{Error: text, Code: code, Request: edge.RequestID(r)})
+	s.answerRefused(w, r, status, refusal{Error: text, Code: code})
+}
+
+// answerRefused leaves a line in the log for whoever looks for a request by its
+// id. Strangers can cause as many as they like, so it is only for those who look
+// closely.
+func (s *routes) answerRefused(w http.ResponseWriter, r *http.Request, status int, body refusal) {
+	body.Request = edge.RequestID(r)
+	s.Log.Debug("request refused", slog.String("method", shown(r.Method)), slog.String("route", r.Pattern),
+		slog.Int("status", status), slog.String("reason", string(body.Code)), slog.String("request", body.Request))
+	s.reply(w, status, body)
 }
