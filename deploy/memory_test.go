@@ -14,14 +14,15 @@ import (
 // alone are the packages that no serving replica has state in: tests, peers,
 // the embedded store, and what runs once.
 var alone = []string{
-	"core/adopt", "core/bus/bustest", "core/bus/local", "core/config", "core/dial",
+	"core/adopt", "core/api/openapi", "core/bus/bustest", "core/bus/local", "core/config", "core/dial",
 	"core/pluginhost/conform", "core/pluginhost/measure", "core/pluginhost/process/processtest", "core/store/pgtest",
 	"core/store/sqlite", "core/store/storetest", "core/transcript",
 }
 
 // passing are types that live as long as one call or one transaction.
 var passing = []string{
-	"chain.checker", "feature.docs", "postgres.pipeline", "store.Batch", "store.importing",
+	"api.Granted", "api.MayDoInTheMesh", "api.SetPermissions", "chain.checker", "feature.docs", "issue.survey",
+	"postgres.pipeline", "store.Batch", "store.importing", "wire.GrantsResult",
 }
 
 // TestMemoryIsListed wants every type with a map, a channel or a pool in it, and
