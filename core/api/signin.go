@@ -91,7 +91,8 @@ func SignIns(t *Table, d Deps) {
 		Summary: "approves a sign-in for the caller's account", Access: feature.AnyoneKnown, Body: BodyOptional,
 		BadBody: textBadBody, Guessable: true,
 		Refusals: []sdk.Reason{
-			feature.ReasonNoBearer, sdk.ReasonUnauthorized, sdk.ReasonForbidden, sdk.ReasonNotFound, ReasonGone, ReasonConflict,
+			feature.ReasonNoBearer, sdk.ReasonUnauthorized, sdk.ReasonForbidden, sdk.ReasonInvalid, sdk.ReasonNotFound, ReasonGone,
+			ReasonConflict,
 		},
 	}, s.approve)
 }

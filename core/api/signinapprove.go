@@ -116,6 +116,9 @@ func (s *signIns) waiting(ctx context.Context, c *feature.Call, key string) (*st
 func (d *Deps) asking(ctx context.Context, c *feature.Call, userID, code string) (*store.Account, error) {
 	a := c.HTTP.Account
 	if a == nil && code != "" {
+		if userID != "" {
+			return nil, core.Refuse(sdk.ReasonInvalid, "user_id: leave it out, the code says whose it is")
+		}
 		id, err := d.Store.SpendCode(ctx, identity.HashCode(code), c.Env.Arrived)
 		switch {
 		case errors.Is(err, store.ErrNotFound):

@@ -381,7 +381,7 @@ func TestTokens(t *testing.T) {
 		{"a token for somebody else", "POST", "/cli/token", ada, `{"user_id":"bo","email":"bo@example.org"}`, 403, "user_id is another account"},
 		{"a token with a wrong code", "POST", "/cli/token", "", `{"code":"AAAA-BBBB-CCCC"}`, 401, "this one-time code is wrong"},
 		{"a token for a machine with control characters", "POST", "/cli/token", ada, `{"hostname":"\n"}`, 400, "hostname"},
-		{"a token for somebody else's code", "POST", "/cli/token", "", fmt.Sprintf(`{"code":%q,"user_id":"bo"}`, r.code("ada", time.Minute)), 403, "user_id is another account"},
+		{"a token for somebody else's code", "POST", "/cli/token", "", fmt.Sprintf(`{"code":%q,"user_id":"bo"}`, r.code("ada", time.Minute)), 400, "user_id: leave it out"},
 		{"a token that is no JSON", "POST", "/cli/token", ada, "{", 400, "Invalid body"},
 		{"a token that is null", "POST", "/cli/token", ada, "null", 400, ""},
 		{"a token of a byte too many", "POST", "/cli/token", ada, padded(65537), 413, "payload too large"},
@@ -553,7 +553,7 @@ func TestTokenOfAMember(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if status, answer := r.askSigned(id, "POST", "/cli/token", ""); status != 403 || !strings.HasPrefix(answer["error"].(string), "this account is disabled") {
+	if status, answer := r.askSigned(id, "POST", "/cli/token", ""); status != 401 || !strings.HasPrefix(answer["error"].(string), "the account of this member is disabled") {
 		t.Errorf("a disabled account: got %d %v", status, answer)
 	}
 }

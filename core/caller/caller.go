@@ -169,6 +169,9 @@ func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.enabled(ctx, member); err != nil {
+		return err
+	}
 	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug {
 		return core.Refuse(sdk.ReasonForbidden, "the signature is a member's of another mesh")
 	}
@@ -201,6 +204,24 @@ func (c *Callers) member(ctx context.Context, meshID string, key sdk.Key) (*stor
 		return nil, nil, unavailable(err)
 	}
 	return member, mesh, nil
+}
+
+// enabled refuses a member whose account the operator has disabled. Over its
+// socket the member goes on: that is for the mesh to say.
+func (c *Callers) enabled(ctx context.Context, m *store.Member) error {
+	if m.AccountID == "" {
+		return nil
+	}
+	a, err := c.store.Account(ctx, m.AccountID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return unavailable(err)
+	case !a.Enabled():
+		return core.Refuse(sdk.ReasonUnauthorized, "the account of this member is disabled: ask the operator of the broker")
+	}
+	return nil
 }
 
 // known fills in a caller's member.

@@ -237,6 +237,15 @@ func TestSignature(t *testing.T) {
 	r.now = r.now.Add(2 * time.Minute)
 	want(t, r.Prove(t.Context(), newCall(nil, old)), sdk.ReasonSkew)
 
+	_, err := r.store.ChangeMember(t.Context(), "ada", func(m *store.Member) error { m.AccountID = "bob"; return nil })
+	r.must(err)
+	want(t, r.Prove(t.Context(), newCall(nil, sign(r.ada, "POST", "/a?b=c", "home", "{}"))), "")
+	_, err = r.store.ChangeAccount(t.Context(), "bob", func(a *store.Account) error { a.DisabledAt = r.now; return nil })
+	r.must(err)
+	want(t, r.Prove(t.Context(), newCall(nil, sign(r.ada, "POST", "/a?b=c", "home", "{}"))), sdk.ReasonUnauthorized)
+	_, err = r.store.ChangeAccount(t.Context(), "bob", func(a *store.Account) error { a.DisabledAt = time.Time{}; return nil })
+	r.must(err)
+
 	r.must(r.store.SetRevoked(context.Background(), "ada", r.now))
 	want(t, r.Prove(t.Context(), newCall(nil, sign(r.ada, "POST", "/a?b=c", "home", "{}"))), sdk.ReasonUnauthorized)
 }

@@ -78,7 +78,7 @@ func bearerOf(auth string, from network) bearer {
 	if p, ok := identity.ParseHTTPProof(auth); ok {
 		return sha256.Sum256([]byte(identity.HTTPScheme + " " + p.Mesh + " " + p.Key + " " + string(from[:])))
 	}
-	return sha256.Sum256([]byte(auth))
+	return sha256.Sum256([]byte(strings.Join(strings.Fields(auth), " ")))
 }
 
 // tooMany answers a request beyond a limit. Where a body is on its way the

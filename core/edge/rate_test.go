@@ -102,6 +102,9 @@ func TestPerToken(t *testing.T) {
 			t.Errorf("request %d, each from elsewhere: %s", i, resp.Status)
 		}
 	}
+	if resp, _ := ask(t, http.MethodGet, url, "Authorization: Bearer   a"); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("the same token, written otherwise: %s", resp.Status)
+	}
 	for _, auth := range []string{"Authorization: Bearer b", "X-None: "} {
 		if resp, _ := ask(t, http.MethodGet, url, auth); resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", auth, resp.Status)

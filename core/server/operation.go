@@ -37,6 +37,10 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 		s.refused(w, r, route, decisionOf(err))
 		return
 	}
+	if len(r.Header["Authorization"]) > 1 && route.Access != feature.Anyone {
+		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the request has several Authorization headers: send one")
+		return
+	}
 	call := s.call(w, r, route, req, body)
 	d := s.Exchange.Run(r.Context(), call.Env)
 	if call.Err != nil {
@@ -139,6 +143,8 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 		text = "the broker could not do this; its operator finds the cause in the log, under the request_id"
 		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
 			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
+	case text == string(d.Reason) && whatToDo[d.Reason] != "":
+		detail = whatToDo[d.Reason]
 	case route.Words && (route.AllWords || d.Reason != sdk.ReasonMalformed && d.Reason != sdk.ReasonInvalid) || text == "":
 		text, detail = string(d.Reason), d.Text
 	}
@@ -147,6 +153,13 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 		body.Found = new(bool)
 	}
 	s.answerRefused(w, r, status, body)
+}
+
+// whatToDo goes beside words that clients look for in the place of a sentence.
+var whatToDo = map[sdk.Reason]string{
+	feature.ReasonNoBearer: "this route asks who calls: sign in and send the token as Authorization: Bearer; " +
+		"where a member alone will do, sign the request with its key",
+	feature.ReasonBadBearer: "the token is wrong, revoked or over, or its account is disabled: sign in again",
 }
 
 // retryAfter says when to try again, in whole seconds.

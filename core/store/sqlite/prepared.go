@@ -6,10 +6,10 @@ import (
 	"errors"
 )
 
-// prepared are the reads that every connect or send does. All others are parsed
-// when they run.
+// prepared are the reads that every connect or send does, and every request over
+// HTTP with a token. All others are parsed when they run.
 type prepared struct {
-	memberByKey, memberByID, sessionKeyOwner, state, findSent, pending *sql.Stmt
+	memberByKey, memberByID, sessionKeyOwner, state, findSent, pending, tokenByHash *sql.Stmt
 }
 
 func (p *prepared) open(ctx context.Context, db *sql.DB) error {
@@ -26,6 +26,7 @@ func (p *prepared) open(ctx context.Context, db *sql.DB) error {
 		state:           prepare(readState),
 		findSent:        prepare(findSent),
 		pending:         prepare(pending),
+		tokenByHash:     prepare(tokenByHash),
 	}
 	return errors.Join(errs...)
 }

@@ -45,7 +45,7 @@ func addToken(ctx context.Context, tx *sql.Tx, t *store.Token) error {
 func (s *Store) TokenByHash(ctx context.Context, hash [32]byte) (t *store.Token, a *store.Account, err error) {
 	defer wrap(&err, "read token")
 	a = new(store.Account)
-	t, err = scanTokenAnd(s.read.QueryRowContext(ctx, tokenByHash, hashArg(hash)), accountFields(a)...)
+	t, err = scanTokenAnd(s.prepare.tokenByHash.QueryRowContext(ctx, hashArg(hash)), accountFields(a)...)
 	if err != nil {
 		return nil, nil, err
 	}
