@@ -289,12 +289,12 @@ func TestTokensAreSpentOnEveryNode(t *testing.T) {
 	all := newNodes(t, 2, nil)
 	a, b := all.both()
 	id := a.member("ada", store.RoleMember)
-	path := "/mesh/" + a.mesh.ID + "/members"
-	header := flawSigned(id, http.MethodGet, path, "")
-	if status, answer, _ := a.askWith(http.MethodGet, path, header, ""); status != 200 {
+	path, body := "/cli/mesh/"+a.mesh.ID+"/grants", `{"grants":{}}`
+	header := flawSigned(id, http.MethodPost, path, body)
+	if status, answer, _ := a.askWith(http.MethodPost, path, header, body); status != 200 {
 		t.Fatalf("here: got %d %v", status, answer)
 	}
-	if status, answer, _ := b.askWith(http.MethodGet, path, header, ""); status != 401 || answer["code"] != "replayed" {
+	if status, answer, _ := b.askWith(http.MethodPost, path, header, body); status != 401 || answer["code"] != "replayed" {
 		t.Errorf("there: got %d %v, want it to be known", status, answer)
 	}
 	code := identity.NewCode()

@@ -289,19 +289,19 @@ func TestSignInCrossesNodes(t *testing.T) {
 // one-time code is spent once.
 func TestProofsAreUsedOnceOverNodes(t *testing.T) {
 	x := newReplicas(t, nil)
-	path := "/mesh/" + x.id + "/members"
-	h := http.Header{"Authorization": {identity.SignHTTP(x.ids["bo"].Key, http.MethodGet, path, x.id, nil, time.Now())}}
-	if status, answer, _ := x.a.askWith(http.MethodGet, path, h, ""); status != 200 {
+	path, body := "/cli/mesh/"+x.id+"/grants", `{"grants":{}}`
+	h := http.Header{"Authorization": {identity.SignHTTP(x.ids["bo"].Key, http.MethodPost, path, x.id, []byte(body), time.Now())}}
+	if status, answer, _ := x.a.askWith(http.MethodPost, path, h, body); status != 200 {
 		t.Fatalf("got %d %v", status, answer)
 	}
 	for _, r := range []*rig{x.b, x.a} {
-		if status, answer, _ := r.askWith(http.MethodGet, path, h, ""); status != 401 || answer["code"] != "replayed" {
+		if status, answer, _ := r.askWith(http.MethodPost, path, h, body); status != 401 || answer["code"] != "replayed" {
 			t.Errorf("got %d %v, want replayed", status, answer)
 		}
 	}
-	h.Set("Authorization", identity.SignHTTP(x.ids["bo"].Key, http.MethodGet, path, x.id, nil, time.Now()))
+	h.Set("Authorization", identity.SignHTTP(x.ids["bo"].Key, http.MethodPost, path, x.id, []byte(body), time.Now()))
 	if statuses := x.atOnce(func(r *rig) int {
-		status, _, _ := r.askWith(http.MethodGet, path, h, "")
+		status, _, _ := r.askWith(http.MethodPost, path, h, body)
 		return status
 	}); statuses[200] != 1 || statuses[401] != 7 {
 		t.Errorf("got %v, want one 200", statuses)

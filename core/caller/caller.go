@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -148,8 +149,8 @@ func (c *Callers) place(ctx context.Context, call *feature.Call) error {
 	return nil
 }
 
-// signed takes the word of a member that signed the request. A signature is good
-// once.
+// signed takes the word of a member that signed the request. The signature of a
+// request that may change something is good once.
 func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
 	h := call.HTTP
 	now := c.now()
@@ -175,12 +176,8 @@ func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
 	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug {
 		return core.Refuse(sdk.ReasonForbidden, "the signature is a member's of another mesh")
 	}
-	fresh, err := c.store.UseOnce(ctx, proof.Once(), now.Add(proofKept))
-	switch {
-	case err != nil:
-		return unavailable(err)
-	case !fresh:
-		return core.Refuse(sdk.ReasonReplayed, "this signature was used before: sign each request anew")
+	if err := c.once(ctx, h.Method, proof, now); err != nil {
+		return err
 	}
 	h.Mesh, call.Env.Mesh = mesh, mesh.ID
 	known(call, member)
@@ -204,6 +201,22 @@ func (c *Callers) member(ctx context.Context, meshID string, key sdk.Key) (*stor
 		return nil, nil, unavailable(err)
 	}
 	return member, mesh, nil
+}
+
+// once refuses a signature that was used before. Whoever only reads may ask the
+// same twice in a millisecond, which gives the same signature.
+func (c *Callers) once(ctx context.Context, method string, proof identity.HTTPProof, now time.Time) error {
+	if method == http.MethodGet || method == http.MethodHead {
+		return nil
+	}
+	fresh, err := c.store.UseOnce(ctx, proof.Once(), now.Add(proofKept))
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case !fresh:
+		return core.Refuse(sdk.ReasonReplayed, "this signature was used before: sign each request anew")
+	}
+	return nil
 }
 
 // enabled refuses a member whose account the operator has disabled. Over its

@@ -233,6 +233,11 @@ func TestSignature(t *testing.T) {
 	want(t, r.Prove(t.Context(), newCall(nil, once)), "")
 	want(t, r.Prove(t.Context(), newCall(nil, once)), sdk.ReasonReplayed)
 
+	read := newCall(nil, sign(r.ada, "GET", "/a?b=c", "home", "{}"))
+	read.HTTP.Method = http.MethodGet
+	want(t, r.Prove(t.Context(), read), "")
+	want(t, r.Prove(t.Context(), read), "")
+
 	old := sign(r.ada, "POST", "/a?b=c", "home", "{}")
 	r.now = r.now.Add(2 * time.Minute)
 	want(t, r.Prove(t.Context(), newCall(nil, old)), sdk.ReasonSkew)
