@@ -305,7 +305,7 @@ func TestTokensAreSpentOnEveryNode(t *testing.T) {
 	if err := a.store.CreateCode(ctx, identity.HashCode(code), "ann", time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	body := flawJSON(map[string]any{"code": code})
+	body = flawJSON(map[string]any{"code": code})
 	if status, answer, _ := a.ask(http.MethodPost, "/cli/token", "", body); status != 200 {
 		t.Fatalf("a one-time code here: got %d %v", status, answer)
 	}
