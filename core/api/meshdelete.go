@@ -59,6 +59,7 @@ func (s *meshDeletion) delete(ctx context.Context, c *feature.Call, _ *DeleteMes
 		m.ArchivedAt = at
 		return nil
 	})
+	s.Nodes.ForgetMesh(mesh.ID) // also where nobody knows whether it was written
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, core.Refuse(sdk.ReasonUnknownMesh, "Mesh not found")
@@ -66,6 +67,5 @@ func (s *meshDeletion) delete(ctx context.Context, c *feature.Call, _ *DeleteMes
 		return nil, core.Unavailable(err)
 	}
 	record(c, "mesh_archived", audit.String("slug", mesh.Slug))
-	s.Nodes.ForgetMesh(mesh.ID)
 	return &MeshDeleted{OK: true, Deleted: mesh.Slug}, nil
 }

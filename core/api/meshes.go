@@ -170,13 +170,13 @@ func (s *meshes) rename(ctx context.Context, c *feature.Call, m *RenameMesh) (*M
 		m.Name = name
 		return nil
 	})
+	s.Nodes.ForgetMesh(mesh.ID) // also where nobody knows whether it was written
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, core.Refuse(sdk.ReasonUnknownMesh, "Mesh not found")
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
-	s.Nodes.ForgetMesh(mesh.ID)
 	record(c, "mesh_renamed", audit.String("name", name))
 	return &MeshRenamed{Slug: mesh.Slug, Name: name}, nil
 }

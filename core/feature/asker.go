@@ -5,7 +5,6 @@ import (
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/sdk"
 )
 
 // Roster knows who belongs to a mesh. Its rows are shared and never changed.
@@ -35,11 +34,8 @@ func whoAsks(ctx context.Context, r Roster, c *Call) (asker, error) {
 	return asker{member, mesh}, nil
 }
 
-// owner reports whether the member holds the mesh's owner key.
-func (a asker) owner() bool { return a.owns(a.Key) }
-
-// owns reports whether a member key is the mesh's owner key.
-func (a asker) owns(key sdk.Key) bool { return key == a.mesh.OwnerKey }
+// owner reports whether the member owns the mesh, by its key or its account.
+func (a asker) owner() bool { return a.mesh.OwnedBy(a.Member) }
 
 // admin reports whether the member may see and do what concerns others.
 func (a asker) admin() bool {

@@ -24,7 +24,7 @@ func (m *moderation) ban(ctx context.Context, c *Call, req *wire.Ban) (wire.BanA
 		return wire.BanAck{}, err
 	case who.ID == by.ID:
 		return wire.BanAck{}, core.Refuse(sdk.ReasonInvalid, "target: you cannot ban yourself")
-	case by.owns(who.Key):
+	case by.mesh.OwnedBy(who):
 		return wire.BanAck{}, errOwner
 	}
 	if who.Live() {

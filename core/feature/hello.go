@@ -52,14 +52,11 @@ func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.Hello
 		a.Role, a.Acks = presence.RoleControl, true
 	}
 	a.Groups = initialGroups(m.Groups, saved, c.Member)
-	s, err := h.attach(ctx, c, a)
+	s, by, err := h.attach(ctx, c, a)
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
-	ack, err := h.ack(ctx, s.Session, c.Member)
-	if err != nil {
-		return ack, err
-	}
+	ack := h.ack(s.Session, c.Member, by.mesh)
 	if saved != nil {
 		restored(&ack, saved, len(m.Groups) == 0)
 	}
@@ -78,7 +75,7 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if saved != nil && saved.SessionKey != c.Env.Sender.Session {
 		saved = nil
 	}
-	s, err := h.attach(ctx, c, presence.Arrival{
+	s, by, err := h.attach(ctx, c, presence.Arrival{
 		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Acks: true, Saved: saved,
 		About: presence.About{
 			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
@@ -89,10 +86,7 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
-	ack, err := h.ack(ctx, s.Session, c.Member)
-	if err != nil {
-		return ack, err
-	}
+	ack := h.ack(s.Session, c.Member, by.mesh)
 	if s.Resumed {
 		ack.MemberProfile = nil
 	}
@@ -127,33 +121,49 @@ func initialGroups(asked []wire.Group, saved *store.State, m *store.Member) []st
 	return m.DefaultGroups
 }
 
-func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (presence.Attached, error) {
+// attach begins a session, or takes one up again, for whom it also returns.
+func (h *hellos) attach(ctx context.Context, c *Call, a presence.Arrival) (presence.Attached, asker, error) {
 	s, err := h.dir.Attach(a)
 	if errors.Is(err, presence.ErrFull) {
-		return s, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
+		return s, asker{}, core.Refuse(sdk.ReasonCapacity, "the mesh has as many sessions as it may: close one, or ask the operator for more")
 	}
 	if err != nil {
-		return s, err
+		return s, asker{}, err
 	}
-	// A ban that came between the proof and Attach has not seen this session.
-	m, err := h.members.MemberByID(ctx, a.Member.ID)
-	if err == nil && m.Live() {
-		c.Bound = s.Session
-		h.dir.Arrived(s.Session, m.AccountID, c.Peer.Local())
-		return s, nil
-	}
-	h.dir.End(s.Session, int(wire.CloseBanned.Code), wire.CloseBanned.Reason)
+	by, how, err := h.still(ctx, a.Member)
 	if err != nil {
-		return s, core.Unavailable(err)
+		h.dir.End(s.Session, int(how.Code), how.Reason)
+		return s, by, err
 	}
-	return s, core.Refuse(sdk.ReasonRevoked, "your access to this mesh was revoked: contact its owner")
+	c.Bound = s.Session
+	h.dir.Arrived(s.Session, by.AccountID, c.Peer.Local())
+	return s, by, nil
 }
 
-func (h *hellos) ack(ctx context.Context, s *presence.Session, m *store.Member) (wire.HelloAck, error) {
-	mesh, err := h.members.Mesh(ctx, m.MeshID)
-	if err != nil {
-		return wire.HelloAck{}, core.Unavailable(err)
+// still reads a member and its mesh again behind Attach: a ban, or the end of the
+// mesh, that came after the proof has not seen the session. The roster will do,
+// for whoever makes it forget a row looks for sessions after that, on this node as
+// on the others: a session is seen by them, or the new row by it. With an error
+// comes how the session ends.
+func (h *hellos) still(ctx context.Context, who *store.Member) (asker, wire.Close, error) {
+	m, err := h.members.MemberByID(ctx, who.ID)
+	switch {
+	case err != nil:
+		return asker{}, wire.CloseBanned, core.Unavailable(err)
+	case !m.Live():
+		return asker{}, wire.CloseBanned, core.Refuse(sdk.ReasonRevoked, "your access to this mesh was revoked: contact its owner")
 	}
+	mesh, err := h.members.Mesh(ctx, who.MeshID)
+	switch {
+	case err != nil:
+		return asker{}, wire.CloseArchived, core.Unavailable(err)
+	case !mesh.ArchivedAt.IsZero():
+		return asker{}, wire.CloseArchived, core.Refuse(sdk.ReasonUnauthorized, "this mesh has been archived")
+	}
+	return asker{m, mesh}, wire.Close{}, nil
+}
+
+func (h *hellos) ack(s *presence.Session, m *store.Member, mesh *store.Mesh) wire.HelloAck {
 	ack := wire.HelloAck{
 		PresenceID:        s.ID,
 		MemberDisplayName: h.dir.View(s).Name,
@@ -163,7 +173,7 @@ func (h *hellos) ack(ctx context.Context, s *presence.Session, m *store.Member) 
 	if m.RoleTag != "" {
 		ack.MemberProfile.RoleTag = &m.RoleTag
 	}
-	return ack, nil
+	return ack
 }
 
 // restored tells a member what it left.

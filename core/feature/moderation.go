@@ -96,16 +96,20 @@ func (m *moderation) kick(ctx context.Context, c *Call, req *wire.Kick) (wire.Ki
 	if err != nil {
 		return wire.KickAck{}, err
 	}
+	others, err := m.withoutOwner(ctx, by, views)
+	switch {
+	case err != nil:
+		return wire.KickAck{}, err
+	case len(views) > 0 && len(others) == 0 && byTarget(req):
+		return wire.KickAck{}, errOwner
+	}
 	how := wire.CloseKicked
 	if byStale(req) {
 		how = wire.CloseKickedStale
 	}
 	ack := wire.KickAck{Kicked: []string{}}
-	owners := 0
-	for i := range views {
-		switch v := &views[i]; {
-		case by.owns(v.Member) && !by.owner():
-			owners++
+	for i := range others {
+		switch v := &others[i]; {
 		case v.Role == presence.RoleControl:
 			ack.SkippedControlPlane = append(ack.SkippedControlPlane, v.Name)
 		case m.ender.End(v.Session, int(how.Code), how.Reason):
@@ -113,11 +117,27 @@ func (m *moderation) kick(ctx context.Context, c *Call, req *wire.Kick) (wire.Ki
 			c.Env.Records = append(c.Env.Records, moderated("member_kicked", v.Name, v.Member))
 		}
 	}
-	if owners > 0 && owners == len(views) && byTarget(req) {
-		return wire.KickAck{}, errOwner
-	}
 	ack.Affected = ack.Kicked
 	return ack, nil
+}
+
+// withoutOwner leaves out the sessions of the mesh's owner, unless the owner
+// asks. Whose a session is, its member's row says: a session knows no account.
+func (m *moderation) withoutOwner(ctx context.Context, by asker, views []presence.View) ([]presence.View, error) {
+	if by.owner() {
+		return views, nil
+	}
+	others := make([]presence.View, 0, len(views))
+	for i := range views {
+		row, err := m.roster.MemberByID(ctx, views[i].MemberID)
+		if err != nil {
+			return nil, core.Unavailable(err)
+		}
+		if !by.mesh.OwnedBy(row) {
+			others = append(others, views[i])
+		}
+	}
+	return others, nil
 }
 
 var errOwner = core.Refuse(sdk.ReasonForbidden, "only the owner can send the owner of a mesh away")

@@ -112,7 +112,7 @@ func TestBind(t *testing.T) {
 	r.exec(t, `UPDATE mesh SET archived_at = 1 WHERE id = ?`, archived.mesh.ID)
 	now := r.mesh(t, "new")
 
-	if err := r.CheckKey(t.Context()); err != nil {
+	if _, err := r.CheckKey(t.Context()); err != nil {
 		t.Errorf("check of the right key: %v", err)
 	}
 	_, err := r.Invite(t.Context(), o.mesh, issue.InviteOptions{})

@@ -36,28 +36,66 @@ func (i *Issuer) SealRootKey(m *store.Mesh, to identity.SealKey) (string, error)
 
 // CheckKey tells whether the secrets of this store can be opened: a broker that
 // starts with another key than the store was made with should not go on. It
-// tries the oldest mesh that has a secret, whether it is bound to the mesh or, by
-// a program of before, to nothing; a store without one fits every key.
-func (i *Issuer) CheckKey(ctx context.Context) error {
+// refuses a key that opens no live mesh, and returns those meshes that this one
+// does not open when it opens others: their rows are damaged. A mesh counts as
+// opened when all its secrets are, whether they are bound to it or, by a program
+// of before, to nothing; a store without secrets fits every key.
+func (i *Issuer) CheckKey(ctx context.Context) ([]Unopened, error) {
 	meshes, err := i.store.ListMeshes(ctx)
 	if err != nil {
-		return core.Unavailable(err)
+		return nil, core.Unavailable(err)
 	}
+	var damaged []Unopened
+	opened := false
 	for _, m := range meshes {
-		if m.Mesh.RootKey == "" {
+		if m.Mesh.RootKey == "" && m.Mesh.OwnerSecret == "" {
 			continue
 		}
 		if i.keys == nil {
-			return noKey()
+			return nil, noKey()
 		}
-		root, err := i.either(identity.RootKeyAtRest, m.Mesh.ID, m.Mesh.RootKey)
-		clear(root)
+		some, err := i.try(m.Mesh)
+		opened = opened || some
 		if err != nil {
-			return unopened("root key", m.Mesh.Slug, err)
+			damaged = append(damaged, Unopened{m.Mesh.ID, m.Mesh.Slug, err})
 		}
-		return nil
 	}
-	return nil
+	if len(damaged) > 0 && !opened {
+		return nil, damaged[0].Err
+	}
+	return damaged, nil
+}
+
+// Unopened is a mesh with a secret that the key does not open. It has no invites
+// until its row is mended.
+type Unopened struct {
+	Mesh string // id
+	Slug string
+	Err  error // a [core.Error]
+}
+
+// try opens the secrets of a mesh, and reports whether any of them opened, also
+// with the error of another one.
+func (i *Issuer) try(m *store.Mesh) (some bool, err error) {
+	for _, s := range []struct {
+		purpose    identity.Purpose
+		what, blob string
+	}{
+		{identity.RootKeyAtRest, "root key", m.RootKey},
+		{identity.OwnerSecretAtRest, "owner key", m.OwnerSecret},
+	} {
+		if s.blob == "" {
+			continue
+		}
+		secret, wrong := i.either(s.purpose, m.ID, s.blob)
+		clear(secret)
+		if wrong == nil {
+			some = true
+		} else if err == nil {
+			err = unopened(s.what, m.Slug, wrong)
+		}
+	}
+	return some, err
 }
 
 // seal makes of a secret what may stand in the store, in the row with the id.

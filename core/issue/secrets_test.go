@@ -32,8 +32,8 @@ func rootKey(t *testing.T, r *rig, m *store.Mesh) string {
 func TestSecretsAtRest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if err := r.with(r.store, nil).CheckKey(t.Context()); err != nil {
-		t.Errorf("a store without secrets: %v", err)
+	if damaged, err := r.with(r.store, nil).CheckKey(t.Context()); err != nil || len(damaged) > 0 {
+		t.Errorf("a store without secrets: %v, %v", damaged, err)
 	}
 	m := r.mesh(t, "home")
 	root := rootKey(t, r, m)
@@ -53,12 +53,45 @@ func TestSecretsAtRest(t *testing.T) {
 			wantCode(t, err, "encryption_key")
 			_, err = other.SealRootKey(m, newX25519(t).seal)
 			wantCode(t, err, "encryption_key")
-			wantCode(t, other.CheckKey(t.Context()), "encryption_key")
+			_, err = other.CheckKey(t.Context())
+			wantCode(t, err, "encryption_key")
 		})
 	}
-	if err := r.CheckKey(t.Context()); err != nil {
-		t.Errorf("check of the right key: %v", err)
+	if damaged, err := r.CheckKey(t.Context()); err != nil || len(damaged) > 0 {
+		t.Errorf("check of the right key: %v, %v", damaged, err)
 	}
+}
+
+// TestCheckKeyDamaged holds that a mesh whose row is damaged, also the oldest
+// one, is told of and does not condemn the key while another mesh opens.
+func TestCheckKeyDamaged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	damage := func(m *store.Mesh, change func(*store.Mesh)) {
+		t.Helper()
+		_, err := r.store.ChangeMesh(t.Context(), m.ID, func(m *store.Mesh) error { change(m); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rootless, ownerless, whole := r.mesh(t, "rootless"), r.mesh(t, "ownerless"), r.mesh(t, "whole")
+	damage(rootless, func(m *store.Mesh) { m.RootKey = whole.RootKey })
+	damage(ownerless, func(m *store.Mesh) { m.OwnerSecret = "not sealed" })
+	damaged, err := r.CheckKey(t.Context())
+	if err != nil || len(damaged) != 2 || damaged[0].Slug != "rootless" || damaged[1].Slug != "ownerless" {
+		t.Fatalf("got %+v, %v", damaged, err)
+	}
+	for i, what := range []string{"root key", "owner key"} {
+		wantCode(t, damaged[i].Err, "encryption_key")
+		if !strings.Contains(damaged[i].Err.Error(), what) {
+			t.Errorf("%s: got %v", damaged[i].Slug, damaged[i].Err)
+		}
+	}
+	for _, m := range []*store.Mesh{rootless, ownerless, whole} {
+		damage(m, func(m *store.Mesh) { m.RootKey, m.OwnerSecret = "not sealed", "not sealed" })
+	}
+	_, err = r.CheckKey(t.Context())
+	wantCode(t, err, "encryption_key")
 }
 
 // TestForeignOwnerKey holds that an owner secret is only used for the key that
