@@ -24,15 +24,15 @@ import (
 type ClaimInvite struct {
 	Code         string         `path:"code" json:"-" doc:"short code of the invite, in either case"`
 	RecipientKey string         `json:"recipient_x25519_pubkey" required:"true" max:"128" doc:"x25519 key that the root key is sealed to, 32 bytes in base64url without padding"`
-	Pubkey       string         `json:"peer_pubkey,omitempty" max:"128" doc:"ed25519 key to enrol, 64 hex digits; required, as are the next two: without all three the claim is refused as invite_v2_disabled"`
-	Timestamp    jsontext.Value `json:"timestamp,omitempty" max:"32" doc:"number: milliseconds since 1970, within 60 s of the broker's clock"`
-	Signature    string         `json:"signature,omitempty" max:"256" doc:"peer_pubkey's ed25519 signature over claudemesh-claim-v2|code|peer_pubkey|recipient_x25519_pubkey|timestamp, 128 hex digits"`
+	Pubkey       string         `json:"peer_pubkey,omitempty" max:"128" needed:"true" doc:"ed25519 key to enrol, 64 hex digits. A claim without it, or without timestamp or signature, proves nothing: it is refused with 501 and invite_v2_disabled"`
+	Timestamp    jsontext.Value `json:"timestamp,omitempty" max:"32" needed:"true" form:"number" doc:"milliseconds since 1970, within 60 s of the broker's clock"`
+	Signature    string         `json:"signature,omitempty" max:"256" needed:"true" doc:"peer_pubkey's ed25519 signature over claudemesh-claim-v2|<code>|<peer_pubkey>|<recipient_x25519_pubkey>|<timestamp>, 128 hex digits; each as it is sent, the code as it is in the path"`
 	DisplayName  string         `json:"display_name,omitempty" max:"256" doc:"name shown to others, unless the invite sets one; member- and 8 digits of the key when absent"`
 }
 
 // InviteClaimed answers a [ClaimInvite].
 type InviteClaimed struct {
-	SealedRootKey string `json:"sealed_root_key" doc:"the mesh's root key, 32 bytes in a sealed box for the recipient key, base64url without padding"`
+	SealedRootKey string `json:"sealed_root_key" doc:"the mesh's root key, 32 bytes in a sealed box for the recipient key (crypto_box_seal of libsodium), base64url without padding"`
 	MeshID        string `json:"mesh_id" doc:"id of the mesh"`
 	MemberID      string `json:"member_id" doc:"id of the member, part of what it signs to connect"`
 	OwnerPubkey   string `json:"owner_pubkey" doc:"key of the mesh's owner"`

@@ -12,7 +12,7 @@ import (
 // SetGrants is the body of POST /cli/mesh/{slug}/grants.
 type SetGrants struct {
 	Mesh   string          `path:"slug" json:"-" doc:"slug or id of the mesh"`
-	Grants wire.GrantEdits `json:"grants" required:"true" doc:"by the key of a member or a session, at most 256 keys: a list of read, dm, broadcast, state-read, state-write and file-read, where an empty one blocks, or null for the default. What is not named stays"`
+	Grants wire.GrantEdits `json:"grants" required:"true" words:"capabilities" doc:"by the key of a member or a session, at most 256 keys: a list of read, dm, broadcast, state-read, state-write and file-read, where an empty one blocks, or null for the default. What is not named stays"`
 	UserID string          `json:"user_id,omitempty" max:"256" doc:"the account that asks, for callers without a token; taken where legacy-auth is on"`
 }
 
@@ -30,7 +30,7 @@ func (r *GetGrants) MeshName() string { return r.Mesh }
 // Granted answers a [SetGrants] and a [GetGrants].
 type Granted struct {
 	OK     bool                 `json:"ok" doc:"true"`
-	Grants map[sdk.Key][]string `json:"grants" doc:"all that the member allows, by the key of a sender; who is not here has the default: read, dm, broadcast, state-read"`
+	Grants map[sdk.Key][]string `json:"grants" words:"capabilities" doc:"all that the member allows, by the key of a sender; who is not here has the default: read, dm, broadcast, state-read"`
 }
 
 // Grants adds the routes by which members say what they allow others.

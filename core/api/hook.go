@@ -50,6 +50,7 @@ func Hook(t *Table, d Deps) {
 	route := Route{
 		Method: http.MethodPost, Path: "/hook/set-status", Kind: KindHook, Group: "Status hook",
 		Summary: "says what a session does now, when a turn of its agent begins or ends", Access: feature.AnyoneKnown,
+		Wants:    ByAccount | ByMember | ByPlace,
 		Missing:  textHookMissing,
 		Refusals: []sdk.Reason{feature.ReasonNoBearer},
 	}

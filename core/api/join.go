@@ -25,7 +25,7 @@ type Join struct {
 
 	// An account comes along with a bearer token. It gets the member only if the
 	// key agrees: whoever has an invite could enrol a key that is not theirs.
-	Timestamp jsontext.Value `json:"timestamp,omitempty" max:"64" doc:"with signature: clock of the caller, ms since 1970, at most 60000 ms from the broker's"`
+	Timestamp jsontext.Value `json:"timestamp,omitempty" max:"64" form:"number" doc:"with signature: clock of the caller, ms since 1970, at most 60000 ms from the broker's"`
 	Signature string         `json:"signature,omitempty" max:"256" doc:"ties the member to the account whose bearer token comes along: peer_pubkey's ed25519 signature over claudemesh-link-v1|<mesh id>|<peer_pubkey>|<account id>|<timestamp>, 128 hex digits"`
 }
 

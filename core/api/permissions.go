@@ -40,10 +40,10 @@ type MayDoInTheMesh struct {
 
 // SetPermissions is the body of POST /cli/mesh/{slug}/permissions.
 type SetPermissions struct {
-	Mesh        string           `path:"slug" json:"-" doc:"slug or id of the mesh"`
-	Requester   string           `json:"requester_id,omitempty" max:"256" doc:"the account that asks. It proves nothing; when it is there, it has to be the caller's"`
-	Member      string           `json:"member_id" required:"true" max:"128" doc:"id of the member whose permissions are to change"`
-	Permissions map[string]*bool `json:"permissions" required:"true" doc:"by the name of a permission: true or false, or null for what the member's role says. What is not named stays"`
+	Mesh        string                     `path:"slug" json:"-" doc:"slug or id of the mesh"`
+	Requester   string                     `json:"requester_id,omitempty" max:"256" doc:"not needed, and proves nothing; when it is there, it has to be the account that asks"`
+	Member      string                     `json:"member_id" required:"true" max:"128" doc:"id of the member whose permissions are to change"`
+	Permissions map[store.Permission]*bool `json:"permissions" required:"true" doc:"by the name of a permission: true or false, or null for what the member's role says. What is not named stays"`
 }
 
 // MeshName implements [feature.MeshNamer].
@@ -67,7 +67,7 @@ func Permissions(t *Table, d Deps) {
 	On(t, Route{
 		Method: http.MethodPost, Path: "/cli/mesh/{slug}/permissions", Kind: "http.permissions.set", Group: "Members",
 		Summary: "changes what a member may do", Access: feature.AnyCaller,
-		BadBody: "Invalid body", Missing: "requester_id, member_id, and permissions required",
+		BadBody: "Invalid body", Missing: "member_id and permissions required",
 		Refusals: []sdk.Reason{sdk.ReasonUnknownMesh, sdk.ReasonForbidden, sdk.ReasonInvalid, sdk.ReasonNotFound},
 	}, p.set)
 }
@@ -148,17 +148,17 @@ func accountOf(c *feature.Call) string {
 }
 
 // knownPermissions refuses names that are no permission's.
-func knownPermissions(edits map[string]*bool) error {
+func knownPermissions(edits map[store.Permission]*bool) error {
 	var names []string
 	for _, p := range store.AllPermissions() {
 		names = append(names, string(p))
 	}
 	for _, name := range slices.Sorted(maps.Keys(edits)) {
-		if slices.Contains(names, name) {
+		if slices.Contains(names, string(name)) {
 			continue
 		}
 		text := fmt.Sprintf("permissions: %+.48q is no permission", name)
-		if meant := nearest.Of(name, names); meant != "" {
+		if meant := nearest.Of(string(name), names); meant != "" {
 			text += ": did you mean " + meant + "?"
 		}
 		return core.Refuse(sdk.ReasonInvalid, text)
@@ -172,7 +172,7 @@ func knownPermissions(edits map[string]*bool) error {
 // who manages permissions, and nobody gives what it does not have itself, so that
 // whoever the owner has taken something from does not get it back from itself or
 // a friend.
-func decide(mesh *store.Mesh, by, row *store.Member, edits map[string]*bool) *core.Error {
+func decide(mesh *store.Mesh, by, row *store.Member, edits map[store.Permission]*bool) *core.Error {
 	if mesh.OwnedBy(row) {
 		return core.Refuse(sdk.ReasonForbidden, "the owner of a mesh may do everything: its permissions cannot be changed")
 	}
@@ -181,10 +181,9 @@ func decide(mesh *store.Mesh, by, row *store.Member, edits map[string]*bool) *co
 	if decided == nil {
 		decided = store.Permissions{}
 	}
-	for name, value := range edits {
-		p := store.Permission(name)
+	for p, value := range edits {
 		if ownersAlone(p) && !mesh.OwnedBy(by) {
-			return core.Refuse(sdk.ReasonForbidden, "only the owner of the mesh decides who has "+name)
+			return core.Refuse(sdk.ReasonForbidden, "only the owner of the mesh decides who has "+string(p))
 		}
 		if value == nil {
 			delete(decided, p)
@@ -213,13 +212,13 @@ func mayGive(mesh *store.Mesh, by, row *store.Member, before map[store.Permissio
 }
 
 // decisions is the canonical JSON of what was asked for, for the audit log.
-func decisions(edits map[string]*bool) []byte {
+func decisions(edits map[store.Permission]*bool) []byte {
 	fields := make([]audit.Field, 0, len(edits))
 	for name, value := range edits {
 		if value == nil {
-			fields = append(fields, audit.Raw(name, nil))
+			fields = append(fields, audit.Raw(string(name), nil))
 		} else {
-			fields = append(fields, audit.Bool(name, *value))
+			fields = append(fields, audit.Bool(string(name), *value))
 		}
 	}
 	return audit.Object(fields...)

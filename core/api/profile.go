@@ -22,7 +22,7 @@ type AskProfile struct{}
 type LinkMember struct {
 	Slug      string         `path:"slug" json:"-" doc:"slug or id of the mesh"`
 	Pubkey    string         `json:"pubkey" required:"true" max:"128" doc:"the member's ed25519 key, 64 hex digits"`
-	Timestamp jsontext.Value `json:"timestamp" required:"true" max:"64" doc:"clock of the caller, ms since 1970, at most 60000 ms from the broker's"`
+	Timestamp jsontext.Value `json:"timestamp" required:"true" max:"64" form:"number" doc:"clock of the caller, ms since 1970, at most 60000 ms from the broker's"`
 	Signature string         `json:"signature" required:"true" max:"256" doc:"ed25519 signature by the member's key over claudemesh-link-v1|<mesh id>|<pubkey>|<account id>|<timestamp>, 128 hex digits"`
 }
 

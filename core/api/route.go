@@ -21,6 +21,11 @@ type Route struct {
 	Access feature.Access
 	Legacy bool
 
+	// Wants says which proofs the handler of a route takes that lets everybody
+	// come as far as to it, and refuses who has none of them. None: it takes
+	// whoever comes.
+	Wants Proofs
+
 	// Body says what the body is; see [BodyForm].
 	Body BodyForm
 
@@ -54,6 +59,17 @@ type Route struct {
 
 	decode func(body []byte, value func(string) string, query func(string) string) (any, error)
 }
+
+// Proofs are ways in which a caller can prove itself to a handler.
+type Proofs uint8
+
+// Proofs of callers.
+const (
+	ByAccount Proofs = 1 << iota // the bearer token of an account
+	ByMember                     // a member's signature
+	ByCode                       // a one-time code in the body
+	ByPlace                      // calls from the broker's own machine
+)
 
 // BodyForm says what a request carries.
 type BodyForm uint8

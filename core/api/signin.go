@@ -88,8 +88,8 @@ func SignIns(t *Table, d Deps) {
 	}, s.look)
 	On(t, Route{
 		Method: http.MethodPost, Path: "/cli/device-code/{key}/approve", Kind: "http.signin.approve", Group: groupSignIn,
-		Summary: "approves a sign-in for the caller's account", Access: feature.AnyoneKnown, Body: BodyOptional,
-		BadBody: textBadBody, Guessable: true,
+		Summary: "approves a sign-in for the caller's account", Access: feature.AnyoneKnown, Wants: ByAccount | ByCode,
+		Body: BodyOptional, BadBody: textBadBody, Guessable: true,
 		Refusals: []sdk.Reason{
 			feature.ReasonNoBearer, sdk.ReasonUnauthorized, sdk.ReasonForbidden, sdk.ReasonInvalid, sdk.ReasonNotFound, ReasonGone,
 			ReasonConflict,

@@ -149,7 +149,7 @@ func (w *world) value(sort string, s *openapi3.Schema) any {
 		return pick(r, []any{0, 1.5, -1, json.RawMessage("1e300")})
 	case s.Type.Is("boolean"):
 		return chance(r, 50)
-	case len(s.Enum) > 0:
+	case len(s.Enum) > 0 && chance(r, 90):
 		return pick(r, s.Enum)
 	}
 	if word := w.word(sort); word != "" && chance(r, 90) {
@@ -182,6 +182,9 @@ func (w *world) sample(path, name string, s *openapi3.Schema, depth int) any {
 		if slices.Contains(s.Required, field) || chance(r, 55) {
 			o[field] = w.sample(path, field, s.Properties[field].Value, depth+1)
 		}
+	}
+	if name == "permissions" && chance(r, 25) {
+		o[w.name(name)] = pick(r, []any{true, "x", nil})
 	}
 	if more := s.AdditionalProperties.Schema; more != nil {
 		for range r.IntN(4) {

@@ -71,7 +71,7 @@ func newWorld(r *rig, random *rand.Rand) *world {
 		w.bearers = append(w.bearers, r.account(name))
 	}
 	w.words["in grants"] = []string{"read", "dm", "broadcast", "state-read", "state-write", "file-read"}
-	w.words["permission"] = []string{"canInvite", "canSend", "canDeleteMesh", "canManagePermissions", "canUseTools"}
+	w.words["permission"] = []string{"canInvite", "canSend", "canDeleteMesh", "canManagePermissions", "canUseTools", "meshId", "cansend", ""}
 	for _, name := range []string{"ann", "bo", "cy", "barred", "away", "nobody"} {
 		w.know("account", name)
 	}

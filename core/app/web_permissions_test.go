@@ -113,7 +113,7 @@ func TestPermissionRefusals(t *testing.T) {
 	c.enrol("hal", c.mesh, store.RoleAdmin, "hal")
 	c.tokens["hal"] = c.account("hal")
 	path, nowhere := c.permissionsPath(), "/cli/mesh/nowhere/permissions"
-	const missing = "requester_id, member_id, and permissions required"
+	const missing = "member_id and permissions required"
 	c.wantRefusals(t, []asked{
 		{"no member", "POST", path, c.tokens["ada"], `{"permissions":{}}`, 400, missing},
 		{"no permissions", "POST", path, c.tokens["ada"], `{"member_id":"x"}`, 400, missing},

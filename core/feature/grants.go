@@ -217,7 +217,7 @@ func parseCapabilities(texts []string) ([]store.Capability, error) {
 	list := []store.Capability{}
 	for _, text := range texts {
 		capability := store.Capability(text)
-		if !slices.Contains(allCapabilities(), capability) {
+		if !slices.Contains(AllCapabilities(), capability) {
 			return nil, core.Refuse(sdk.ReasonInvalid, fmt.Sprintf(
 				"grants: %+.32q is no capability: want read, dm, broadcast, state-read, state-write or file-read", text))
 		}
@@ -228,7 +228,8 @@ func parseCapabilities(texts []string) ([]store.Capability, error) {
 	return list, nil
 }
 
-func allCapabilities() []store.Capability {
+// AllCapabilities returns every capability.
+func AllCapabilities() []store.Capability {
 	return []store.Capability{
 		store.CapRead, store.CapDM, store.CapBroadcast, store.CapStateRead, store.CapStateWrite, store.CapFileRead,
 	}

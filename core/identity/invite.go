@@ -40,15 +40,15 @@ const linkScheme = "ic://join/"
 // owner, and whether the invite was revoked or used up, is for the caller to
 // look up, and so is the role, because the token is only a key to its row.
 type InviteV1 struct {
-	Version     int    `json:"v"`
-	MeshID      string `json:"mesh_id"`
-	MeshSlug    string `json:"mesh_slug"`
-	BrokerURL   string `json:"broker_url"`
-	ExpiresAt   int64  `json:"expires_at"` // Unix seconds
-	MeshRootKey string `json:"mesh_root_key"`
-	Role        string `json:"role"`
-	OwnerPubkey string `json:"owner_pubkey"`
-	Signature   string `json:"signature"` // 128 hex digits
+	Version     int    `json:"v" needed:"true" doc:"version of the form: 1"`
+	MeshID      string `json:"mesh_id" needed:"true" doc:"id of the mesh"`
+	MeshSlug    string `json:"mesh_slug" needed:"true" doc:"slug of the mesh when the invite was made"`
+	BrokerURL   string `json:"broker_url" needed:"true" doc:"WebSocket URL to connect to"`
+	ExpiresAt   int64  `json:"expires_at" needed:"true" doc:"until when somebody can join with it, in seconds since 1970"`
+	MeshRootKey string `json:"mesh_root_key" needed:"true" doc:"the mesh's root key, 32 bytes in base64url without padding, which the broker itself does not use"`
+	Role        string `json:"role" needed:"true" enum:"admin,member" doc:"what it makes of who joins"`
+	OwnerPubkey string `json:"owner_pubkey" needed:"true" doc:"ed25519 key of the mesh's owner, 64 hex digits"`
+	Signature   string `json:"signature" needed:"true" doc:"by that key over 1|<mesh_id>|<mesh_slug>|<broker_url>|<expires_at>|<mesh_root_key>|<role>|<owner_pubkey>, 128 hex digits"`
 }
 
 // Canonical returns the text that the owner signs.

@@ -25,25 +25,35 @@ const policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-acti
 // maxCode is how long a short code may be, in characters.
 const maxCode = 64
 
+// invite is what a page says of an invite, nil for none.
+type invite struct {
+	Command     string // joins with it
+	Socket, Web string // addresses of this broker
+}
+
 // Handlers returns the pages by their patterns for [http.ServeMux]. Links
-// returns the base of the links that people open, without a slash at its end.
-func Handlers(links func() string) map[string]http.Handler {
+// returns the base of the links that people open, without a slash at its end,
+// and socket the URL that sessions connect to.
+func Handlers(links, socket func() string) map[string]http.Handler {
 	return map[string]http.Handler{
 		"GET /i/{code}": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			code := identity.NormalizeCode(r.PathValue("code"))
 			if !isCode(code) {
-				write(w, http.StatusNotFound, "")
+				write(w, http.StatusNotFound, nil)
 				return
 			}
-			write(w, http.StatusOK, "claudemesh "+links()+"/i/"+code)
+			base := links()
+			write(w, http.StatusOK, &invite{Command: "claudemesh " + base + "/i/" + code, Socket: socket(), Web: base})
 		}),
 		"GET /join/{token}": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			token := r.PathValue("token")
 			if _, err := identity.ParseToken(token); err != nil {
-				write(w, http.StatusNotFound, "")
+				write(w, http.StatusNotFound, nil)
 				return
 			}
-			write(w, http.StatusOK, "claudemesh join "+identity.InviteLink(token))
+			write(w, http.StatusOK, &invite{
+				Command: "claudemesh join " + identity.InviteLink(token), Socket: socket(), Web: links(),
+			})
 		}),
 	}
 }
@@ -55,11 +65,11 @@ func isCode(code string) bool {
 	return code != "" && len(code) <= maxCode && !strings.ContainsFunc(code, foreign)
 }
 
-// write answers with the page for a command, or with the one that knows none.
+// write answers with the page of an invite, or with the one that knows none.
 // Nobody keeps it, since its address is as good as the invite.
-func write(w http.ResponseWriter, status int, command string) {
+func write(w http.ResponseWriter, status int, of *invite) {
 	var body bytes.Buffer
-	if err := page.Execute(&body, command); err != nil {
+	if err := page.Execute(&body, of); err != nil {
 		w.WriteHeader(http.StatusInternalServerError) // never: the template takes any text
 		return
 	}

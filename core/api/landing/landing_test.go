@@ -12,7 +12,9 @@ import (
 
 func TestPages(t *testing.T) {
 	mux := http.NewServeMux()
-	for pattern, h := range landing.Handlers(func() string { return "https://mesh.example.org" }) {
+	for pattern, h := range landing.Handlers(
+		func() string { return "https://mesh.example.org" }, func() string { return "wss://mesh.example.org/ws" },
+	) {
 		mux.Handle(pattern, h)
 	}
 	_, owner := identity.NewKeypair()
@@ -33,6 +35,14 @@ func TestPages(t *testing.T) {
 	}{
 		{"says how to join with a short link", "/i/ABCD2345", 200, "<code>claudemesh https://mesh.example.org/i/ABCD2345</code>"},
 		{"knows a code that was typed", "/i/abcd-2345", 200, "claudemesh https://mesh.example.org/i/ABCD2345<"},
+		{
+			"says where the broker is", "/i/ABCD2345", 200,
+			"<code>export CLAUDEMESH_BROKER_URL=wss://mesh.example.org/ws CLAUDEMESH_API_URL=https://mesh.example.org</code>",
+		},
+		{
+			"says so beside a token", "/join/" + token, 200,
+			"<code>export CLAUDEMESH_BROKER_URL=wss://mesh.example.org/ws CLAUDEMESH_API_URL=https://mesh.example.org</code>",
+		},
 		{"says how to join with a token", "/join/" + token, 200, "<code>claudemesh join ic://join/" + token + "</code>"},
 		{"shows no markup of a code", "/i/%3Cscript%3Ealert(1)%3C%2Fscript%3E", 404, "This is no invite"},
 		{"shows no shell of a code", "/i/$(id)", 404, "This is no invite"},

@@ -17,7 +17,7 @@ const htmlForm = "text/html"
 // landings adds the pages for who opens an invite in a browser. One that shares
 // its pattern with a route is a second form of what the route answers.
 func (b *builder) landings(doc *openapi3.T) {
-	for _, pattern := range slices.Sorted(maps.Keys(landing.Handlers(nil))) {
+	for _, pattern := range slices.Sorted(maps.Keys(landing.Handlers(nil, nil))) {
 		method, at, _ := strings.Cut(pattern, " ")
 		item := doc.Paths.Value(at)
 		if item == nil || item.GetOperation(method) == nil {

@@ -49,7 +49,7 @@ func routeTables(routes []*api.Route) string {
 	for _, o := range besides() {
 		add(o.group, o.method, o.path, "anybody", strings.ToLower(o.summary[:1])+o.summary[1:])
 	}
-	for _, pattern := range slices.Sorted(maps.Keys(landing.Handlers(nil))) {
+	for _, pattern := range slices.Sorted(maps.Keys(landing.Handlers(nil, nil))) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if !slices.ContainsFunc(routes, func(r *api.Route) bool { return r.Path == path }) {
 			add(groupPages, method, path, "anybody", "shows how to join with an invite")
@@ -68,8 +68,8 @@ func mayAsk(r *api.Route) string {
 	text := map[feature.Access]string{
 		feature.Anyone: "anybody", feature.AnyoneKnown: "anybody", feature.AnyCaller: "account, member", feature.AnAccount: "account",
 	}[r.Access]
-	if r.Access == feature.AnyoneKnown && slices.Contains(r.Refusals, feature.ReasonNoBearer) {
-		text = "account, member or another proof"
+	if r.Wants != 0 {
+		text = oneOf(r.Wants, func(p proof) string { return p.word })
 	}
 	if r.Legacy {
 		text += ", `user_id`"

@@ -26,7 +26,7 @@ func (b *builder) operation(r *api.Route) *openapi3.Operation {
 		Summary:     sentence(r.Summary),
 		Description: who(r),
 		Tags:        []string{r.Group},
-		Security:    security(r.Access),
+		Security:    security(r),
 		Parameters:  b.parameters(r),
 		Responses:   b.answers(r),
 	}
@@ -44,21 +44,23 @@ func (b *builder) operation(r *api.Route) *openapi3.Operation {
 
 // who says in words who may ask.
 func who(r *api.Route) string {
-	text := Who(r) + "."
+	text := whoMayAsk(r) + "."
 	if r.Guessable {
 		text += " Refused attempts of one address are counted and limited."
 	}
 	return text
 }
 
-// Who says who may ask for a route.
-func Who(r *api.Route) string {
+func whoMayAsk(r *api.Route) string {
 	text := ""
 	switch r.Access {
 	case feature.Anyone:
 		text = "Anybody, and credentials are not looked at"
 	case feature.AnyoneKnown:
 		text = "Anybody, but a credential that comes along has to be good"
+		if r.Wants != 0 {
+			text = sentence(oneOf(r.Wants, func(p proof) string { return p.meaning }))
+		}
 	case feature.AnyCaller:
 		text = "An account by its token, or a member by its signature"
 	case feature.AnAccount:
@@ -70,10 +72,58 @@ func Who(r *api.Route) string {
 	return text
 }
 
-func security(a feature.Access) *openapi3.SecurityRequirements {
+// proof is a way in which callers prove themselves: in the word of the tables, in
+// more words, and as a security scheme, empty for one that OpenAPI has none for.
+type proof struct {
+	of                    api.Proofs
+	word, meaning, scheme string
+}
+
+var proofs = []proof{
+	{api.ByAccount, "account", "an account by its token", schemeBearer},
+	{api.ByMember, "member", "a member by its signature", schemeMember},
+	{api.ByCode, "one-time code", "whoever sends a one-time code in `code`", ""},
+	{api.ByPlace, "the broker's machine", "whoever calls from the broker's own machine", ""},
+}
+
+// oneOf lists proofs, the last one behind an "or".
+func oneOf(wanted api.Proofs, text func(proof) string) string {
+	var list []string
+	for _, p := range proofs {
+		if wanted&p.of != 0 {
+			list = append(list, text(p))
+		}
+	}
+	last := len(list) - 1
+	if last == 0 {
+		return list[0]
+	}
+	return strings.Join(list[:last], ", ") + " or " + list[last]
+}
+
+// wanted is the security of a route whose handler wants a proof. The empty
+// requirement stands for those that are no header.
+func wanted(by api.Proofs) *openapi3.SecurityRequirements {
+	list := openapi3.SecurityRequirements{}
+	for _, p := range proofs {
+		switch {
+		case by&p.of == 0:
+		case p.scheme == "":
+			list = append(list, openapi3.SecurityRequirement{})
+		default:
+			list = append(list, openapi3.SecurityRequirement{p.scheme: {}})
+		}
+	}
+	return &list
+}
+
+func security(r *api.Route) *openapi3.SecurityRequirements {
 	bearer, member := openapi3.SecurityRequirement{schemeBearer: {}}, openapi3.SecurityRequirement{schemeMember: {}}
-	switch a {
+	switch r.Access {
 	case feature.AnyoneKnown:
+		if r.Wants != 0 {
+			return wanted(r.Wants)
+		}
 		return &openapi3.SecurityRequirements{{}, bearer, member}
 	case feature.AnyCaller:
 		return &openapi3.SecurityRequirements{bearer, member}

@@ -10,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -104,10 +105,44 @@ func special(t reflect.Type, on side) *openapi3.Schema {
 		return &openapi3.Schema{Type: &openapi3.Types{"string"}, Format: "date-time"}
 	case reflect.TypeFor[jsontext.Value]():
 		return &openapi3.Schema{}
+	case reflect.TypeFor[map[store.Permission]*bool]():
+		return permissions(true)
+	case reflect.TypeFor[map[store.Permission]bool]():
+		return permissions(false)
 	case reflect.TypeFor[store.Role]():
 		return &openapi3.Schema{Type: &openapi3.Types{"string"}, Enum: []any{string(store.RoleAdmin), string(store.RoleMember)}}
 	default:
 		return nil
+	}
+}
+
+// permissions describes an object with permissions by their names. A change takes
+// null too, any of them may be left out of it, and others are refused.
+func permissions(change bool) *openapi3.Schema {
+	s := &openapi3.Schema{Type: &openapi3.Types{"object"}, Properties: openapi3.Schemas{}}
+	if change {
+		s.AdditionalProperties.Has = new(bool)
+	}
+	for _, p := range store.AllPermissions() {
+		s.Properties[string(p)] = ref(&openapi3.Schema{Type: &openapi3.Types{"boolean"}, Nullable: change})
+		if !change {
+			s.Required = append(s.Required, string(p))
+		}
+	}
+	return s
+}
+
+// capabilities makes the texts inside a schema those of capabilities.
+func capabilities(s *openapi3.Schema) {
+	switch {
+	case s.Type.Is("object"):
+		capabilities(s.AdditionalProperties.Schema.Value)
+	case s.Type.Is("array"):
+		capabilities(s.Items.Value)
+	default:
+		for _, c := range feature.AllCapabilities() {
+			s.Enum = append(s.Enum, string(c))
+		}
 	}
 }
 
@@ -171,7 +206,7 @@ func (s *schemas) fields(schema *openapi3.Schema, t reflect.Type, on side) {
 		default:
 			optional := strings.Contains(options, "omit")
 			schema.Properties[name] = s.field(f, on, optional)
-			if on == answered && !optional || f.Tag.Get("required") == "true" {
+			if on == answered && !optional || f.Tag.Get("required") == "true" || f.Tag.Get("needed") == "true" {
 				schema.Required = append(schema.Required, name)
 			}
 		}
@@ -195,6 +230,12 @@ func (s *schemas) field(f reflect.StructField, on side, optional bool) *openapi3
 	schema := r.Value
 	schema.Description = meaning
 	limit(schema, f.Tag)
+	if form := f.Tag.Get("form"); form != "" {
+		schema.Type = &openapi3.Types{form}
+	}
+	if f.Tag.Get("words") == "capabilities" {
+		capabilities(schema)
+	}
 	if f.Tag.Get("rule") == "group" {
 		schema.MinLength = 1
 	}
