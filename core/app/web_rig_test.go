@@ -51,6 +51,18 @@ func (r *rig) ask(method, path, bearer, body string) (status int, answer map[str
 // askWith is ask with headers of any kind.
 func (r *rig) askWith(method, path string, h http.Header, body string) (status int, answer map[string]any, header http.Header) {
 	r.t.Helper()
+	status, b, header := r.askRaw(method, path, h, body)
+	if len(b) > 0 {
+		if err := json.Unmarshal(b, &answer); err != nil {
+			r.t.Fatalf("%s %s: got %d %q: %v", method, path, status, b, err)
+		}
+	}
+	return status, answer, header
+}
+
+// askRaw is askWith for an answer of any form.
+func (r *rig) askRaw(method, path string, h http.Header, body string) (status int, answer []byte, header http.Header) {
+	r.t.Helper()
 	url := "http://" + strings.TrimSuffix(strings.TrimPrefix(r.url, "ws://"), "/ws") + path
 	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -66,10 +78,5 @@ func (r *rig) askWith(method, path string, h http.Header, body string) (status i
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if len(b) > 0 {
-		if err := json.Unmarshal(b, &answer); err != nil {
-			r.t.Fatalf("%s %s: got %d %q: %v", method, path, res.StatusCode, b, err)
-		}
-	}
-	return res.StatusCode, answer, res.Header
+	return res.StatusCode, b, res.Header
 }
