@@ -24,6 +24,12 @@ type Accounts interface {
 	// CreateAccount writes an account. ErrConflict: the id is taken.
 	CreateAccount(ctx context.Context, a *Account) error
 
+	// AddAccountFor writes an account and makes it the one of a member, in one
+	// transaction: both or neither. It returns the member as it is then.
+	// ErrConflict: the member has an account, or the id is taken. ErrNotFound:
+	// there is no such live member.
+	AddAccountFor(ctx context.Context, member string, a *Account) (*Member, error)
+
 	// Account returns one account by id, disabled ones too. ErrNotFound.
 	Account(ctx context.Context, id string) (*Account, error)
 
@@ -78,10 +84,16 @@ type Token struct {
 	RevokedAt  time.Time // zero while the token is good
 }
 
+// MaxTokens is how many good tokens an account has at most, but for those that
+// the operator makes: a stolen one makes no more than this before somebody sees
+// them.
+const MaxTokens = 500
+
 // Tokens keeps bearer tokens.
 type Tokens interface {
 	// CreateToken writes a token. ErrConflict: the hash is taken. ErrNotFound:
-	// there is no such account.
+	// there is no such account. ErrExhausted: the account has MaxTokens that are
+	// good when this one is created, which is not the operator's.
 	CreateToken(ctx context.Context, t *Token) error
 
 	// TokenByHash returns a token and its account, also when it was revoked or

@@ -68,4 +68,8 @@ type Invites interface {
 	// RevokeInvite withdraws an invite of a mesh for good. ErrNotFound: the mesh
 	// has none with this id, or it was revoked before.
 	RevokeInvite(ctx context.Context, mesh, id string, at time.Time) error
+
+	// PruneInvites deletes the invites that were over before a time: expired,
+	// revoked, or used up with the last use before it. It returns how many.
+	PruneInvites(ctx context.Context, before time.Time) (int64, error)
 }

@@ -43,12 +43,17 @@ type SignIns interface {
 	// ConsumeSignIn writes the token of an approved sign-in and marks the sign-in
 	// as consumed when the token was created, both or neither. ErrConflict: it is
 	// not approved for the token's account, it was consumed before, or the
-	// token's hash is taken. ErrNotFound.
+	// token's hash is taken. ErrNotFound. ErrExhausted is as in
+	// [Tokens].CreateToken.
 	ConsumeSignIn(ctx context.Context, id string, t *Token) error
 
 	// CreateCode writes a one-time code, of which only the SHA-256 is kept.
 	// ErrConflict: it is taken. ErrNotFound: there is no such account.
 	CreateCode(ctx context.Context, hash [32]byte, account string, expires time.Time) error
+
+	// CodeAccount returns whose a one-time code is, and does not end it.
+	// ErrNotFound as in SpendCode.
+	CodeAccount(ctx context.Context, hash [32]byte, now time.Time) (account string, err error)
 
 	// SpendCode ends a one-time code and returns whose it was. ErrNotFound: there
 	// is none, or it has expired at that time, or it was spent.

@@ -18,7 +18,8 @@ var ErrNotFound = errors.New("not found")
 // holds its place: an enrolled key, a used invite, a taken session key.
 var ErrConflict = errors.New("conflict")
 
-// ErrExhausted is returned by RedeemInvite when no use is left.
+// ErrExhausted is returned when no use is left of an invite, or no room for
+// another row of a kind that is counted.
 var ErrExhausted = errors.New("no use left")
 
 // ErrText is wrapped by the error of a write that has a NUL byte in a text, or

@@ -24,7 +24,7 @@ const (
 
 	inviteByCode = `SELECT ` + inviteColumns + ` FROM invite WHERE code = $1`
 	inviteExists = `SELECT 1 FROM invite WHERE id = $1 AND mesh_id = $2`
-	spendInvite  = `UPDATE invite SET used_count = used_count + 1
+	spendInvite  = `UPDATE invite SET used_count = used_count + 1, used_at = $2
 		WHERE id = $1 AND used_count < max_uses AND revoked_at IS NULL`
 )
 
@@ -77,7 +77,7 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 		if err := addMember(ctx, tx, m); err != nil {
 			return err
 		}
-		spent, err := tx.Exec(ctx, spendInvite, inviteID)
+		spent, err := tx.Exec(ctx, spendInvite, inviteID, whole(m.JoinedAt))
 		if err == nil && spent.RowsAffected() == 0 {
 			return store.ErrExhausted
 		}

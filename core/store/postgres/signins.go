@@ -24,8 +24,9 @@ const (
 	consumeSignIn = `UPDATE sign_in SET consumed_at = $1
 		WHERE id = $2 AND account_id = $3 AND approved_at IS NOT NULL AND consumed_at IS NULL`
 
-	insertCode = `INSERT INTO one_time_code (hash, account_id, expires_at) VALUES ($1, $2, $3)`
-	spendCode  = `DELETE FROM one_time_code WHERE hash = $1 AND expires_at > $2 RETURNING account_id`
+	insertCode  = `INSERT INTO one_time_code (hash, account_id, expires_at) VALUES ($1, $2, $3)`
+	codeAccount = `SELECT account_id FROM one_time_code WHERE hash = $1 AND expires_at > $2`
+	spendCode   = `DELETE FROM one_time_code WHERE hash = $1 AND expires_at > $2 RETURNING account_id`
 )
 
 // CreateSignIn implements [store.SignIns].
@@ -90,6 +91,12 @@ func (s *Store) CreateCode(ctx context.Context, hash [32]byte, account string, e
 	defer wrap(&err, "create one-time code")
 	_, err = s.exec(ctx, insertCode, hash[:], account, whole(expires))
 	return noAccount(err)
+}
+
+// CodeAccount implements [store.SignIns].
+func (s *Store) CodeAccount(ctx context.Context, hash [32]byte, now time.Time) (account string, err error) {
+	defer wrap(&err, "read one-time code")
+	return one(ctx, s, value[string], codeAccount, hash[:], whole(now))
 }
 
 // SpendCode implements [store.SignIns].

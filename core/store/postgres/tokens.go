@@ -22,6 +22,10 @@ const (
 	touchToken = `WITH lazily AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 		UPDATE token SET last_seen_at = $2 FROM lazily WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)`
 
+	// One token of an account is written at a time, so that the count is right.
+	lockAccount  = `SELECT 1 FROM account WHERE id = $1` + lockRow
+	goodTokensOf = `SELECT count(*) FROM token WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > $2`
+
 	goodTokens = `SELECT ` + tokenColumns + ` FROM token WHERE revoked_at IS NULL AND expires_at > $1`
 	listTokens = goodTokens + ` ORDER BY created_at, id`
 	tokensOf   = goodTokens + ` AND account_id = $2 ORDER BY created_at, id`
@@ -39,7 +43,20 @@ func (s *Store) CreateToken(ctx context.Context, t *store.Token) (err error) {
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return addToken(ctx, tx, t) })
 }
 
+// addToken writes a token, unless it is one too many.
 func addToken(ctx context.Context, tx pgx.Tx, t *store.Token) error {
+	if t.Kind != store.TokenOperator {
+		if _, err := value[int](tx.QueryRow(ctx, lockAccount, t.AccountID)); err != nil {
+			return err // not found, when there is no such account
+		}
+		good, err := value[int](tx.QueryRow(ctx, goodTokensOf, t.AccountID, whole(t.CreatedAt)))
+		switch {
+		case err != nil:
+			return err
+		case good >= store.MaxTokens:
+			return store.ErrExhausted
+		}
+	}
 	_, err := tx.Exec(ctx, insertToken, t.ID, t.AccountID, t.Hash[:], string(t.Kind), t.Hostname, t.Platform,
 		t.Arch, whole(t.CreatedAt), whole(t.ExpiresAt), timeArg(t.LastSeenAt), timeArg(t.RevokedAt))
 	return noAccount(err)

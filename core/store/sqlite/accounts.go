@@ -44,6 +44,26 @@ func accountArgs(a *store.Account) []any {
 	return []any{a.ID, a.Email, a.Name, a.CreatedAt.UnixMilli(), timeArg(a.DisabledAt), a.NoLegacy}
 }
 
+// AddAccountFor implements [store.Accounts].
+func (s *Store) AddAccountFor(ctx context.Context, member string, a *store.Account) (m *store.Member, err error) {
+	defer wrap(&err, "add account for a member")
+	e := editMember("tie")
+	e.first = func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, insertAccount, accountArgs(a)...)
+		return err
+	}
+	return e.run(ctx, s, member, func(m *store.Member) error {
+		switch {
+		case !m.Live():
+			return store.ErrNotFound
+		case m.AccountID != "":
+			return store.ErrConflict
+		}
+		m.AccountID = a.ID
+		return nil
+	})
+}
+
 // Account implements [store.Accounts].
 func (s *Store) Account(ctx context.Context, id string) (a *store.Account, err error) {
 	defer wrap(&err, "read account")

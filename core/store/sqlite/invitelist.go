@@ -12,6 +12,10 @@ const (
 	listInvites = `SELECT ` + inviteColumns + ` FROM invite WHERE mesh_id = ? ORDER BY created_at DESC, id DESC LIMIT ?`
 
 	revokeInvite = `UPDATE invite SET revoked_at = ? WHERE id = ? AND mesh_id = ? AND revoked_at IS NULL`
+
+	// When an invite was last used was not always noted.
+	pruneInvites = `DELETE FROM invite WHERE expires_at < ?1 OR revoked_at < ?1
+		OR used_count >= max_uses AND coalesce(used_at, created_at) < ?1`
 )
 
 // ListInvites implements [store.Invites].
@@ -27,4 +31,17 @@ func (s *Store) RevokeInvite(ctx context.Context, mesh, id string, at time.Time)
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return changed(tx.ExecContext(ctx, revokeInvite, at.UnixMilli(), id, mesh))
 	})
+}
+
+// PruneInvites implements [store.Invites].
+func (s *Store) PruneInvites(ctx context.Context, before time.Time) (n int64, err error) {
+	defer wrap(&err, "prune invites")
+	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, pruneInvites, before.UnixMilli())
+		if err == nil {
+			n, err = r.RowsAffected()
+		}
+		return err
+	})
+	return n, err
 }

@@ -15,7 +15,7 @@ const (
 	inviteByToken = `SELECT ` + inviteColumns + ` FROM invite WHERE token IN (?, ?)`
 	inviteByCode  = `SELECT ` + inviteColumns + ` FROM invite WHERE code = ?`
 	inviteExists  = `SELECT 1 FROM invite WHERE id = ? AND mesh_id = ?`
-	spendInvite   = `UPDATE invite SET used_count = used_count + 1
+	spendInvite   = `UPDATE invite SET used_count = used_count + 1, used_at = ?
 		WHERE id = ? AND used_count < max_uses AND revoked_at IS NULL`
 )
 
@@ -65,7 +65,7 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 		if err := addMember(ctx, tx, m); err != nil {
 			return err
 		}
-		spent, err := tx.ExecContext(ctx, spendInvite, inviteID)
+		spent, err := tx.ExecContext(ctx, spendInvite, m.JoinedAt.UnixMilli(), inviteID)
 		if err != nil {
 			return err
 		}

@@ -52,6 +52,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"PlainInvites":    {plainInvites, 2, "SEARCH invite USING INDEX invite_unsealed (id>?)"},
 		"SealInvites": {sealInvite, 5, "SEARCH invite USING INDEX sqlite_autoindex_invite_2 (token=?); " +
 			"SCALAR SUBQUERY 1; SEARCH invite USING COVERING INDEX sqlite_autoindex_invite_2 (token=?)"},
+		"ListInvites":    {listInvites, 2, "SEARCH invite USING INDEX invite_by_mesh (mesh_id=?)"},
+		"CreateToken":    {goodTokensOf, 2, "SEARCH token USING INDEX token_by_account (account_id=?)"},
+		"CodeAccount":    {codeAccount, 2, "SEARCH one_time_code USING PRIMARY KEY (hash=?)"},
 		"InviteByCode":   {inviteByCode, 1, "SEARCH invite USING INDEX sqlite_autoindex_invite_3 (code=?)"},
 		"TokenByHash":    {tokenByHash, 1, "SEARCH token USING INDEX sqlite_autoindex_token_2 (hash=?); SEARCH account USING PRIMARY KEY (id=?)"},
 		"TouchToken":     {touchToken, 2, "SEARCH token USING PRIMARY KEY (id=?)"},

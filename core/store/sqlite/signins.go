@@ -23,8 +23,9 @@ const (
 	consumeSignIn = `UPDATE sign_in SET consumed_at = ?
 		WHERE id = ? AND account_id = ? AND approved_at IS NOT NULL AND consumed_at IS NULL`
 
-	insertCode = `INSERT INTO one_time_code (hash, account_id, expires_at) VALUES (?, ?, ?)`
-	spendCode  = `DELETE FROM one_time_code WHERE hash = ? AND expires_at > ? RETURNING account_id`
+	insertCode  = `INSERT INTO one_time_code (hash, account_id, expires_at) VALUES (?, ?, ?)`
+	codeAccount = `SELECT account_id FROM one_time_code WHERE hash = ? AND expires_at > ?`
+	spendCode   = `DELETE FROM one_time_code WHERE hash = ? AND expires_at > ? RETURNING account_id`
 )
 
 // CreateSignIn implements [store.SignIns].
@@ -98,6 +99,13 @@ func (s *Store) CreateCode(ctx context.Context, hash [32]byte, account string, e
 		_, err := tx.ExecContext(ctx, insertCode, hashArg(hash), account, expires.UnixMilli())
 		return noAccount(err)
 	})
+}
+
+// CodeAccount implements [store.SignIns].
+func (s *Store) CodeAccount(ctx context.Context, hash [32]byte, now time.Time) (account string, err error) {
+	defer wrap(&err, "read one-time code")
+	err = s.read.QueryRowContext(ctx, codeAccount, hashArg(hash), now.UnixMilli()).Scan(&account)
+	return account, err
 }
 
 // SpendCode implements [store.SignIns].

@@ -18,6 +18,8 @@ const (
 		FROM token JOIN account ON account.id = token.account_id WHERE token.hash = ?`
 	touchToken = `UPDATE token SET last_seen_at = ?1 WHERE id = ?2 AND coalesce(last_seen_at, 0) < ?1`
 
+	goodTokensOf = `SELECT count(*) FROM token WHERE account_id = ? AND revoked_at IS NULL AND expires_at > ?`
+
 	goodTokens = `SELECT ` + tokenColumns + ` FROM token WHERE revoked_at IS NULL AND expires_at > ?`
 	listTokens = goodTokens + ` ORDER BY created_at, id`
 	tokensOf   = goodTokens + ` AND account_id = ? ORDER BY created_at, id`
@@ -35,7 +37,17 @@ func (s *Store) CreateToken(ctx context.Context, t *store.Token) (err error) {
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error { return addToken(ctx, tx, t) })
 }
 
+// addToken writes a token, unless it is one too many.
 func addToken(ctx context.Context, tx *sql.Tx, t *store.Token) error {
+	if t.Kind != store.TokenOperator {
+		var good int
+		if err := tx.QueryRowContext(ctx, goodTokensOf, t.AccountID, t.CreatedAt.UnixMilli()).Scan(&good); err != nil {
+			return err
+		}
+		if good >= store.MaxTokens {
+			return store.ErrExhausted
+		}
+	}
 	_, err := tx.ExecContext(ctx, insertToken, t.ID, t.AccountID, hashArg(t.Hash), string(t.Kind), t.Hostname, t.Platform,
 		t.Arch, t.CreatedAt.UnixMilli(), t.ExpiresAt.UnixMilli(), timeArg(t.LastSeenAt), timeArg(t.RevokedAt))
 	return noAccount(err)

@@ -17,6 +17,8 @@ var accounts = []test{
 	{"an account has the meshes that it owns or is in, oldest first", accountMeshes},
 	{"no account has the meshes of nobody", accountOfNobody},
 	{"an account acts as its oldest live member, an admin before others", accountMember},
+	{"an account is written for a member, or neither", accountFor},
+	{"a member that eight make an account for gets one", accountForRace},
 	{"an account that is not there is not found", accountNotFound},
 }
 
@@ -190,4 +192,50 @@ func accountNotFound(s *suite) {
 		return nil
 	})
 	s.wantErr(err, store.ErrNotFound)
+}
+
+func accountFor(s *suite) {
+	mesh, list := s.mesh(3)
+	free, taken, gone := list[0], list[1], list[2]
+	_, err := s.ChangeMember(s.ctx, taken.ID, func(m *store.Member) error { m.AccountID = "somebody"; return nil })
+	s.must(err)
+	s.must(s.SetRevoked(s.ctx, gone.ID, now()))
+	for member, want := range map[string]error{
+		taken.ID: store.ErrConflict, gone.ID: store.ErrNotFound, "nobody": store.ErrNotFound,
+	} {
+		_, err := s.AddAccountFor(s.ctx, member, account(1))
+		s.wantErr(err, want)
+		_, err = s.Account(s.ctx, account(1).ID)
+		s.wantErr(err, store.ErrNotFound)
+	}
+
+	got, err := s.AddAccountFor(s.ctx, free.ID, account(1))
+	s.must(err)
+	free.AccountID = account(1).ID
+	same(s, got, free)
+	s.wantAccount(account(1))
+	got, err = s.AccountMember(s.ctx, mesh.ID, account(1).ID)
+	s.must(err)
+	same(s, got, free)
+
+	other := member(mesh.ID, 9)
+	s.must(s.AddMember(s.ctx, other))
+	_, err = s.AddAccountFor(s.ctx, other.ID, account(1))
+	s.wantErr(err, store.ErrConflict)
+	got, err = s.MemberByID(s.ctx, other.ID)
+	s.must(err)
+	same(s, got, other)
+}
+
+func accountForRace(s *suite) {
+	_, list := s.mesh(1)
+	won, lost := s.atOnce(store.ErrConflict, func(n int) error {
+		_, err := s.AddAccountFor(s.ctx, list[0].ID, account(n))
+		return err
+	})
+	all, err := s.ListAccounts(s.ctx)
+	s.must(err)
+	if won != 1 || lost != 7 || len(all) != 1 {
+		s.Errorf("%d won and %d lost, and there are %d accounts, want 1, 7 and 1", won, lost, len(all))
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 var inviteLists = []test{
 	{"the invites of a mesh are listed, the newest first", listInvites},
+	{"invites that are long over are deleted, and no others", pruneInvites},
 	{"an invite is revoked once, and enrols nobody afterwards", revokeInvite},
 }
 
@@ -56,4 +57,47 @@ func revokeInvite(s *suite) {
 	s.must(err)
 	same(s, got, inv)
 	s.wantErr(s.RedeemInvite(s.ctx, inv.ID, member(mesh.ID, 50)), store.ErrExhausted)
+}
+
+func pruneInvites(s *suite) {
+	mesh, _ := s.mesh(0)
+	before := now().Add(24 * time.Hour)
+	joined := 0
+	put := func(n int, used bool, at time.Time, edit func(*store.Invite)) *store.Invite {
+		s.Helper()
+		inv := invite(mesh.ID, n, 2)
+		inv.ExpiresAt = before.Add(time.Hour)
+		edit(inv)
+		s.must(s.CreateInvite(s.ctx, inv))
+		for used && inv.UsedCount < inv.MaxUses {
+			m := member(mesh.ID, 40+joined)
+			m.JoinedAt = at
+			s.must(s.RedeemInvite(s.ctx, inv.ID, m))
+			inv.UsedCount++
+			joined++
+		}
+		return inv
+	}
+	as := func(*store.Invite) {}
+	var want []*store.Invite
+	for _, kept := range []*store.Invite{
+		put(0, false, before, as),
+		put(1, false, before, func(i *store.Invite) { i.ExpiresAt = before }),
+		put(2, false, before, func(i *store.Invite) { i.RevokedAt = before }),
+		put(3, true, before, as), // made long ago, used up lately
+	} {
+		want = append([]*store.Invite{kept}, want...)
+	}
+	put(10, false, before, func(i *store.Invite) { i.ExpiresAt = before.Add(-time.Millisecond) })
+	put(11, false, before, func(i *store.Invite) { i.RevokedAt = before.Add(-time.Millisecond) })
+	put(12, true, before.Add(-time.Millisecond), as)
+	put(13, false, before, func(i *store.Invite) { i.UsedCount = i.MaxUses }) // as an import writes it
+	for _, deleted := range []int64{4, 0} {
+		n, err := s.PruneInvites(s.ctx, before)
+		s.must(err)
+		same(s, n, deleted)
+	}
+	got, err := s.ListInvites(s.ctx, mesh.ID, 10)
+	s.must(err)
+	same(s, got, want)
 }

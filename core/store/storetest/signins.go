@@ -20,7 +20,7 @@ var signIns = []test{
 }
 
 var codes = []test{
-	{"a one-time code is spent once, before it expires", codeSpend},
+	{"a one-time code is looked at, and spent once, before it expires", codeSpend},
 	{"a one-time code that eight spend at once is spent by one", codeRace},
 	{"a taken one-time code is a conflict, and one of no account is refused", codeConflict},
 }
@@ -181,6 +181,15 @@ func codeSpend(s *suite) {
 	s.must(s.CreateCode(s.ctx, digest("code", 2), b.ID, expires))
 	spend := func(n int, at time.Time, want string) {
 		s.Helper()
+		for range 2 {
+			got, err := s.CodeAccount(s.ctx, digest("code", n), at)
+			if want == "" {
+				s.wantErr(err, store.ErrNotFound)
+			} else {
+				s.must(err)
+			}
+			same(s, got, want)
+		}
 		got, err := s.SpendCode(s.ctx, digest("code", n), at)
 		if want == "" {
 			s.wantErr(err, store.ErrNotFound)

@@ -17,6 +17,7 @@ var tokens = []test{
 	{"a token is revoked once", tokenRevoke},
 	{"a token that eight revoke at once is revoked by one", tokenRevokeRace},
 	{"what ended before a time is deleted", tokenPrune},
+	{"an account has so many good tokens at most, also when eight are made at once", tokenLimit},
 	{"a token that is not there is not found", tokenNotFound},
 }
 
@@ -178,4 +179,41 @@ func tokenNotFound(s *suite) {
 	n, err := s.PruneTokens(s.ctx, now())
 	s.must(err)
 	same(s, n, 0)
+}
+
+func tokenLimit(s *suite) {
+	a, b := s.account(1), s.account(2)
+	const free = 4
+	for n := range store.MaxTokens - free {
+		s.token(a, n)
+	}
+	late := now().Add(time.Minute)
+	fresh := func(n int) *store.Token {
+		t := token(a, store.MaxTokens+n)
+		t.CreatedAt = late
+		return t
+	}
+	won, lost := s.atOnce(store.ErrExhausted, func(n int) error { return s.CreateToken(s.ctx, fresh(n)) })
+	if won != free || lost != 8-free {
+		s.Errorf("%d won and %d lost, want %d and %d", won, lost, free, 8-free)
+	}
+
+	in := s.signIn(1)
+	s.must(s.ApproveSignIn(s.ctx, in.ID, a.ID, now()))
+	s.wantErr(s.ConsumeSignIn(s.ctx, in.ID, fresh(20)), store.ErrExhausted)
+	in.ApprovedAt, in.AccountID = now(), a.ID
+	s.wantSignIn(in)
+
+	operators := fresh(21)
+	operators.Kind = store.TokenOperator
+	s.must(s.CreateToken(s.ctx, operators))
+	s.token(b, 1000)
+	s.must(s.RevokeToken(s.ctx, token(a, 0).ID, now()))
+	s.wantErr(s.CreateToken(s.ctx, fresh(22)), store.ErrExhausted) // the operator's counts
+	s.must(s.RevokeToken(s.ctx, token(a, 1).ID, now()))
+	s.must(s.ConsumeSignIn(s.ctx, in.ID, fresh(22)))
+	over := fresh(23)
+	over.CreatedAt = now().Add(2 * time.Hour) // all others have expired
+	over.ExpiresAt = over.CreatedAt.Add(time.Hour)
+	s.must(s.CreateToken(s.ctx, over))
 }
