@@ -13,6 +13,10 @@ type Error struct {
 	Message string // what is wrong, and what to do about it
 	Err     error  // may be nil
 
+	// Detail says what would help, to HTTP callers, where clients look for the
+	// Message as it is.
+	Detail string
+
 	// RetryAfter says when the same request may succeed; 0 says nothing.
 	RetryAfter time.Duration
 }
@@ -20,6 +24,12 @@ type Error struct {
 // Refuse returns an Error without a cause.
 func Refuse(code sdk.Reason, message string) *Error {
 	return &Error{Code: code, Message: message}
+}
+
+// Explain returns the error with a detail.
+func (e *Error) Explain(detail string) *Error {
+	e.Detail = detail
+	return e
 }
 
 // Unavailable returns the Error for a store that did not answer. The request

@@ -3,6 +3,8 @@ package api
 import (
 	"errors"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/wire"
@@ -26,6 +28,9 @@ func decoder[Req any](r *Route) func([]byte, func(string) string, func(string) s
 		req := new(Req)
 		if form == BodyObject || form == BodyOptional && len(body) > 0 {
 			decoded, err := wire.Decode[Req](body)
+			if err != nil && len(body) == 0 {
+				err = noBody(reflect.TypeFor[Req]())
+			}
 			if err != nil {
 				return nil, r.refuseBody(err)
 			}
@@ -59,7 +64,22 @@ func plain(text string) bool {
 	return true
 }
 
-// refuseBody words the refusal of a body.
+// noBody refuses a request without a body, and names what a body needs.
+func noBody(t reflect.Type) *wire.DecodeError {
+	var names []string
+	for f := range t.Fields() {
+		if f.Tag.Get("required") == "true" || f.Tag.Get("needed") == "true" {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			names = append(names, strconv.Quote(name)+": …")
+		}
+	}
+	return &wire.DecodeError{
+		Code: sdk.ReasonMalformed, Message: "the request has no body: send a JSON object, {" + strings.Join(names, ", ") + "}",
+	}
+}
+
+// refuseBody words the refusal of a body. Where clients look for a text of its
+// own, what is wrong is the detail.
 func (r *Route) refuseBody(err error) error {
 	bad, ok := errors.AsType[*wire.DecodeError](err)
 	switch {
@@ -68,9 +88,9 @@ func (r *Route) refuseBody(err error) error {
 	case r.AllWords:
 		return core.Refuse(sdk.ReasonMalformed, bad.Message)
 	case bad.Missing && r.Missing != "":
-		return core.Refuse(sdk.ReasonMalformed, r.Missing)
+		return core.Refuse(sdk.ReasonMalformed, r.Missing).Explain(bad.Message)
 	case bad.Code == sdk.ReasonMalformed && r.BadBody != "":
-		return core.Refuse(sdk.ReasonMalformed, r.BadBody)
+		return core.Refuse(sdk.ReasonMalformed, r.BadBody).Explain(bad.Message)
 	default:
 		return core.Refuse(bad.Code, bad.Message)
 	}

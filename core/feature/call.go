@@ -55,6 +55,9 @@ type Call struct {
 	// Err is the cause of a refusal, for the log.
 	Err error
 
+	// Detail is what the handler's refusal says to HTTP callers beside its text.
+	Detail string
+
 	// After runs behind the answer, on the same goroutine.
 	After func()
 }

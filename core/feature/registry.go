@@ -153,7 +153,7 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 		return sdk.Decision{Verdict: sdk.Answer, Reply: reply}, nil
 	}
 	if refused, ok := errors.AsType[*core.Error](err); ok {
-		c.Err = refused.Err
+		c.Err, c.Detail = refused.Err, refused.Detail
 		return refused.Decision(), nil
 	}
 	return sdk.Decision{}, err

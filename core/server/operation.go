@@ -34,7 +34,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	}
 	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get)
 	if err != nil {
-		s.refused(w, r, route, decisionOf(err))
+		s.refused(w, r, route, decisionOf(err), detailOf(err))
 		return
 	}
 	if len(r.Header["Authorization"]) > 1 && route.Access != feature.Anyone {
@@ -53,7 +53,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	case sdk.Drop:
 		s.reply(w, http.StatusOK, map[string]any{"ok": true})
 	default:
-		s.refused(w, r, route, d)
+		s.refused(w, r, route, d, call.Detail)
 	}
 }
 
@@ -71,6 +71,14 @@ func decisionOf(err error) sdk.Decision {
 		return refused.Decision()
 	}
 	return sdk.Refuse(sdk.ReasonMalformed, "the request cannot be read")
+}
+
+// detailOf returns what a refusal says beside its text.
+func detailOf(err error) string {
+	if refused, ok := errors.AsType[*core.Error](err); ok {
+		return refused.Detail
+	}
+	return ""
 }
 
 // body reads what a route wants to have. It has answered when ok is false.
@@ -127,8 +135,9 @@ func (s *routes) mayGuess(r *http.Request, route *api.Route) (wait time.Duration
 	return s.Guesses.Allowed(edge.Address(r))
 }
 
-// refused answers a refusal in the route's words.
-func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Route, d sdk.Decision) {
+// refused answers a refusal in the route's words, with a detail beside them where
+// there is one.
+func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Route, d sdk.Decision, detail string) {
 	status := route.StatusFor(d.Reason)
 	if route.Guessable && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 		s.Guesses.Failed(edge.Address(r))
@@ -137,10 +146,10 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 		w.Header().Set("WWW-Authenticate", `Bearer realm="broker"`)
 	}
 	s.retryAfter(w, d.RetryAfter)
-	text, detail := d.Text, ""
+	text := d.Text
 	switch {
 	case status == http.StatusInternalServerError:
-		text = "the broker could not do this; its operator finds the cause in the log, under the request_id"
+		text, detail = "the broker could not do this; its operator finds the cause in the log, under the request_id", ""
 		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
 			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
 	case text == string(d.Reason) && whatToDo[d.Reason] != "":
