@@ -55,6 +55,7 @@ func hubOptions(c config.Config) hub.Options {
 func (a *App) serverOptions(c config.Config, routes []*api.Route) server.Options {
 	return server.Options{
 		Routes: routes, Counters: a.answered, Pages: a.pages(c), Guesses: a.edge, Wrap: a.edge.Wrap, OpsApart: c.HTTP.OpsListen != "",
+		ConnState: a.edge.Connections(c.Limits.ConnectionsPerAddress),
 		Timeouts: server.Timeouts{
 			Header: c.HTTP.HeaderTimeout, Read: c.HTTP.ReadTimeout, Write: c.HTTP.WriteTimeout, Idle: c.HTTP.IdleTimeout,
 		},

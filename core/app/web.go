@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/claudemesh/broker/core/api"
@@ -33,8 +34,8 @@ func (a *App) Routes() []*api.Route { return a.routes }
 func (a *App) newRoutes(c config.Config) []*api.Route {
 	return api.All(a.registry, api.Deps{
 		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
-		Issuer: issue.New(a.options.Store, a.options.Keys, a.url),
-		URL:    a.url, Links: func() string { return c.HTTP.Links(a.url()) },
+		Issuer: issue.New(a.options.Store, a.options.Keys, a.url), Record: a.Record,
+		URL: a.url, Links: func() string { return c.HTTP.Links(a.url()) },
 	}).Routes()
 }
 
@@ -89,11 +90,24 @@ func (a *App) serveOps(ctx context.Context, served chan<- error) error {
 	return nil
 }
 
-// shutdown ends the HTTP servers, the one that operators look at last.
+// shutdown ends the HTTP servers, the one that operators look at last. Requests
+// get a third of the time that is left; who still sends its body then is cut off,
+// since others have things to finish too.
 func (a *App) shutdown(ctx context.Context) error {
-	err := a.http.Shutdown(ctx)
+	err := a.shut(ctx, a.http)
 	if a.ops != nil {
-		err = errors.Join(err, a.ops.Shutdown(ctx))
+		err = errors.Join(err, a.shut(ctx, a.ops))
 	}
 	return err
+}
+
+func (a *App) shut(ctx context.Context, s *http.Server) error {
+	ctx, cancel := third(ctx)
+	defer cancel()
+	err := s.Shutdown(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	a.log.Warn("stopping with HTTP requests that are not over")
+	return s.Close()
 }

@@ -85,6 +85,38 @@ func (c *Callers) Vouch(ctx context.Context, call *feature.Call) (bool, error) {
 	return true, c.place(ctx, call)
 }
 
+// Again looks up anew what Prove found of the mesh that a request is about and of
+// the caller's member in it. Stages behind the proof may have held the request for
+// as long as they like: what was taken from its caller meanwhile is gone when its
+// handler runs. The rows are the store's, as those of the proof are; a roster may
+// know less. A token that was revoked meanwhile is still good for this request.
+//
+// Whose member is gone goes on as the stranger, or the owner, that it is now; a
+// signature has nothing left to prove then, and is refused with a [*core.Error].
+func (c *Callers) Again(ctx context.Context, call *feature.Call) error {
+	h := call.HTTP
+	switch {
+	case h.Mesh == nil:
+		return nil
+	case h.Account == nil && call.Member != nil:
+		member, mesh, err := c.member(ctx, h.Mesh.ID, call.Member.Key)
+		if err != nil {
+			return err
+		}
+		h.Mesh = mesh
+		known(call, member)
+		return c.enabled(ctx, member)
+	}
+	id := h.Mesh.ID
+	h.Mesh, call.Env.Mesh, call.Member = nil, "", nil
+	s := &call.Env.Sender
+	s.MemberID, s.Member, s.Name = "", sdk.Key{}, ""
+	if h.Account != nil {
+		s.Name = h.Account.Name
+	}
+	return c.placeIn(ctx, call, id)
+}
+
 func (c *Callers) bearer(ctx context.Context, call *feature.Call, text string) error {
 	if c.keys == nil {
 		return badBearer(errors.New("this broker has no encryption_key"))
@@ -111,9 +143,7 @@ func (c *Callers) bearer(ctx context.Context, call *feature.Call, text string) e
 	}
 	call.HTTP.Account, call.HTTP.Token = a, t
 	if now.Sub(t.LastSeenAt) >= touchEvery {
-		if err := c.store.TouchToken(ctx, t.ID, now); err != nil {
-			return unavailable(err)
-		}
+		_ = c.store.TouchToken(ctx, t.ID, now) // a note for people; who only reads need not wait for a store that can write
 	}
 	return c.place(ctx, call)
 }
@@ -123,11 +153,14 @@ func (c *Callers) place(ctx context.Context, call *feature.Call) error {
 	if call.HTTP.Account != nil {
 		call.Env.Sender.Name = call.HTTP.Account.Name
 	}
-	m, ok := call.Request.(feature.MeshNamer)
-	if !ok {
-		return nil
+	if m, ok := call.Request.(feature.MeshNamer); ok {
+		return c.placeIn(ctx, call, m.MeshName())
 	}
-	mesh, err := c.store.FindMesh(ctx, m.MeshName())
+	return nil
+}
+
+func (c *Callers) placeIn(ctx context.Context, call *feature.Call, idOrSlug string) error {
+	mesh, err := c.store.FindMesh(ctx, idOrSlug)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil

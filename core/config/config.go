@@ -142,7 +142,7 @@ type Limits struct {
 	FrameBytes            int           `koanf:"frame_bytes" limit:"4096..67108864" doc:"largest frame after hello; a larger one closes the connection with 1009. Clients relay files of 1 MiB as base64 in one frame"`
 	MessageBytes          int           `koanf:"message_bytes" limit:"1..67108864" doc:"largest message: ciphertext, nonce and targetSpec of a send together. A larger one is refused, the connection stays"`
 	ConnectionsPerMesh    int           `koanf:"connections_per_mesh" limit:"1.." doc:"connections of one mesh at a time, over all brokers that share the store; the next is refused with capacity"`
-	ConnectionsPerAddress int           `koanf:"connections_per_address" limit:"0.." doc:"connections from one network address at a time, of IPv6 from one /64. 0: no limit, which is right behind a reverse proxy that http.trusted_proxies does not list"`
+	ConnectionsPerAddress int           `koanf:"connections_per_address" limit:"0.." doc:"sockets from one network address at a time, and as many connections, at least 16, for requests over HTTP. An IPv6 address counts by its /64. 0: no limit"`
 	Window                int           `koanf:"window" limit:"1..65536" doc:"frames of one connection that wait for their answer at a time; further frames stay in the socket until one is answered"`
 	OutboxBytes           int           `koanf:"outbox_bytes" limit:"4096..1073741824" doc:"bytes waiting to be written to one connection; beyond it the connection is closed as slow, and what it missed stays in the queue"`
 	HTTPBodyBytes         int           `koanf:"http_body_bytes" limit:"1..67108864" doc:"largest body of an HTTP request; a larger one is answered 413"`

@@ -76,7 +76,7 @@ func (l *rates) allow(r *http.Request, c *caller) (wait time.Duration, ok bool) 
 // request comes from, so that a stranger cannot use up its rate.
 func bearerOf(auth string, from network) bearer {
 	if p, ok := identity.ParseHTTPProof(auth); ok {
-		return sha256.Sum256([]byte(identity.HTTPScheme + " " + p.Mesh + " " + p.Key + " " + string(from[:])))
+		return sha256.Sum256([]byte(identity.HTTPScheme + " " + p.Mesh + " " + strings.ToLower(p.Key) + " " + string(from[:])))
 	}
 	return sha256.Sum256([]byte(strings.Join(strings.Fields(auth), " ")))
 }

@@ -26,6 +26,9 @@ import (
 // Committer is the group commit.
 type Committer interface {
 	Submit(commit.Work)
+
+	// Flush returns when everything that was appended before is on disk.
+	Flush(ctx context.Context) error
 }
 
 // Journal takes audit entries that nobody waits for.
@@ -122,19 +125,33 @@ func (x *Exchange) Announce(env *sdk.Envelope) {
 
 // Run takes an envelope that did not come over a socket, such as an HTTP
 // request, through the chain, and returns the decision. The effects are the
-// handler's own business; only what the recorders add is written here, without
-// waiting for it.
+// handler's own business. What the audit log gets is on disk when Run returns;
+// where that fails the answer says so, although the effects are there.
 func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 	env.Directory = x.resolver
 	c := x.chains.Enter(0)
 	defer c.Leave(0)
 	d, link := c.Run(ctx, env)
+	took := time.Since(env.Arrived)
 	c.Record(env, d)
-	x.journal.Append(auditEntries(env)...)
-	out := sdk.Outcome{Decision: d, Took: time.Since(env.Arrived)}
+	err := x.record(ctx, env)
+	if err != nil {
+		d = sdk.Refuse(sdk.ReasonUnavailable, "the broker could not write to its store: look whether it was done, and try again in a moment")
+	}
+	out := sdk.Outcome{Decision: d, Took: took, Settled: time.Since(env.Arrived), Err: err}
 	if link != nil {
 		out.Stage = link.Name()
 	}
 	c.Done(env, out)
 	return d
+}
+
+// record writes an envelope's records, and returns when they are on disk.
+func (x *Exchange) record(ctx context.Context, env *sdk.Envelope) error {
+	entries := auditEntries(env)
+	if len(entries) == 0 {
+		return nil
+	}
+	x.journal.Append(entries...)
+	return x.committer.Flush(context.WithoutCancel(ctx)) // whoever asked may be gone; the log is not theirs
 }

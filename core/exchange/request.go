@@ -22,7 +22,7 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 	env.Size, env.Arrived = len(b), time.Now()
 	env.Directory = r.x.resolver
 	env.Sender.Conn, env.Sender.Remote = c.peer.ID(), c.peer.Remote()
-	env.Trace = string(head.Traceparent)
+	env.Trace = wire.Trace(string(head.Traceparent))
 	env.Body = &r.call
 	r.call.Env, r.call.Session, r.call.Peer = env, c.session, link{c.peer}
 	if s := c.session; s != nil {

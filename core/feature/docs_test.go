@@ -144,7 +144,7 @@ func refused(t *testing.T, dir string) []string {
 
 func TestEveryReasonIsDocumented(t *testing.T) {
 	want := constants(t, "../../sdk", "Reason", "")
-	want = append(want, "method_not_allowed") // the router's
+	want = append(want, "method_not_allowed", "upgrade_required") // the server's
 	for _, dir := range []string{".", "../api", "../caller", "../issue"} {
 		want = append(want, refused(t, dir)...)
 		want = append(want, constants(t, dir, "", "Reason")...)

@@ -70,6 +70,7 @@ func reasons() []reasonGroup {
 		{"Over HTTP", "In `code` of a refused request; [http.md](http.md) has the statuses.", []reason{
 			{ReasonNoBearer, "the route asks who calls, and the request does not say", "Sign in, and send the token as `Authorization: Bearer`, or sign the request as a member."},
 			{ReasonBadBearer, "the token is none of this broker's, was revoked or has expired, or its account is disabled", "Sign in again."},
+			{"upgrade_required", "the path is a WebSocket, and the request does not ask for one", "Speak to it with a WebSocket client, version 13."},
 			{"method_not_allowed", "the path has no such method; `Allow` lists those that it has", program},
 			{"conflict", "something else has the name, or the thing is in another state already; the text says which", "Choose another name, or look at what is there."},
 			{"gone", "what was asked for is over: a sign-in that has expired", "Begin anew."},

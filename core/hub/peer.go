@@ -97,7 +97,11 @@ func refuse(w http.ResponseWriter, status int, code, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"ok":false,"error":"`+text+`","code":"`+code+`"}`) // whoever has gone does not hear it
+	body := `{"ok":false,"error":"` + text + `","code":"` + code + `"`
+	if id := w.Header().Get("X-Request-Id"); id != "" {
+		body += `,"request_id":"` + id + `"` // plain, as core/edge has made it
+	}
+	_, _ = io.WriteString(w, body+"}") // whoever has gone does not hear it
 }
 
 // ID returns the peer's number, unique in this process.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/claudemesh/broker/core/store/migrate"
@@ -68,18 +69,47 @@ func (h *Health) isExpected(m migrate.Migration) bool {
 	return h.Expected == m.Name || h.Expected == m.SHA256 || h.Expected == strconv.FormatInt(m.Version, 10)
 }
 
-func (h *Health) up(r *http.Request) bool {
-	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
-	defer cancel()
-	return h.Ping(ctx) == nil
+// answerKept is for how long all who ask are told what the store answered last:
+// anybody may ask, as often as they like.
+const answerKept = 250 * time.Millisecond
+
+// last remembers an answer for those who ask at about the same time.
+type last[T any] struct {
+	mu  sync.Mutex
+	at  time.Time
+	was T
+}
+
+// get returns the answer, which ask is asked for when there is none of late. Who
+// comes meanwhile waits for it.
+func (l *last[T]) get(ask func(context.Context) T) T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.at) >= answerKept {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+		defer cancel()
+		l.was = ask(ctx)
+		l.at = time.Now()
+	}
+	return l.was
+}
+
+// migrated is what is known of the migrations.
+type migrated struct {
+	missing string
+	err     error
+}
+
+func (s *routes) up() bool {
+	return s.pinged.get(func(ctx context.Context) bool { return s.Health.Ping(ctx) == nil })
 }
 
 func (h *Health) uptime() int64 { return int64(time.Since(h.Started).Seconds()) }
 
 // health says that the process lives: always 200.
-func (s *routes) health(w http.ResponseWriter, r *http.Request) {
+func (s *routes) health(w http.ResponseWriter, _ *http.Request) {
 	db := "down"
-	if s.Health.up(r) {
+	if s.up() {
 		db = "up"
 	}
 	s.reply(w, http.StatusOK, map[string]any{
@@ -89,9 +119,9 @@ func (s *routes) health(w http.ResponseWriter, r *http.Request) {
 
 // ready says whether the broker should get traffic. It names the links whose
 // stages are down, and not why: the cause is for the operator.
-func (s *routes) ready(w http.ResponseWriter, r *http.Request) {
+func (s *routes) ready(w http.ResponseWriter, _ *http.Request) {
 	required, others := s.Health.Down()
-	body := s.notReady(r)
+	body := s.notReady()
 	if body == nil && len(required) > 0 {
 		body = map[string]any{"reason": "stage_down", "stages": required}
 	}
@@ -110,25 +140,26 @@ func (s *routes) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 // notReady returns why the broker is not ready, nil when it is.
-func (s *routes) notReady(r *http.Request) map[string]any {
+func (s *routes) notReady() map[string]any {
 	h := &s.Health
 	if h.Draining() {
 		return map[string]any{"reason": "draining"}
 	}
-	if !h.up(r) {
+	if !s.up() {
 		return map[string]any{"reason": "db_down"}
 	}
 	if h.Held != nil && !h.Held() {
 		return map[string]any{"reason": "lease_lost"}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
-	defer cancel()
-	expected, err := h.missing(ctx)
+	now := s.migrated.get(func(ctx context.Context) migrated {
+		missing, err := h.missing(ctx)
+		return migrated{missing, err}
+	})
 	switch {
-	case err != nil:
+	case now.err != nil:
 		return map[string]any{"reason": "readiness_check_error", "error": "the store did not answer"}
-	case expected != "":
-		return map[string]any{"reason": "migration_missing", "expected": expected}
+	case now.missing != "":
+		return map[string]any{"reason": "migration_missing", "expected": now.missing}
 	}
 	return nil
 }

@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -24,8 +28,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	defer s.Counters.since(time.Now(), route.Pattern(), counting)
 	w = counting
 	if wait, ok := s.mayGuess(r, route); !ok {
-		s.retryAfter(w, wait)
-		s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, "too many refused attempts: try again later")
+		s.tooManyGuesses(w, r, wait)
 		return
 	}
 	body, ok := s.body(w, r, route)
@@ -42,6 +45,12 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 		return
 	}
 	call := s.call(w, r, route, req, body)
+	if call.HTTP.UserID != "" { // all that legacy-auth has for a proof
+		if wait, ok := s.Guesses.Allowed(edge.Address(r)); !ok {
+			s.tooManyGuesses(w, r, wait)
+			return
+		}
+	}
 	d := s.Exchange.Run(r.Context(), call.Env)
 	if call.Err != nil {
 		s.Log.Log(r.Context(), levelOf(d.Reason), "request failed", slog.String("kind", string(route.Kind)),
@@ -53,8 +62,16 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	case sdk.Drop:
 		s.reply(w, http.StatusOK, map[string]any{"ok": true})
 	default:
+		if call.HTTP.UserID != "" && d.Reason == feature.ReasonNoBearer {
+			s.Guesses.Failed(edge.Address(r))
+		}
 		s.refused(w, r, route, d, call.Detail)
 	}
+}
+
+func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	s.retryAfter(w, wait)
+	s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, "too many refused attempts: try again later")
 }
 
 // levelOf says how loud a refusal is logged: one that is the broker's fault is
@@ -98,7 +115,7 @@ func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) 
 
 // call makes a request an envelope with its call.
 func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, req any, body []byte) *feature.Call {
-	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: r.Header.Get("Traceparent")}
+	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
 		Access: route.Access, Legacy: route.Legacy, Method: r.Method, Target: r.RequestURI, Body: body,
@@ -118,13 +135,18 @@ func userID(r *http.Request, body []byte) string {
 		UserID string `json:"user_id"`
 	}
 	if len(body) == 0 {
-		return r.URL.Query().Get("user_id")
+		named.UserID = r.URL.Query().Get("user_id")
+	} else if err := json.Unmarshal(body, &named); err != nil {
+		return ""
 	}
-	if err := json.Unmarshal(body, &named); err != nil {
+	if len(named.UserID) > maxUserID || !utf8.ValidString(named.UserID) || strings.ContainsFunc(named.UserID, unicode.IsControl) {
 		return ""
 	}
 	return named.UserID
 }
+
+// maxUserID is how long the id of an account may be, in bytes.
+const maxUserID = 256
 
 // mayGuess reports whether a caller whose attempts were refused too often may try
 // again now.

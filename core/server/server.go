@@ -6,9 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/edge"
@@ -61,8 +64,9 @@ type Options struct {
 	BodyBytes int64                           // largest body of a request
 	OpsApart  bool                            // metrics are served at an address of their own
 	Timeouts  Timeouts
-	Left      func(last presence.View) // called when a session ended with its connection
-	Go        func(func())             // starts the goroutine that a peer lives on
+	ConnState func(net.Conn, http.ConnState) // may be nil
+	Left      func(last presence.View)       // called when a session ended with its connection
+	Go        func(func())                   // starts the goroutine that a peer lives on
 	Log       *slog.Logger
 }
 
@@ -111,15 +115,27 @@ func (s *routes) server(h http.Handler) *http.Server {
 		WriteTimeout:      s.Timeouts.Write,
 		IdleTimeout:       s.Timeouts.Idle,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         s.ConnState,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-type routes struct{ Options }
+type routes struct {
+	Options
+
+	pinged   last[bool]
+	migrated last[migrated]
+}
 
 // socket upgrades a peer's connection. The peer lives on a goroutine of its
 // own, so that what net/http holds for the request goes.
 func (s *routes) socket(w http.ResponseWriter, r *http.Request) {
+	if !asksForSocket(r) {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		s.refuse(w, r, http.StatusUpgradeRequired, "upgrade_required", "this path is a WebSocket, version 13")
+		return
+	}
 	p, err := s.Hub.Accept(w, r, edge.Local(r))
 	if err != nil {
 		s.Log.Debug("not upgraded", slog.String("remote", r.RemoteAddr), slog.Any("err", err))
@@ -130,6 +146,13 @@ func (s *routes) socket(w http.ResponseWriter, r *http.Request) {
 			s.Left(last)
 		}
 	})
+}
+
+// asksForSocket reports whether a request is the beginning of a WebSocket.
+func asksForSocket(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket") &&
+		r.Header.Get("Sec-WebSocket-Version") == "13" && r.Header.Get("Sec-WebSocket-Key") != ""
 }
 
 func (s *routes) metrics(w http.ResponseWriter, _ *http.Request) {

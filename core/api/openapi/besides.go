@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -24,6 +25,7 @@ type answer struct {
 	status, meaning string
 	reply           reflect.Type // of a JSON answer
 	form            string       // content type of another one; empty for no body
+	codes           []string     // of a refusal, which has no other field
 }
 
 // Health is the answer of /health.
@@ -99,8 +101,9 @@ func besides() []beside {
 				{status: "101", meaning: "The socket is open."},
 				{status: "400", meaning: "The upgrade is not one that WebSocket has.", form: "text/plain"},
 				{status: "403", meaning: "A web page asked, which may not.", form: "text/plain"},
-				{status: "426", meaning: "The request asks for no upgrade.", form: "text/plain"},
-				{status: "503", meaning: "The broker has as many connections as it may, or stops.", form: "text/plain"},
+				{status: "426", codes: []string{"upgrade_required"}},
+				{status: "429", codes: []string{"capacity", "rate_limit"}},
+				{status: "503", codes: []string{"shutting_down"}},
 			},
 		},
 	}
@@ -151,13 +154,20 @@ func (b *builder) beside(r beside) *openapi3.Operation {
 	for _, a := range r.answers {
 		o.Responses.Set(a.status, &openapi3.ResponseRef{Value: b.answer(a)})
 	}
-	if !strings.HasPrefix(r.path, "/health") {
+	if !strings.HasPrefix(r.path, "/health") && r.path != "/ws" {
 		o.Responses.Set("429", b.refused(http.StatusTooManyRequests, []string{"rate_limit"}))
 	}
 	return o
 }
 
 func (b *builder) answer(a answer) *openapi3.Response {
+	if len(a.codes) > 0 {
+		status, err := strconv.Atoi(a.status)
+		if err != nil {
+			panic(err) // a mistake in the list above
+		}
+		return refusal(status, a.codes)
+	}
 	if a.reply != nil {
 		return response(a.meaning, b.schemas.of(a.reply, answered))
 	}
