@@ -54,7 +54,11 @@ func MeshInvites(t *Table, d Deps) {
 	}, s.create)
 }
 
-const textMayNotInvite = "Only the owner can invite (for now)"
+// mayNotInvite has the original's words, whose owner was the only one.
+func mayNotInvite() error {
+	return core.Refuse(sdk.ReasonForbidden, "Only the owner can invite (for now)").Explain(
+		"the owner, admins and whoever else has canInvite may: ask one of them for an invite or for the permission. " + ownerHint)
+}
 
 type meshInvites struct{ Deps }
 
@@ -64,7 +68,7 @@ func (s *meshInvites) create(ctx context.Context, c *feature.Call, m *CreateInvi
 		return nil, err
 	}
 	if !may(c, store.CanInvite) {
-		return nil, core.Refuse(sdk.ReasonForbidden, textMayNotInvite)
+		return nil, mayNotInvite()
 	}
 	options, err := m.options()
 	if err != nil {

@@ -126,7 +126,7 @@ func (s *inviteLists) mesh(c *feature.Call) (*store.Mesh, error) {
 		return nil, err
 	}
 	if !may(c, store.CanInvite) {
-		return nil, core.Refuse(sdk.ReasonForbidden, textMayNotInvite)
+		return nil, mayNotInvite()
 	}
 	return mesh, nil
 }

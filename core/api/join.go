@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -142,7 +143,8 @@ func (j *joins) checkBody(m *Join) (sdk.Key, error) {
 		return sdk.Key{}, core.Refuse(sdk.ReasonMalformed, "peer_pubkey must be an ed25519 key that can sign")
 	}
 	if !m.Payload.VerifySignature() {
-		return sdk.Key{}, core.Refuse("invite_bad_signature", "the invite was not signed by the key that it names")
+		return sdk.Key{}, core.Refuse("invite_bad_signature",
+			"invite_payload is not what the owner_pubkey that it names has signed: send the token's JSON as it is"+notAToken(m.Token))
 	}
 	return key, nil
 }
@@ -165,7 +167,7 @@ func (j *joins) checkMesh(ctx context.Context, m *Join) (*store.Mesh, error) {
 func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store.Invite, error) {
 	inv, err := j.store.InviteByToken(ctx, m.Token)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, core.Refuse("invite_not_found", "this broker did not hand out this invite")
+		return nil, core.Refuse("invite_not_found", unknownInvite(m.Token))
 	}
 	if err != nil {
 		return nil, core.Unavailable(err)
@@ -183,6 +185,31 @@ func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store
 	}
 	return inv, nil
 }
+
+// unknownInvite says what may be wrong with a token that is none of ours.
+func unknownInvite(token string) string {
+	if hint := notAToken(token); hint != "" {
+		return "invite_token is not one" + hint
+	}
+	return "this broker made no invite with this token: check the broker's address, and that the token is whole"
+}
+
+// notAToken says of a text that is a link or a short code how to come to the
+// token; "" of others.
+func notAToken(text string) string {
+	switch {
+	case strings.Contains(text, "/i/"), len(text) <= maxShortCode:
+		return "; invite_token looks like a short link or code, whose token GET /api/public/invite-code/{code} finds"
+	case strings.Contains(text, "://"):
+		return "; invite_token looks like a link: the token is what stands behind the last slash"
+	default:
+		return ""
+	}
+}
+
+// maxShortCode is how long a text may be that is taken for a short code: tokens
+// have hundreds of characters.
+const maxShortCode = 64
 
 // enrolled answers for a key that has a row already. A revoked member does not
 // come back with an invite: only an unban brings it back.

@@ -49,7 +49,8 @@ func (s *meshDeletion) delete(ctx context.Context, c *feature.Call, _ *DeleteMes
 		return nil, err
 	}
 	if !may(c, store.CanDeleteMesh) {
-		return nil, core.Refuse(sdk.ReasonForbidden, "Only the mesh owner can delete it")
+		return nil, core.Refuse(sdk.ReasonForbidden, "Only the mesh owner can delete it").Explain(
+			"the owner and whoever has canDeleteMesh may: ask one of them. " + ownerHint)
 	}
 	at := c.Env.Arrived.UTC().Truncate(time.Millisecond)
 	_, err = s.Store.ChangeMesh(ctx, mesh.ID, func(m *store.Mesh) error {

@@ -157,7 +157,7 @@ func (s *meshes) rename(ctx context.Context, c *feature.Call, m *RenameMesh) (*M
 		return nil, err
 	}
 	if !owns(c) {
-		return nil, core.Refuse(sdk.ReasonForbidden, "Only the mesh owner can rename it")
+		return nil, core.Refuse(sdk.ReasonForbidden, "Only the mesh owner can rename it").Explain(ownerHint)
 	}
 	name, err := meshName(m.Name)
 	if err != nil {

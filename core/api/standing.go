@@ -40,6 +40,10 @@ func may(c *feature.Call, p store.Permission) bool {
 	return owns(c) || c.Member != nil && c.HTTP.Mesh.May(c.Member, p)
 }
 
+// ownerHint says how a person becomes the owner of a mesh over HTTP.
+const ownerHint = "If the mesh is yours, ask the operator of the broker, who makes an account its owner with " +
+	"broker account own MESH USER, or tie a member with the owner's key to your account"
+
 // record leaves an event for the audit log of the mesh that the call is about,
 // with the account that caused it, if it was one.
 func record(c *feature.Call, event string, fields ...audit.Field) {
