@@ -1,9 +1,11 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/issue"
@@ -25,6 +27,10 @@ type Deps struct {
 	URL       func() string // WebSocket URL that others reach this broker by
 	Links     func() string // base of links that people open, without a slash at the end
 	Log       *slog.Logger
+
+	// Record adds an entry to the audit log of any mesh, and returns when it is on
+	// disk. Events that the config leaves out are none.
+	Record func(ctx context.Context, e *audit.Entry) error
 }
 
 // Store is what the handlers read and write.

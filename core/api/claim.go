@@ -153,7 +153,7 @@ func (s *claims) find(ctx context.Context, c *feature.Call, code string) (*store
 	case err != nil:
 		return nil, nil, core.Unavailable(err)
 	case !inv.RevokedAt.IsZero():
-		return nil, nil, core.Refuse(sdk.ReasonRevoked, "the invite was withdrawn: ask for another one")
+		return nil, nil, withdrawn()
 	case inv.ExpiresAt.Before(c.Env.Arrived):
 		return nil, nil, core.Refuse(sdk.ReasonExpired, "the invite has expired: ask for another one")
 	}
@@ -166,6 +166,11 @@ func (s *claims) find(ctx context.Context, c *feature.Call, code string) (*store
 	}
 	return inv, mesh, nil
 }
+	if ok, err := upheld(ctx, s.Store, mesh, inv); err != nil {
+		return nil, nil, err
+	} else if !ok {
+		return nil, nil, withdrawn()
+	}
 
 // seal makes the answer, but for the member.
 func (s *claims) seal(mesh *store.Mesh, inv *store.Invite, to identity.SealKey) (*InviteClaimed, error) {
@@ -255,6 +260,10 @@ func (s *claims) enrolled(ctx context.Context, meshID string, key sdk.Key) (*sto
 		return nil, core.Refuse(sdk.ReasonRevoked, "this key's access to the mesh was revoked: contact its owner")
 	}
 	return m, nil
+func withdrawn() error {
+	return core.Refuse(sdk.ReasonRevoked, "the invite was withdrawn: ask for another one")
+}
+
 }
 
 // unproved words the refusal of a proof.

@@ -74,9 +74,8 @@ func (s *meshInvites) create(ctx context.Context, c *feature.Call, m *CreateInvi
 	if err != nil {
 		return nil, err
 	}
-	if options.Role == store.RoleAdmin && !mayInviteAdmins(c) {
-		return nil, core.Refuse(sdk.ReasonForbidden,
-			"an invite for an admin takes the permission canManagePermissions: ask the owner of the mesh, or invite a member")
+	if refused := mayInviteAs(mesh, manager(c), options.Role); refused != nil {
+		return nil, refused
 	}
 	options.CreatedBy = inviter(c)
 	inv, err := s.Issuer.Invite(ctx, mesh, options)
@@ -90,11 +89,6 @@ func (s *meshInvites) create(ctx context.Context, c *feature.Call, m *CreateInvi
 		ID: inv.ID, Role: inv.Role, MaxUses: inv.MaxUses,
 	}, nil
 }
-
-// mayInviteAdmins reports whether the caller may make admins, which is as much
-// as to give members every permission: an invite does not give more than who
-// made it could give.
-func mayInviteAdmins(c *feature.Call) bool { return may(c, store.CanManagePermissions) }
 
 // inviter returns who makes an invite: the account, else the member.
 func inviter(c *feature.Call) string {

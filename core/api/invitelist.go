@@ -32,7 +32,7 @@ type InviteList struct {
 // ListedInvite is an invite without its token.
 type ListedInvite struct {
 	ID        string     `json:"id" doc:"id of the invite"`
-	Code      string     `json:"code,omitempty" doc:"short code; left out of an admin's invite for those who may not make one"`
+	Code      string     `json:"code,omitempty" doc:"short code; left out for those who may not make such an invite"`
 	Role      store.Role `json:"role" doc:"what it makes of who joins: admin or member"`
 	MaxUses   int        `json:"max_uses" doc:"how many may join with it"`
 	UsedCount int        `json:"used_count" doc:"how many have"`
@@ -78,7 +78,7 @@ func InviteLists(t *Table, d Deps) {
 type inviteLists struct{ Deps }
 
 // list shows what somebody who may invite could also have been handed. A code is
-// as good as its invite, so that of an admin's is for those who may make one.
+// as good as its invite, so it is for those who may make such an invite.
 func (s *inviteLists) list(ctx context.Context, c *feature.Call, _ *ListInvites) (*InviteList, error) {
 	mesh, err := s.mesh(c)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *inviteLists) list(ctx context.Context, c *feature.Call, _ *ListInvites)
 			ID: inv.ID, Code: inv.Code, Role: inv.Role, MaxUses: inv.MaxUses, UsedCount: inv.UsedCount,
 			CreatedBy: inv.CreatedBy, CreatedAt: stamp(inv.CreatedAt), ExpiresAt: stamp(inv.ExpiresAt),
 		}
-		if inv.Role == store.RoleAdmin && !mayInviteAdmins(c) {
+		if mayInviteAs(mesh, manager(c), inv.Role) != nil {
 			list[i].Code = ""
 		}
 		if !inv.RevokedAt.IsZero() {

@@ -39,6 +39,7 @@ type Joined struct {
 
 // JoinStore is what joining reads and writes.
 type JoinStore interface {
+	MakerStore
 	Mesh(ctx context.Context, id string) (*store.Mesh, error)
 	InviteByToken(ctx context.Context, token string) (*store.Invite, error)
 	RedeemInvite(ctx context.Context, inviteID string, m *store.Member) error
@@ -80,7 +81,7 @@ func (j *joins) join(ctx context.Context, c *feature.Call, m *Join) (*Joined, er
 	if err != nil {
 		return nil, err
 	}
-	inv, err := j.checkInvite(ctx, m, c.Env.Arrived)
+	inv, err := j.checkInvite(ctx, m, mesh, c.Env.Arrived)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +165,7 @@ func (j *joins) checkMesh(ctx context.Context, m *Join) (*store.Mesh, error) {
 	return mesh, nil
 }
 
-func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store.Invite, error) {
+func (j *joins) checkInvite(ctx context.Context, m *Join, mesh *store.Mesh, now time.Time) (*store.Invite, error) {
 	inv, err := j.store.InviteByToken(ctx, m.Token)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, core.Refuse("invite_not_found", unknownInvite(m.Token))
@@ -179,11 +180,20 @@ func (j *joins) checkInvite(ctx context.Context, m *Join, now time.Time) (*store
 	case err != nil || token != m.Token:
 		return nil, core.Refuse("invite_bad_signature", "the payload is not the one that the token encodes")
 	case !inv.RevokedAt.IsZero():
-		return nil, core.Refuse("invite_revoked", "the invite was withdrawn: ask for another one")
+		return nil, inviteWithdrawn()
 	case inv.ExpiresAt.Before(now):
 		return nil, core.Refuse("invite_expired", "the invite has expired: ask for another one")
 	}
+	if ok, err := upheld(ctx, j.store, mesh, inv); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, inviteWithdrawn()
+	}
 	return inv, nil
+}
+
+func inviteWithdrawn() error {
+	return core.Refuse("invite_revoked", "the invite was withdrawn: ask for another one")
 }
 
 // unknownInvite says what may be wrong with a token that is none of ours.

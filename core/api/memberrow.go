@@ -3,12 +3,15 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
+
+const textNoCaller = "caller not a member of this mesh"
 
 // isAdmin reports whether a member may change what concerns others.
 func isAdmin(mesh *store.Mesh, m *store.Member) bool {
@@ -22,9 +25,25 @@ func meshPlace(c *feature.Call) (*store.Mesh, *store.Member, error) {
 	case c.HTTP.Mesh == nil:
 		return nil, nil, core.Refuse(sdk.ReasonUnknownMesh, "mesh not found")
 	case by == nil:
-		return nil, nil, core.Refuse(sdk.ReasonForbidden, "caller not a member of this mesh")
+		return nil, nil, core.Refuse(sdk.ReasonForbidden, textNoCaller)
 	}
 	return c.HTTP.Mesh, by, nil
+}
+
+// acting returns who makes a change of a row, as its own row is in the transaction
+// of [store.Members].ChangeRole; nil when it is no live member any more. before is
+// a copy of the row as it was: what a change gives is not there yet.
+func acting(by, before *store.Member, others []*store.Member) *store.Member {
+	switch {
+	case by.ID == "": // an owner without a member
+		return by
+	case by.ID == before.ID && before.Live():
+		return before
+	}
+	if i := slices.IndexFunc(others, func(m *store.Member) bool { return m.ID == by.ID }); i >= 0 {
+		return others[i]
+	}
+	return nil
 }
 
 // samePerson reports whether two members of a mesh are one, or of one account.

@@ -54,8 +54,8 @@ func (h *members) update(ctx context.Context, c *feature.Call, m *UpdateMember) 
 	if refused != nil && (isAdmin(mesh, by) || refused.Code != sdk.ReasonNotFound) {
 		return nil, refused // others are not told who is a member
 	}
-	if err := m.allowed(mesh, by, target); err != nil {
-		return nil, err
+	if refused := m.allowed(mesh, by, target); refused != nil {
+		return nil, refused
 	}
 	if err := m.check(); err != nil {
 		return nil, err
@@ -79,10 +79,17 @@ func (h *members) change(ctx context.Context, mesh *store.Mesh, by, target *stor
 	if m.Permission != nil {
 		after, err = changeRole(ctx, h.store, h.nodes, target.ID, func(row *store.Member, others []*store.Member) *core.Error {
 			before = m.edit(row)
+			now := acting(by, before, others)
+			if now == nil {
+				return core.Refuse(sdk.ReasonForbidden, textNoCaller)
+			}
+			if refused := m.allowed(mesh, now, before); refused != nil {
+				return refused
+			}
 			if refused := keepsAnAdmin(mesh, before, row, others); refused != nil {
 				return refused
 			}
-			return roleMayChange(mesh, by, before, row)
+			return roleMayChange(mesh, now, before, row)
 		})
 		return before, after, err
 	}
@@ -103,7 +110,7 @@ func (m *UpdateMember) edit(row *store.Member) (before *store.Member) {
 // allowed reports why a member may not make these changes; nil when it may, as
 // far as that can be said before the row is read for changing it. target is nil
 // where there is none.
-func (m *UpdateMember) allowed(mesh *store.Mesh, by, target *store.Member) error {
+func (m *UpdateMember) allowed(mesh *store.Mesh, by, target *store.Member) *core.Error {
 	admin := isAdmin(mesh, by)
 	if !admin && (target == nil || !samePerson(by, target)) {
 		return core.Refuse(sdk.ReasonForbidden, "not authorized — only admins or self can edit")

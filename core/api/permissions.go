@@ -127,8 +127,13 @@ func (p *permissions) set(ctx context.Context, c *feature.Call, m *SetPermission
 	if refused != nil {
 		return nil, refused
 	}
-	_, err = changeMember(ctx, p.store, p.nodes, target.ID, func(row *store.Member) *core.Error {
-		return decide(mesh, by, row, m.Permissions)
+	_, err = changeRole(ctx, p.store, p.nodes, target.ID, func(row *store.Member, others []*store.Member) *core.Error {
+		before := *row
+		now := acting(by, &before, others)
+		if now == nil || !mesh.May(now, store.CanManagePermissions) {
+			return core.Refuse(sdk.ReasonForbidden, textMayNotManage)
+		}
+		return decide(mesh, now, row, m.Permissions)
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/claudemesh/broker/core"
@@ -63,11 +64,17 @@ func (s *settings) set(ctx context.Context, c *feature.Call, m *SetSettings) (*M
 		return nil, core.Refuse(sdk.ReasonInvalid, textNoSettings)
 	}
 	after, err := s.store.ChangeMesh(ctx, mesh.ID, func(row *store.Mesh) error {
+		if !row.ArchivedAt.IsZero() {
+			return store.ErrNotFound
+		}
 		m.SelfEditable.apply(&row.Policy)
 		return nil
 	})
 	s.nodes.ForgetMesh(mesh.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, core.Refuse(sdk.ReasonUnknownMesh, "mesh not found")
+	case err != nil:
 		return nil, core.Unavailable(err)
 	}
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "mesh_settings_changed", Payload: audit.Object(

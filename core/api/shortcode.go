@@ -72,6 +72,11 @@ func (s *shortCodes) resolve(ctx context.Context, c *feature.Call, code string) 
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
+	if ok, err := upheld(ctx, s.store, mesh, inv); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, noSuchCode()
+	}
 	token, err := s.issuer.Token(inv)
 	if err != nil {
 		return nil, issued(err, "")

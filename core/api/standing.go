@@ -30,7 +30,7 @@ func owns(c *feature.Call) bool {
 // or, for an owner that has no member in it, what stands for one.
 func manager(c *feature.Call) *store.Member {
 	if c.Member == nil && c.HTTP.Mesh != nil && owns(c) {
-		return &store.Member{MeshID: c.HTTP.Mesh.ID, Role: store.RoleAdmin, AccountID: c.HTTP.Account.ID}
+		return ownerOf(c.HTTP.Mesh)
 	}
 	return c.Member
 }

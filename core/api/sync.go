@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
@@ -167,7 +168,8 @@ func (s *syncs) account(ctx context.Context, sync token.Sync, now time.Time) err
 type entry struct {
 	mesh   *store.Mesh
 	role   store.Role
-	member *store.Member // who has the key there; nil for nobody
+	may    store.Permissions // what was decided about the account's member
+	member *store.Member     // who has the key there; nil for nobody
 }
 
 // entries returns the meshes of a token that its account is in and in which the
@@ -190,6 +192,9 @@ func (s *syncs) entries(ctx context.Context, c *feature.Call, sync token.Sync, k
 		}
 		if key == row.Mesh.OwnerKey && !proved {
 			continue // whoever has the owner's key is the owner
+		}
+		if row.Member != nil {
+			e.may = row.Member.Permissions
 		}
 		e := entry{mesh: row.Mesh}
 		e.role, _ = standing(row, &store.Account{ID: sync.Account})
@@ -216,11 +221,12 @@ func (s *syncs) enrol(ctx context.Context, e entry, account string, key sdk.Key,
 	if e.member == nil {
 		m := &store.Member{
 			ID: identity.NewID(), MeshID: e.mesh.ID, Key: key, DisplayName: name, Role: e.role, MessageMode: "push",
-			AccountID: account, JoinedAt: now.UTC().Truncate(time.Millisecond),
+			Permissions: e.may, AccountID: account, JoinedAt: now.UTC().Truncate(time.Millisecond),
 		}
 		err := s.Store.AddMember(ctx, m)
 		if err == nil {
-			return m, nil
+			return m, s.journal(ctx, m, "member_joined", audit.String("via", "sync"), audit.String("account", account),
+				audit.String("pubkey", key.String()), audit.String("role", string(m.Role)))
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, core.Unavailable(err)
@@ -238,9 +244,10 @@ func (s *syncs) enrol(ctx context.Context, e entry, account string, key sdk.Key,
 // adopt gives a member to the account, unless it has become another one's.
 func (s *syncs) adopt(ctx context.Context, e entry, account, name string) (*store.Member, error) {
 	taken := errors.New("somebody has the member already")
-	before := e.member.DisplayName
+	before, linked := e.member.DisplayName, false
 	changed, err := s.Store.ChangeMember(ctx, e.member.ID, func(m *store.Member) error {
 		if !m.Live() || m.AccountID != "" && m.AccountID != account {
+		linked = m.AccountID == ""
 			return taken
 		}
 		m.AccountID = account
@@ -259,7 +266,24 @@ func (s *syncs) adopt(ctx context.Context, e entry, account, name string) (*stor
 	if changed.DisplayName != before {
 		s.Nodes.Rename(e.mesh.ID, changed.ID, before, changed.DisplayName)
 	}
-	return changed, nil
+	if linked {
+		err = s.journal(ctx, changed, "member_linked", audit.String("via", "sync"), audit.String("account", account),
+			audit.String("member", changed.ID))
+	}
+	return changed, err
+}
+
+// journal writes to the audit log of a member's mesh, on disk when it returns: a
+// request has one mesh for its own records, and a sync is about several.
+func (s *syncs) journal(ctx context.Context, m *store.Member, event string, fields ...audit.Field) error {
+	err := s.Record(ctx, &audit.Entry{
+		MeshID: m.MeshID, EventType: event, Payload: audit.Object(fields...), CreatedAt: time.Now(),
+		ActorMemberID: m.ID, ActorName: m.DisplayName,
+	})
+	if err != nil {
+		return core.Unavailable(err)
+	}
+	return nil
 }
 
 func badSync(why string) error { return core.Refuse(ReasonSyncToken, "sync token invalid: "+why) }

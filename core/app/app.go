@@ -162,7 +162,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: sendOptions(c, a.gate),
+		Send: sendOptions(c, a.gate), Callers: a.callers(),
 	})
 	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate},

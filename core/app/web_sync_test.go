@@ -255,3 +255,40 @@ func TestSyncTokenIsUsedOnce(t *testing.T) {
 		t.Errorf("got %v, want one 200 and the others 400", counts)
 	}
 }
+
+// A second member of somebody may do what the first one may, and each mesh of a
+// sync has a record of it.
+func TestSyncGivesWhatTheAccountHas(t *testing.T) {
+	c := newCrew(t, syncing)
+	c.edit("bo", func(m *store.Member) { m.Permissions = store.Permissions{store.CanSend: false, store.CanInvite: true} })
+	c.enrol("bo", c.other, store.RoleAdmin, "bo")
+	key, _ := identity.NewKeypair()
+	c.wantOK(http.MethodPost, "/cli-sync", "", syncBody(syncToken("bo", nil, c.mesh.ID, c.other.ID), key.String(), "second"))
+	home, other := c.memberWith(c.mesh.ID, key.String()), c.memberWith(c.other.ID, key.String())
+	want := store.Permissions{store.CanSend: false, store.CanInvite: true}
+	if d := cmp.Diff(want, home.Permissions); d != "" || len(other.Permissions) != 0 {
+		t.Errorf("got %v and %v: %s", home.Permissions, other.Permissions, d)
+	}
+	for _, m := range []*store.Member{home, other} {
+		page, n, err := c.store.AuditPage(t.Context(), m.MeshID, store.AuditMatch{Actor: m.ID, Event: "member_joined"}, 50, 0)
+		if n != 1 || err != nil {
+			t.Fatalf("got %d records of %s, %v; want one", n, m.ID, err)
+		}
+		want := fmt.Sprintf(`{"account":"bo","pubkey":%q,"role":%q,"via":"sync"}`, key.String(), m.Role)
+		if string(page[0].Payload) != want {
+			t.Errorf("got %s, want %s", page[0].Payload, want)
+		}
+	}
+
+	// Again with the same key changes nothing that is worth a record; a member that
+	// its key gives to the account is.
+	c.wantOK(http.MethodPost, "/cli-sync", "", syncBody(syncToken("bo", nil, c.mesh.ID), key.String(), "second"))
+	body := syncBody(syncToken("bo", nil, c.mesh.ID), identity.PublicKey(c.ids["cy"].Key).String(), "cy")
+	if status, a := c.sign("cy", http.MethodPost, "/cli-sync", body); status != http.StatusOK {
+		t.Fatalf("got %d %v", status, a)
+	}
+	c.records("member_joined", 1)
+	if got := c.records("member_linked", 1); got[0]["member"] != c.id("cy") || got[0]["account"] != "bo" {
+		t.Errorf("got %v", got)
+	}
+}

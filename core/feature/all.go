@@ -10,6 +10,7 @@ type Deps struct {
 	Directory *presence.Directory
 	Engine    *delivery.Engine
 	Roster    ModerationRoster
+	Callers   Callers // nil where nothing comes over HTTP
 	Store     Store
 	Sessions  Ender
 	Send      SendOptions
@@ -27,7 +28,7 @@ type Store interface {
 // All returns a registry with every type that this broker answers.
 func All(d Deps) *Registry {
 	r := NewRegistry()
-	r.roster = d.Roster
+	r.roster, r.callers = d.Roster, d.Callers
 	Hello(r, d.Directory, d.Store, d.Roster)
 	Send(r, d.Engine, d.Send)
 	MessageStatus(r, d.Directory, d.Engine, d.Store, d.Roster)

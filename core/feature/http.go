@@ -1,6 +1,8 @@
 package feature
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"github.com/claudemesh/broker/core"
@@ -66,6 +68,28 @@ const (
 	ReasonNoBearer  sdk.Reason = "missing_bearer_token"
 	ReasonBadBearer sdk.Reason = "invalid_or_revoked_token"
 )
+
+// Callers knows who calls over HTTP.
+type Callers interface {
+	// Again fills in anew the mesh that a call is about and its caller's member in
+	// it. A refusal is a [*core.Error].
+	Again(ctx context.Context, call *Call) error
+}
+
+// current sees to it that the handler of a call over HTTP judges on rows as they
+// are now, and not as they were when its caller proved itself; a frame's handler
+// looks its rows up itself. It reports why the caller may not go on, nil when it
+// may.
+func (r *Registry) current(ctx context.Context, c *Call) *core.Error {
+	if c.HTTP == nil || c.HTTP.Mesh == nil {
+		return nil
+	}
+	err := r.callers.Again(ctx, c)
+	if refused, ok := errors.AsType[*core.Error](err); ok || err == nil {
+		return refused
+	}
+	return core.Unavailable(err)
+}
 
 // admits reports why a call's caller may not ask for this; nil when it may.
 // Stages before have looked at credentials, and this is the last word, so that a

@@ -21,8 +21,9 @@ import (
 
 // Registry says who answers each type of message.
 type Registry struct {
-	owners map[string]*Owner
-	roster Roster // of use to owners that need a permission
+	owners  map[string]*Owner
+	roster  Roster  // of use to owners that need a permission
+	callers Callers // of use to calls over HTTP that are about a mesh
 }
 
 // Owner is what the registry knows about a type.
@@ -140,6 +141,10 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 		return sdk.Decision{}, chain.ErrUnknownKind
 	}
 	if refused := c.admits(); refused != nil {
+		return refused.Decision(), nil
+	}
+	if refused := r.current(ctx, c); refused != nil {
+		c.Err = refused.Err
 		return refused.Decision(), nil
 	}
 	if o.needs != "" {
