@@ -164,13 +164,13 @@ func (s *claims) find(ctx context.Context, c *feature.Call, code string) (*store
 	case err != nil:
 		return nil, nil, core.Unavailable(err)
 	}
-	return inv, mesh, nil
-}
 	if ok, err := upheld(ctx, s.Store, mesh, inv); err != nil {
 		return nil, nil, err
 	} else if !ok {
 		return nil, nil, withdrawn()
 	}
+	return inv, mesh, nil
+}
 
 // seal makes the answer, but for the member.
 func (s *claims) seal(mesh *store.Mesh, inv *store.Invite, to identity.SealKey) (*InviteClaimed, error) {
@@ -260,10 +260,6 @@ func (s *claims) enrolled(ctx context.Context, meshID string, key sdk.Key) (*sto
 		return nil, core.Refuse(sdk.ReasonRevoked, "this key's access to the mesh was revoked: contact its owner")
 	}
 	return m, nil
-func withdrawn() error {
-	return core.Refuse(sdk.ReasonRevoked, "the invite was withdrawn: ask for another one")
-}
-
 }
 
 // unproved words the refusal of a proof.
@@ -276,6 +272,10 @@ func unproved(r identity.Refusal) error {
 	default:
 		return core.Refuse(sdk.ReasonMalformed, "peer_pubkey must be 64 hex digits, signature 128, and the code has 64 characters at most")
 	}
+}
+
+func withdrawn() error {
+	return core.Refuse(sdk.ReasonRevoked, "the invite was withdrawn: ask for another one")
 }
 
 func exhausted() error {

@@ -193,11 +193,11 @@ func (s *syncs) entries(ctx context.Context, c *feature.Call, sync token.Sync, k
 		if key == row.Mesh.OwnerKey && !proved {
 			continue // whoever has the owner's key is the owner
 		}
+		e := entry{mesh: row.Mesh}
+		e.role, _ = standing(row, &store.Account{ID: sync.Account})
 		if row.Member != nil {
 			e.may = row.Member.Permissions
 		}
-		e := entry{mesh: row.Mesh}
-		e.role, _ = standing(row, &store.Account{ID: sync.Account})
 		e.member, err = s.Store.Member(ctx, row.Mesh.ID, key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -247,9 +247,9 @@ func (s *syncs) adopt(ctx context.Context, e entry, account, name string) (*stor
 	before, linked := e.member.DisplayName, false
 	changed, err := s.Store.ChangeMember(ctx, e.member.ID, func(m *store.Member) error {
 		if !m.Live() || m.AccountID != "" && m.AccountID != account {
-		linked = m.AccountID == ""
 			return taken
 		}
+		linked = m.AccountID == ""
 		m.AccountID = account
 		if e.mesh.Policy.DisplayName {
 			m.DisplayName = name
