@@ -125,7 +125,7 @@ func (s *service) makeMeshes(ctx context.Context, st admin.Store) error {
 	ops := admin.New(st, identity.NewAtRest(key), admin.Hooks{URL: func() string { return "ws://127.0.0.1/ws" }})
 	var made []*admin.NewMesh
 	for range s.meshes {
-		m, err := ops.CreateMesh(ctx, "bench", s.members)
+		m, err := ops.CreateMesh(ctx, "bench", admin.MeshOptions{Members: s.members})
 		if err != nil {
 			return err
 		}

@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/sdk"
 )
 
 // purpose says what a command wants of a store.
@@ -18,7 +22,7 @@ type purpose uint8
 
 const (
 	toRead    purpose = iota // or to change what holds no secret
-	toSign                   // needs the key that seals secrets
+	toSign                   // needs the key that seals secrets, and a store that a broker has used
 	toMake                   // may be the first to use the store, and needs the key
 	toList                   // lists migrations, whatever is pending
 	toMigrate                // applies them, and may be the first to use the store
@@ -27,19 +31,62 @@ const (
 // with runs f with the operations on the store that the flags select, whoever
 // does them.
 func (p *program) with(ctx context.Context, why purpose, f func(*control.Session) error) error {
+	return p.onStore(ctx, why, func(_ config.Config, s *control.Session) error { return f(s) })
+}
+
+// withPlace is with for what is easily done in the wrong place: accounts, tokens,
+// invites and members are of use to the brokers of one store only. It says which
+// store it was when no broker runs there, and whom it has asked for what was not
+// found.
+func (p *program) withPlace(ctx context.Context, why purpose, f func(*control.Session) error) error {
+	return p.onStore(ctx, why, func(c config.Config, s *control.Session) error {
+		err := f(s)
+		var refused *core.Error
+		switch {
+		case err == nil && s.Running == nil:
+			fmt.Fprintf(p.err, "note: no broker runs on %s, so this went to %s itself\n", c.DataDir, storeName(c))
+		case errors.As(err, &refused) && (refused.Code == sdk.ReasonNotFound || refused.Code == sdk.ReasonUnknownMesh):
+			return core.Refuse(refused.Code, refused.Message+" ("+askedOf(c, s)+")")
+		}
+		return err
+	})
+}
+
+// storeName names the store that a config selects, without a password.
+func storeName(c config.Config) string {
+	if c.Store.Engine() == "sqlite" {
+		return "the store in " + c.DataDir
+	}
+	u, err := url.Parse(c.Store.URL.Reveal())
+	if err != nil {
+		return "PostgreSQL"
+	}
+	return "PostgreSQL " + u.Host + u.Path
+}
+
+// askedOf says who has answered.
+func askedOf(c config.Config, s *control.Session) string {
+	if s.Running == nil {
+		return "asked: " + storeName(c) + "; no broker runs on " + c.DataDir
+	}
+	return "asked: the broker at " + s.Running.URL + ", which runs on " + c.DataDir
+}
+
+// onStore is with, with the config.
+func (p *program) onStore(ctx context.Context, why purpose, f func(config.Config, *control.Session) error) error {
 	loaded, err := p.loadForCommand()
 	if err != nil {
 		return err
 	}
 	c := loaded.Config
-	return onSession(ctx, c, f, func(ctx context.Context) (admin.Ops, func() error, error) {
+	return onSession(ctx, c, func(s *control.Session) error { return f(c, s) }, func(ctx context.Context) (admin.Ops, func() error, error) {
 		st, err := openForCommand(ctx, c, why)
 		if err != nil {
 			return nil, nil, err
 		}
 		var keys *identity.AtRest
 		if why == toSign || why == toMake {
-			if keys, err = loadKeys(ctx, c, st); err == nil {
+			if keys, err = loadKeys(ctx, c, st, why == toMake); err == nil {
 				_, err = bindNow(ctx, st, keys, slog.New(slog.DiscardHandler))
 			}
 			if err != nil {

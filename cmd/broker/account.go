@@ -21,7 +21,7 @@ func (p *program) accountListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List accounts", Example: "  broker account list --json", Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				list, err := s.ListAccounts(c.Context())
 				if err != nil {
 					return err
@@ -100,7 +100,7 @@ func (p *program) accountOwnCommand() *cobra.Command {
 everything in the mesh over HTTP: invite, change members, delete it.`,
 		Example: "  broker account own home ada", Args: takes("MESH", "USER"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				o, err := s.SetMeshOwner(c.Context(), args[0], args[1])
 				if err != nil {
 					return err
@@ -123,7 +123,7 @@ everything in the mesh over HTTP: invite, change members, delete it.`,
 
 // withAccount changes an account and prints how it is then.
 func (p *program) withAccount(c *cobra.Command, asJSON bool, change func(*control.Session) (*admin.Account, error)) error {
-	return p.with(c.Context(), toRead, func(s *control.Session) error {
+	return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 		a, err := change(s)
 		if err != nil {
 			return err

@@ -55,7 +55,7 @@ func bindLater(ctx context.Context, st backend.Database, keys *identity.AtRest, 
 	}
 }
 
-// bindNow refuses a key that is not the store's, and brings up to date what
+// bindNow refuses a key that opens nothing in the store, and brings up to date what
 // older programs have sealed, or left in clear: see [issue.Issuer.Bind]. It
 // waits, and changes nothing, while a broker of another release shares the
 // store, which may be one that reads nothing else; only so long are secrets
@@ -66,7 +66,8 @@ func bindLater(ctx context.Context, st backend.Database, keys *identity.AtRest, 
 // wait for the next command.
 func bindNow(ctx context.Context, st backend.Database, keys *identity.AtRest, log *slog.Logger) (waits bool, err error) {
 	issuer := issue.New(st, keys, nil)
-	if err := issuer.CheckKey(ctx); err != nil || keys == nil {
+	damaged, err := issuer.CheckKey(ctx)
+	if err != nil || keys == nil {
 		return false, err
 	}
 	if waits, err = otherReleases(ctx, st); err != nil {
@@ -85,11 +86,24 @@ func bindNow(ctx context.Context, st backend.Database, keys *identity.AtRest, lo
 		log.Info("what an older program has sealed was bound to its rows, and tokens of invites were sealed",
 			slog.Int("meshes", done.Meshes), slog.Int("invites", done.Invites))
 	}
-	for _, r := range done.Refused {
+	warnUnfit(log, done.Refused, damaged)
+	return false, nil
+}
+
+// warnUnfit names the meshes whose secrets are of no use, each once.
+func warnUnfit(log *slog.Logger, refused []issue.Unbindable, damaged []issue.Unopened) {
+	named := make(map[string]bool)
+	for _, r := range refused {
+		named[r.Mesh] = true
 		log.Warn("the secrets of a mesh were left as they are: it has no invites until its row is restored",
 			slog.String("mesh", r.Slug), slog.String("id", r.Mesh), slog.String("why", r.Why))
 	}
-	return false, nil
+	for _, d := range damaged {
+		if !named[d.Mesh] {
+			log.Warn("a secret of a mesh cannot be opened: it has no invites until its row is restored",
+				slog.String("mesh", d.Slug), slog.String("id", d.Mesh), slog.Any("err", d.Err))
+		}
+	}
 }
 
 // otherReleases reports whether a broker of another release shares the store.

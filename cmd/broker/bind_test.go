@@ -158,6 +158,32 @@ func TestOldStoreTampered(t *testing.T) {
 	x.ok(x.on("invite", "create", "home")...)
 }
 
+// TestDamagedMesh holds that a broker starts on a store with a mesh whose row is
+// damaged, names it, and serves the others.
+func TestDamagedMesh(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	odd := x.newMesh("odd", "1") // the oldest
+	x.newMesh("home", "1")
+	db, err := sql.Open("sqlite", filepath.Join(x.data, backend.StoreName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `UPDATE mesh SET root_key = substr(root_key, 1, 40) WHERE id = ?`, odd.ID); err != nil {
+		t.Fatal(err)
+	}
+	x.ok(x.on("invite", "create", "home")...)
+	broker, _ := x.serve()
+	said := broker.err.wait(broker, "cannot be opened")
+	if !strings.Contains(said, `"mesh":"odd"`) || strings.Contains(said, `"mesh":"home"`) {
+		t.Errorf("serve says\n%s", said)
+	}
+	x.fails(exitFailed, "encryption_key", x.on("invite", "create", "odd")...)
+	x.ok(x.on("invite", "create", "home")...)
+	x.ok(x.on("session", "create", "ada")...)
+}
+
 // TestOldStoreWhileOthersRun holds that what brokers of another release can read
 // stays so while one of them runs, and is brought up to date afterwards.
 func TestOldStoreWhileOthersRun(t *testing.T) {

@@ -18,6 +18,10 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
+// whereToLook is what an operator does whose command found nothing that a broker
+// has used.
+const whereToLook = "say --data-dir or --config as for broker serve; broker serve and broker mesh create make a new store"
+
 // openStore opens the store that a config selects. The embedded one is made,
 // with its directory, when there is none and create is set.
 func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logger) (backend.Database, error) {
@@ -30,8 +34,7 @@ func openStore(ctx context.Context, c config.Config, create bool, log *slog.Logg
 		_, err := os.Stat(filepath.Join(c.DataDir, backend.StoreName))
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return nil, core.Refuse(sdk.ReasonNotFound, "there is no store in "+c.DataDir+
-				": broker serve and broker mesh create make one, and --data-dir chooses another")
+			return nil, core.Refuse(sdk.ReasonNotFound, "there is no store in "+c.DataDir+": "+whereToLook)
 		case err != nil:
 			return nil, err
 		}
@@ -76,7 +79,7 @@ func firstUse(ctx context.Context, st backend.Database, why purpose, first migra
 		return core.Refuse("migration_missing", "the database has yet to apply "+first.Name+
 			": start the new broker, or say broker migrate up")
 	case why != toMake:
-		return core.Refuse(sdk.ReasonNotFound, "the database is empty: broker serve and broker mesh create make its tables")
+		return core.Refuse(sdk.ReasonNotFound, "the database is empty: "+whereToLook)
 	}
 	return st.Up(ctx)
 }

@@ -98,12 +98,12 @@ func (d *demonstration) say(format string, args ...any) { fmt.Fprintf(d.out, for
 
 // play has ada and bo meet, talk, and leave.
 func (d *demonstration) play(ctx context.Context, c config.Config, st backend.Database) error {
-	keys, err := loadKeys(ctx, c, st)
+	keys, err := loadKeys(ctx, c, st, true)
 	if err != nil {
 		return err
 	}
 	ops := admin.New(st, keys, hooks(c, st, func() string { return d.url }))
-	mesh, err := ops.CreateMesh(ctx, "demo", 2)
+	mesh, err := ops.CreateMesh(ctx, "demo", admin.MeshOptions{Members: 2})
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
+	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/store"
 )
@@ -34,10 +34,11 @@ func (b *broker) greet(ctx context.Context, addr string) error {
 			len(meshes), meshes[0].Slug)
 		return nil
 	case b.config.Mode == config.Production:
-		fmt.Fprintln(b.err, "no mesh yet: broker mesh create NAME makes one")
+		fmt.Fprintf(b.err, "no mesh yet: broker mesh create NAME --owner USER%s makes one, and broker session create USER%[1]s signs USER in over HTTP\n",
+			b.settings.place(b.config))
 		return nil
 	}
-	m, err := b.ops.CreateMesh(ctx, firstMesh, 0)
+	m, err := b.ops.CreateMesh(ctx, firstMesh, admin.MeshOptions{})
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,9 @@ Type next, in two other terminals:
   broker peer listen --name bo  --invite $INVITE
   broker peer send   --name ada --invite $INVITE bo "hello"
 
-`, m.Slug, m.Invite)
+To make meshes and invites over HTTP, get a token: broker session create USER%s
+
+`, m.Slug, m.Invite, b.settings.place(b.config))
 	return nil
 }
 
@@ -60,11 +63,7 @@ func where(c config.Config) string {
 	if c.Store.Engine() == "sqlite" {
 		return "store in " + c.DataDir
 	}
-	u, err := url.Parse(c.Store.URL.Reveal())
-	if err != nil {
-		return "store in PostgreSQL"
-	}
-	return "store in PostgreSQL " + u.Host + u.Path + ", control socket in " + c.DataDir
+	return "store in " + storeName(c) + ", control socket in " + c.DataDir
 }
 
 // firstComer waits for its turn among the brokers that start on one store at the

@@ -30,7 +30,7 @@ and read what the mesh encrypts for all its members: hand it on as a secret.`,
 		Args:    takes("MESH"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.TTL = time.Duration(ttl)
-			return p.with(c.Context(), toSign, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toSign, func(s *control.Session) error {
 				inv, err := s.CreateInvite(c.Context(), args[0], o)
 				if err != nil {
 					return err

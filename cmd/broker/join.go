@@ -19,16 +19,12 @@ import (
 // joinTime bounds the whole of a join.
 const joinTime = 15 * time.Second
 
-// join enrols a fresh key with an invite. at is the broker's URL, empty for the
-// invite's own.
-func join(ctx context.Context, invite, at, name string) (*memberFile, error) {
-	token, err := identity.ExtractToken(invite)
-	if err != nil {
-		return nil, fmt.Errorf("--invite takes a token or a link with one: %w", err)
-	}
+// join enrols a fresh key with an invite's token. at is the broker's URL, empty
+// for the invite's own.
+func join(ctx context.Context, token, at, name string) (*memberFile, error) {
 	payload, err := identity.ParseToken(token)
 	if err != nil {
-		return nil, fmt.Errorf("--invite takes a token or a link with one: %w", err)
+		return nil, errInvite
 	}
 	if at == "" {
 		at = payload.BrokerURL
@@ -54,7 +50,7 @@ func join(ctx context.Context, invite, at, name string) (*memberFile, error) {
 
 // postJoin asks the broker whose WebSocket is at the URL.
 func postJoin(ctx context.Context, at string, body []byte) (*api.Joined, error) {
-	address, err := joinURL(at)
+	address, err := httpURL(at, "/join")
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +84,8 @@ func postJoin(ctx context.Context, at string, body []byte) (*api.Joined, error) 
 	return &reply.Joined, nil
 }
 
-// joinURL is where one joins the broker whose WebSocket is at the URL.
-func joinURL(at string) (string, error) {
+// httpURL is a path of the broker whose WebSocket is at the URL.
+func httpURL(at, path string) (string, error) {
 	u, err := url.Parse(at)
 	if err != nil {
 		return "", err
@@ -102,6 +98,6 @@ func joinURL(at string) (string, error) {
 	default:
 		return "", errors.New("the broker's URL must begin with ws:// or wss://; got " + quoted(at))
 	}
-	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/ws") + "/join"
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/ws") + path
 	return u.String(), nil
 }

@@ -10,9 +10,9 @@ import (
 
 func (p *program) memberCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use: "member", Short: "List and revoke members",
+		Use: "member", Short: "List and revoke members, and say whose they are",
 		Example: "  broker member revoke home bo",
-	}, p.memberListCommand(), p.memberRevokeCommand())
+	}, p.memberListCommand(), p.memberLinkCommand(), p.memberRevokeCommand())
 }
 
 func (p *program) memberListCommand() *cobra.Command {
@@ -21,7 +21,7 @@ func (p *program) memberListCommand() *cobra.Command {
 		Use: "list MESH", Short: "List a mesh's members, revoked ones too",
 		Example: "  broker member list home\n  broker member list home --json", Args: takes("MESH"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				list, err := s.ListMembers(c.Context(), args[0])
 				if err != nil {
 					return err
@@ -31,14 +31,56 @@ func (p *program) memberListCommand() *cobra.Command {
 				}
 				var rows [][]string
 				for _, m := range list {
-					rows = append(rows, []string{printable(m.DisplayName), m.Role, m.Key.String(), at(m.JoinedAt), at(m.RevokedAt), m.ID})
+					rows = append(rows, []string{printable(m.DisplayName), m.Role, m.Key.String(), at(m.JoinedAt), at(m.RevokedAt), orDash(m.Account), m.ID})
 				}
-				return table(p.out, "NAME ROLE KEY JOINED REVOKED ID", rows)
+				return table(p.out, "NAME ROLE KEY JOINED REVOKED ACCOUNT ID", rows)
 			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+func (p *program) memberLinkCommand() *cobra.Command {
+	var force, asJSON bool
+	c := &cobra.Command{
+		Use:   "link MESH MEMBER USER",
+		Short: "Say which account a member belongs to",
+		Long: `Makes a member the account USER's, which over HTTP then acts as this member. One that
+belongs to another account, perhaps one that the broker made for it, is moved with
+--force only. MEMBER is named as in broker member revoke, and USER is an account that
+exists.`,
+		Example: "  broker member link home bo bo@example.org\n  broker member link home 3f9a01c2 ada --force",
+		Args:    takes("MESH", "MEMBER", "USER"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
+				m, err := s.LinkMember(c.Context(), args[0], args[1], args[2], force)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return p.json(m)
+				}
+				before := ""
+				if m.Before != "" && m.Before != m.Account {
+					before = ", and no more " + m.Before + "'s"
+				}
+				fmt.Fprintf(p.out, "%s (key %s) is %s's%s\n", printable(m.DisplayName), short(m.Key), m.Account, before)
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "move a member that belongs to another account")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// orDash stands in for what is not there.
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
 }
 
 func (p *program) memberRevokeCommand() *cobra.Command {
@@ -52,7 +94,7 @@ display name, an id, a key, or the beginning of a key, 8 digits at least.`,
 		Example: "  broker member revoke home bo\n  broker member revoke home 3f9a01c2",
 		Args:    takes("MESH", "MEMBER"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				r, err := s.RevokeMember(c.Context(), args[0], args[1])
 				if err != nil {
 					return err

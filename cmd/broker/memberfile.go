@@ -21,6 +21,7 @@ type memberFile struct {
 	MemberID    string `json:"memberId"`
 	SecretKey   string `json:"secretKey"` // the ed25519 seed, 64 hex digits
 	DisplayName string `json:"displayName"`
+	Link        string `json:"link,omitempty"` // short link that it joined by
 }
 
 // readMember reads a member file.
@@ -93,6 +94,10 @@ func (p *program) variable(name string) string {
 // memberPath is the file of a name in a mesh. Two names never share one: what
 // could not stand in a file's name is written in hex.
 func memberPath(dir, meshID, name string) string {
+	return filepath.Join(dir, printableID(meshID)+"."+memberName(name)+".json")
+}
+
+func memberName(name string) string {
 	var b strings.Builder
 	for _, c := range []byte(name) {
 		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' {
@@ -101,7 +106,7 @@ func memberPath(dir, meshID, name string) string {
 			fmt.Fprintf(&b, "_%02x", c)
 		}
 	}
-	return filepath.Join(dir, printableID(meshID)+"."+b.String()+".json")
+	return b.String()
 }
 
 // printableID keeps a mesh id, which an invite brings, from naming a path.

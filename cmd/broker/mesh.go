@@ -21,7 +21,7 @@ func (p *program) meshCommand() *cobra.Command {
 }
 
 func (p *program) meshCreateCommand() *cobra.Command {
-	var members int
+	var o admin.MeshOptions
 	var asJSON bool
 	var save string
 	c := &cobra.Command{
@@ -29,8 +29,10 @@ func (p *program) meshCreateCommand() *cobra.Command {
 		Short: "Make a mesh, members with fresh keys, and an invite",
 		Long: `Makes a mesh, members with fresh keys (the first is an admin), and an invite for 100
 more. The members' secret keys are printed with --json or written with --save; the
-broker does not keep them.`,
+broker does not keep them. With --owner, an account owns the mesh and may do everything
+in it over HTTP; an account that does not exist is made.`,
 		Example: "  broker mesh create team\n" +
+			"  broker mesh create team --owner ada             then: broker session create ada\n" +
 			"  broker mesh create team --members 2 --json\n" +
 			"  broker mesh create team --members 2 --save keys   then: broker peer listen --member keys/member-1.json",
 		Args: takes("NAME"),
@@ -40,8 +42,8 @@ broker does not keep them.`,
 					return err
 				}
 			}
-			return p.with(c.Context(), toMake, func(s *control.Session) error {
-				m, err := s.CreateMesh(c.Context(), args[0], members)
+			return p.withPlace(c.Context(), toMake, func(s *control.Session) error {
+				m, err := s.CreateMesh(c.Context(), args[0], o)
 				if err != nil {
 					return err
 				}
@@ -57,7 +59,8 @@ broker does not keep them.`,
 			})
 		},
 	}
-	c.Flags().IntVar(&members, "members", 0, "how many members to make")
+	c.Flags().IntVar(&o.Members, "members", 0, "how many members to make")
+	c.Flags().StringVar(&o.Owner, "owner", "", "account that owns the mesh over HTTP: USER, as in broker session create")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, secret keys included")
 	c.Flags().StringVar(&save, "save", "", "directory to write a member file into for each member")
 	return c
@@ -79,7 +82,11 @@ func saveMembers(dir string, m *admin.NewMesh) error {
 }
 
 func (p *program) printNewMesh(m *admin.NewMesh, saved string) error {
-	fmt.Fprintf(p.out, "mesh    %s (%s)\nid      %s\nowner   %s\ninvite  %s\n", m.Slug, printable(m.Name), m.ID, m.Owner, m.Invite)
+	fmt.Fprintf(p.out, "mesh    %s (%s)\nid      %s\nowner   %s\n", m.Slug, printable(m.Name), m.ID, m.Owner)
+	if m.Account != "" {
+		fmt.Fprintf(p.out, "account %s\n", m.Account)
+	}
+	fmt.Fprintf(p.out, "invite  %s\n", m.Invite)
 	if len(m.Members) == 0 {
 		return nil
 	}

@@ -160,11 +160,12 @@ func storeIsThere(ctx context.Context, c config.Config) (bool, error) {
 // importKeys returns the key that seals the secrets, and refuses one that is
 // not the one that the store was made with.
 func importKeys(ctx context.Context, c config.Config, st backend.Database) (*identity.AtRest, error) {
-	keys, err := loadKeys(ctx, c, st)
+	keys, err := loadKeys(ctx, c, st, true)
 	if err != nil || keys == nil { // no key is said when there is something to seal
 		return nil, err
 	}
-	return keys, admin.New(st, keys, admin.Hooks{}).CheckKey(ctx)
+	_, err = admin.New(st, keys, admin.Hooks{}).CheckKey(ctx)
+	return keys, err
 }
 
 // unserved refuses a store that several processes can open while a broker

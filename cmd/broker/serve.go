@@ -74,7 +74,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	}
 	defer unlock()
 	defer func() { err = errors.Join(err, st.Close()) }()
-	keys, err := loadKeys(ctx, c, st)
+	keys, err := loadKeys(ctx, c, st, true)
 	if err != nil {
 		return err
 	}
@@ -177,6 +177,7 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h.AppURL = func() string { return b.config.HTTP.Links(b.publicURL()) }
 	h.TokenTTL = b.config.HTTP.TokenTTL
 	h.Revoked = b.app.Revoked
+	h.MemberChanged = b.app.Forget
 	h.MeshChanged = b.app.ForgetMesh
 	h.Record = b.app.Record
 	h.Reload = b.reloads.Reload

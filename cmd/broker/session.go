@@ -35,7 +35,7 @@ are shown this once: hand them on as secrets.`,
 			if c.Flags().Changed("ttl") && ttl == 0 {
 				return usage(c, "--ttl must be more than 0")
 			}
-			return p.with(c.Context(), toMake, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toSign, func(s *control.Session) error {
 				n, err := s.CreateToken(c.Context(), args[0], o)
 				if err != nil {
 					return err
@@ -75,6 +75,10 @@ to approve a command line that waits, or into
   %s
 to get another token to paste.
 `, approve, paste)
+	if n.Meshes == 0 {
+		fmt.Fprintf(p.out, "%s has no mesh yet: broker mesh create NAME --owner %[1]s makes one, broker account own MESH %[1]s hands one over\n",
+			n.Account.ID)
+	}
 }
 
 func (p *program) sessionListCommand() *cobra.Command {
@@ -83,7 +87,7 @@ func (p *program) sessionListCommand() *cobra.Command {
 		Use: "list [USER]", Short: "List the good tokens, of one account or of all",
 		Example: "  broker session list\n  broker session list ada --json", Args: takes("[USER]"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				list, err := s.ListTokens(c.Context(), optional(args, 0))
 				if err != nil {
 					return err
@@ -114,7 +118,7 @@ func (p *program) sessionRevokeCommand() *cobra.Command {
 members sign for those with their own keys: see broker member revoke.`,
 		Example: "  broker session revoke 01JZ3K5TT4S8V0R2N7E1Q9XWBA", Args: takes("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				if err := s.RevokeToken(c.Context(), args[0]); err != nil {
 					return err
 				}
@@ -140,7 +144,7 @@ which may be left out when there is only one. What the machine is called is its 
 word: approve codes that you were told by somebody you know.`,
 		Example: "  broker session approve ABCD-2345\n  broker session approve ABCD-2345 ada", Args: takes("CODE", "[USER]"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(c.Context(), toRead, func(s *control.Session) error {
+			return p.withPlace(c.Context(), toRead, func(s *control.Session) error {
 				a, err := s.ApproveSignIn(c.Context(), args[0], optional(args, 1))
 				if err != nil {
 					return err

@@ -50,6 +50,7 @@ func httpAsk(t *testing.T, url, method, path, bearer string, body any) (int, map
 func TestSessionTokens(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)
+	x.newMesh("team", "0")
 	n := parse[admin.NewToken](t, x.ok(x.on("session", "create", "ada", "--email", "ada@example.org", "--name", "Ада Ł. 愛", "--json")...))
 	if !n.Created || n.Account.ID != "ada" || n.Account.Email != "ada@example.org" {
 		t.Errorf("got %+v", n)
@@ -198,6 +199,12 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("own: got %+v", o)
 	}
 	x.ok(x.on("session", "create", "bo")...)
+	if out := x.ok(x.on("session", "create", "bo")...); !strings.Contains(out, "bo has no mesh yet: broker mesh create NAME --owner bo") {
+		t.Errorf("create of an account without a mesh:\n%s", out)
+	}
+	if out := x.ok(x.on("session", "create", "ada")...); strings.Contains(out, "no mesh yet") {
+		t.Errorf("create of an account with a mesh:\n%s", out)
+	}
 	if out := x.ok(x.on("account", "own", "team", "bo")...); out != "mesh team is bo's, and no more ada's\n" {
 		t.Errorf("own: got %q", out)
 	}
@@ -225,7 +232,7 @@ func TestAccountRefusals(t *testing.T) {
 		{"a moment", exitFailed, "1m to 3650d", []string{"session", "create", "ada", "--ttl", "1s"}},
 		{"an id with a space", exitFailed, "letters", []string{"session", "create", "ada l"}},
 		{"an id with a pipe", exitFailed, "letters", []string{"session", "create", "a|b"}},
-		{"an id like a key", exitFailed, "letters", []string{"session", "create", strings.Repeat("ab", 32)}},
+		{"an id like a key", exitFailed, "an account", []string{"session", "create", strings.Repeat("ab", 32)}},
 		{"an address that is none", exitFailed, "e-mail", []string{"session", "create", "ada", "--email", "ada"}},
 		{"a name with a control character", exitFailed, "plain text", []string{"session", "create", "ada", "--name", "a\x1b[2J"}},
 		{"tokens of nobody", exitFailed, "broker account list", []string{"session", "list", "nobody"}},

@@ -27,6 +27,21 @@ func (s *settings) addTo(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.set, "set", nil, "set one key of the config, as --set limits.window=64; may be repeated")
 }
 
+// place returns the flag, with a space before it, by which another command finds
+// the broker that was started with these; empty when it needs none.
+func (s *settings) place(c config.Config) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-", r)
+	}
+	switch {
+	case s.dataDir == "" && s.file == "" && len(s.set) == 0:
+		return ""
+	case strings.ContainsFunc(c.DataDir, func(r rune) bool { return !plain(r) }):
+		return " --data-dir '" + strings.ReplaceAll(c.DataDir, "'", `'\''`) + "'"
+	}
+	return " --data-dir " + c.DataDir
+}
+
 // options are what config.Load works from.
 func (p *program) options() (config.Options, error) {
 	s := &p.settings

@@ -113,7 +113,7 @@ func TestURLs(t *testing.T) {
 		"http://host/ws":              "",
 		"host:7900":                   "",
 	} {
-		got, err := joinURL(in)
+		got, err := httpURL(in, "/join")
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("join at %s: got %q, %v", in, got, err)
 		}

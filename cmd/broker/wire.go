@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
 	coreaudit "github.com/claudemesh/broker/core/audit"
@@ -110,8 +111,9 @@ func recordIn(c config.Config, st backend.Database) func(context.Context, *corea
 }
 
 // loadKeys returns the key that seals secrets: the config's, else the one in the
-// data directory, which is made with the first mesh.
-func loadKeys(ctx context.Context, c config.Config, st backend.Database) (*identity.AtRest, error) {
+// data directory, which whoever may be the first to use the store makes before
+// there is a mesh.
+func loadKeys(ctx context.Context, c config.Config, st backend.Database, first bool) (*identity.AtRest, error) {
 	if text := c.EncryptionKey.Reveal(); text != "" {
 		return identity.ParseAtRest(text)
 	}
@@ -122,12 +124,17 @@ func loadKeys(ctx context.Context, c config.Config, st backend.Database) (*ident
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keyFile(c.DataDir, len(meshes) == 0)
-	if errors.Is(err, errKeyMissing) && c.Store.Engine() == "postgres" {
+	keys, err := keyFile(c.DataDir, first && len(meshes) == 0)
+	switch {
+	case !errors.Is(err, errKeyMissing):
+		return keys, err
+	case len(meshes) == 0:
+		return nil, core.Refuse(sdk.ReasonNotFound, "no broker has made its key in "+c.DataDir+" yet: "+whereToLook)
+	case c.Store.Engine() == "postgres":
 		// Another replica has made the key. This one can do all but sign.
 		return nil, nil
 	}
-	return keys, err
+	return nil, err
 }
 
 // tokenKeys returns what signs bearer tokens, nil without a key.

@@ -99,17 +99,23 @@ func (l *Local) SetMeshOwner(ctx context.Context, mesh, id string) (*MeshOwner, 
 		l.hooks.MeshChanged(m.ID)
 	}
 	o := &MeshOwner{MeshID: m.ID, Slug: m.Slug, Account: a.ID, Before: before}
-	if before == a.ID || l.hooks.Record == nil {
-		return o, nil
+	return o, l.recordOwner(ctx, m, before)
+}
+
+// recordOwner writes to the audit log whose a mesh is by now, unless it was
+// before.
+func (l *Local) recordOwner(ctx context.Context, m *store.Mesh, before string) error {
+	if m.OwnerAccount == before || l.hooks.Record == nil {
+		return nil
 	}
-	err = l.hooks.Record(ctx, &audit.Entry{
+	err := l.hooks.Record(ctx, &audit.Entry{
 		MeshID: m.ID, EventType: eventOwned, CreatedAt: l.now().UTC().Truncate(time.Millisecond),
-		Payload: audit.Object(audit.String("account", a.ID), audit.String("before", before), audit.String("by", "operator")),
+		Payload: audit.Object(audit.String("account", m.OwnerAccount), audit.String("before", before), audit.String("by", "operator")),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s is %s's now, the audit log does not have it: %w", m.Slug, a.ID, err)
+		return fmt.Errorf("%s is %s's now, the audit log does not have it: %w", m.Slug, m.OwnerAccount, err)
 	}
-	return o, nil
+	return nil
 }
 
 // account returns an account by its id, disabled ones too.

@@ -14,7 +14,8 @@ type NewMesh struct {
 	Slug    string      `json:"slug"`
 	Name    string      `json:"name"`
 	Owner   sdk.Key     `json:"ownerPubkey"`
-	Invite  string      `json:"invite"` // the bare v1 token
+	Account string      `json:"ownerAccount,omitempty"` // who owns it over HTTP
+	Invite  string      `json:"invite"`                 // the bare v1 token
 	Members []NewMember `json:"members"`
 }
 
@@ -44,6 +45,7 @@ type Member struct {
 	Role        string    `json:"role"`
 	RoleTag     string    `json:"roleTag,omitempty"`
 	Key         sdk.Key   `json:"pubkey"`
+	Account     string    `json:"account,omitempty"` // of the person behind it
 	JoinedAt    time.Time `json:"joinedAt"`
 	RevokedAt   time.Time `json:"revokedAt,omitzero"`
 }
@@ -52,6 +54,12 @@ type Member struct {
 type Revocation struct {
 	Member
 	Already bool `json:"already"` // it was revoked before
+}
+
+// MemberLink says whose a member is.
+type MemberLink struct {
+	Member
+	Before string `json:"before,omitempty"` // the account until now
 }
 
 // Invite is an invite that was just made.
@@ -83,6 +91,7 @@ type Account struct {
 type NewToken struct {
 	Account       Account   `json:"account"`
 	Created       bool      `json:"created"` // the account was made, too
+	Meshes        int       `json:"meshes"`  // that the account owns or has members in
 	ID            string    `json:"id"`
 	Token         string    `json:"token"`
 	ExpiresAt     time.Time `json:"expiresAt"`

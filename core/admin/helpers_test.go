@@ -50,7 +50,7 @@ func newRig(t *testing.T, change func(*rig, *admin.Hooks)) *rig {
 // mesh makes a mesh with members.
 func (r *rig) mesh(t *testing.T, name string, members int) *admin.NewMesh {
 	t.Helper()
-	m, err := r.CreateMesh(t.Context(), name, members)
+	m, err := r.CreateMesh(t.Context(), name, admin.MeshOptions{Members: members})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,10 @@ type Hooks struct {
 	// Revoked is told of every revocation, when it is in the store.
 	Revoked func(memberID string)
 
+	// MemberChanged is told of every member whose row has changed and who was not
+	// revoked, when it has.
+	MemberChanged func(memberID string)
+
 	// MeshChanged is told of every mesh whose row has changed, when it has.
 	MeshChanged func(meshID string)
 
@@ -94,7 +98,9 @@ func New(st Store, keys *identity.AtRest, h Hooks) *Local {
 }
 
 // CheckKey is [issue.Issuer.CheckKey].
-func (l *Local) CheckKey(ctx context.Context) error { return l.issuer.CheckKey(ctx) }
+func (l *Local) CheckKey(ctx context.Context) ([]issue.Unopened, error) {
+	return l.issuer.CheckKey(ctx)
+}
 
 // VerifyAudit implements [Ops].
 func (l *Local) VerifyAudit(ctx context.Context, mesh string) (*Verification, error) {

@@ -39,7 +39,7 @@ func (l *Local) ListMembers(ctx context.Context, mesh string) ([]Member, error) 
 func memberOf(m *store.Member) Member {
 	return Member{
 		ID: m.ID, DisplayName: m.DisplayName, Role: string(m.Role), RoleTag: m.RoleTag, Key: m.Key,
-		JoinedAt: m.JoinedAt, RevokedAt: m.RevokedAt,
+		Account: m.AccountID, JoinedAt: m.JoinedAt, RevokedAt: m.RevokedAt,
 	}
 }
 
@@ -47,15 +47,7 @@ func memberOf(m *store.Member) Member {
 // before, too: the sessions of one revoked behind a running broker's back are
 // closed by revoking it again.
 func (l *Local) RevokeMember(ctx context.Context, mesh, ref string) (*Revocation, error) {
-	m, err := l.mesh(ctx, mesh)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := l.store.ListMembers(ctx, m.ID)
-	if err != nil {
-		return nil, core.Unavailable(err)
-	}
-	row, err := find(rows, ref)
+	m, row, err := l.member(ctx, mesh, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +82,20 @@ func (l *Local) recordRevoked(ctx context.Context, mesh *store.Mesh, r *Revocati
 		return fmt.Errorf("%s was revoked, the audit log does not have it: %w", r.DisplayName, err)
 	}
 	return nil
+}
+
+// member finds a member of a live mesh, revoked ones too.
+func (l *Local) member(ctx context.Context, mesh, ref string) (*store.Mesh, *store.Member, error) {
+	m, err := l.mesh(ctx, mesh)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := l.store.ListMembers(ctx, m.ID)
+	if err != nil {
+		return nil, nil, core.Unavailable(err)
+	}
+	row, err := find(rows, ref)
+	return m, row, err
 }
 
 // find returns the member that ref names. Revoked members are found only where

@@ -18,12 +18,15 @@ const MaxMembers = 100_000
 const firstInviteUses = 100
 
 // CreateMesh implements [Ops].
-func (l *Local) CreateMesh(ctx context.Context, name string, members int) (*NewMesh, error) {
-	if members < 0 || members > MaxMembers {
+func (l *Local) CreateMesh(ctx context.Context, name string, o MeshOptions) (*NewMesh, error) {
+	if o.Members < 0 || o.Members > MaxMembers {
 		return nil, invalid(fmt.Sprintf("a mesh is made with 0 to %d members", MaxMembers))
 	}
-	wanted, secrets := newMembers(members)
-	mesh, rows, err := l.issuer.Mesh(ctx, issue.NewMesh{Name: name, Members: wanted})
+	if err := l.makeOwner(ctx, o.Owner); err != nil {
+		return nil, err
+	}
+	wanted, secrets := newMembers(o.Members)
+	mesh, rows, err := l.issuer.Mesh(ctx, issue.NewMesh{Name: name, OwnerAccount: o.Owner, Members: wanted})
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +34,27 @@ func (l *Local) CreateMesh(ctx context.Context, name string, members int) (*NewM
 	if err != nil {
 		return nil, fmt.Errorf("mesh %s was made, its invite was not: %w", mesh.Slug, err)
 	}
-	made := make([]NewMember, members)
+	made := make([]NewMember, len(rows))
 	for i, m := range rows {
 		made[i] = NewMember{ID: m.ID, DisplayName: m.DisplayName, Role: string(m.Role), Key: m.Key, SecretKey: secrets[i]}
 	}
 	return &NewMesh{
-		ID: mesh.ID, Slug: mesh.Slug, Name: mesh.Name, Owner: mesh.OwnerKey, Invite: invite.Token, Members: made,
-	}, nil
+		ID: mesh.ID, Slug: mesh.Slug, Name: mesh.Name, Owner: mesh.OwnerKey, Account: mesh.OwnerAccount,
+		Invite: invite.Token, Members: made,
+	}, l.recordOwner(ctx, mesh, "")
+}
+
+// makeOwner sees to it that the account of a mesh's owner is there and may sign
+// in; "" is nobody.
+func (l *Local) makeOwner(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	if l.tokens == nil { // before there is an account whose mesh cannot be sealed
+		return noKey("seal the secrets of a mesh")
+	}
+	_, _, err := l.accountFor(ctx, id, TokenOptions{})
+	return err
 }
 
 // newMembers makes the first members of a mesh and their secret keys. The first

@@ -11,10 +11,10 @@ import (
 //
 // A mesh is named by its id or its slug.
 type Ops interface {
-	// CreateMesh makes a mesh, so many members with fresh keys, the first of
-	// them an admin, and an invite for more. The secret keys in the answer are
-	// kept nowhere else.
-	CreateMesh(ctx context.Context, name string, members int) (*NewMesh, error)
+	// CreateMesh makes a mesh, members with fresh keys, the first of them an
+	// admin, and an invite for more. The secret keys in the answer are kept
+	// nowhere else. An owner that is no account yet is made one.
+	CreateMesh(ctx context.Context, name string, o MeshOptions) (*NewMesh, error)
 
 	// ListMeshes returns the meshes in use, oldest first.
 	ListMeshes(ctx context.Context) ([]Mesh, error)
@@ -27,6 +27,12 @@ type Ops interface {
 	// least) or its display name; a name that two live members answer to is
 	// refused. Revoking again is no error.
 	RevokeMember(ctx context.Context, mesh, ref string) (*Revocation, error)
+
+	// LinkMember makes a live member an account's: over HTTP the account then acts
+	// as the member. The member is named as in RevokeMember. One that is another
+	// account's is refused, unless it is to be moved. The same again changes
+	// nothing.
+	LinkMember(ctx context.Context, mesh, ref, account string, move bool) (*MemberLink, error)
 
 	// CreateInvite makes an invite and signs it with the mesh owner's key.
 	CreateInvite(ctx context.Context, mesh string, o InviteOptions) (*Invite, error)
@@ -87,6 +93,12 @@ type Ops interface {
 	// ResumePlugin has a running broker start a link's plugin again that was
 	// given up after too many crashes. It does not wait for the start.
 	ResumePlugin(ctx context.Context, link string) error
+}
+
+// MeshOptions say what a mesh is made with.
+type MeshOptions struct {
+	Members int    // how many members, up to MaxMembers
+	Owner   string // id of the account that owns it over HTTP; "" for none
 }
 
 // InviteOptions say what an invite allows. Zero fields take the default.

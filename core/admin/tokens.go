@@ -31,8 +31,7 @@ func (l *Local) CreateToken(ctx context.Context, account string, o TokenOptions)
 		return nil, invalid("a token is good for 1m to 3650d")
 	}
 	if l.tokens == nil { // before there is an account
-		return nil, core.Refuse("encryption_key",
-			"encryption_key is needed to sign tokens: set BROKER_ENCRYPTION_KEY to the 64 hex digits of this store's key")
+		return nil, noKey("sign tokens")
 	}
 	a, created, err := l.accountFor(ctx, account, o)
 	if err != nil {
@@ -53,13 +52,22 @@ func (l *Local) CreateToken(ctx context.Context, account string, o TokenOptions)
 	if err := l.store.CreateCode(ctx, identity.HashCode(code), a.ID, codeUntil); err != nil {
 		return nil, core.Unavailable(err)
 	}
+	meshes, err := l.store.AccountMeshes(ctx, a.ID)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
 	n := &NewToken{
-		Account: accountOf(a), Created: created, ID: row.ID, Token: text, ExpiresAt: row.ExpiresAt, Code: code, CodeExpiresAt: codeUntil,
+		Account: accountOf(a), Created: created, Meshes: len(meshes), ID: row.ID, Token: text, ExpiresAt: row.ExpiresAt, Code: code, CodeExpiresAt: codeUntil,
 	}
 	if base := l.appURL(); base != "" {
 		n.ApproveURL, n.TokenURL = base+"/cli-auth", base+"/token"
 	}
 	return n, nil
+}
+
+func noKey(to string) error {
+	return core.Refuse("encryption_key", "encryption_key is needed to "+to+
+		": set BROKER_ENCRYPTION_KEY to the 64 hex digits of this store's key")
 }
 
 // ListTokens implements [Ops].

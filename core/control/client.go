@@ -63,8 +63,8 @@ func (c *Client) About() About { return c.about }
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // CreateMesh implements [admin.Ops].
-func (c *Client) CreateMesh(ctx context.Context, name string, members int) (*admin.NewMesh, error) {
-	return call[*admin.NewMesh](ctx, c, opCreateMesh, createMeshQuestion{name, members})
+func (c *Client) CreateMesh(ctx context.Context, name string, o admin.MeshOptions) (*admin.NewMesh, error) {
+	return call[*admin.NewMesh](ctx, c, opCreateMesh, createMeshQuestion{name, o.Members, o.Owner})
 }
 
 // ListMeshes implements [admin.Ops].
@@ -80,6 +80,11 @@ func (c *Client) ListMembers(ctx context.Context, mesh string) ([]admin.Member, 
 // RevokeMember implements [admin.Ops].
 func (c *Client) RevokeMember(ctx context.Context, mesh, ref string) (*admin.Revocation, error) {
 	return call[*admin.Revocation](ctx, c, opRevokeMember, revokeQuestion{mesh, ref})
+}
+
+// LinkMember implements [admin.Ops].
+func (c *Client) LinkMember(ctx context.Context, mesh, ref, account string, move bool) (*admin.MemberLink, error) {
+	return call[*admin.MemberLink](ctx, c, opLinkMember, linkQuestion{mesh, ref, account, move})
 }
 
 // CreateInvite implements [admin.Ops].
@@ -115,7 +120,10 @@ func (c *Client) ListAccounts(ctx context.Context) ([]admin.Account, error) {
 
 // SetAccountEnabled implements [admin.Ops].
 func (c *Client) SetAccountEnabled(ctx context.Context, account string, enabled bool) (*admin.Account, error) {
-	return call[*admin.Account](ctx, c, opEnableAccount, switchQuestion{account, enabled})
+	if !enabled {
+		return call[*admin.Account](ctx, c, opDisableAccount, accountQuestion{account})
+	}
+	return call[*admin.Account](ctx, c, opEnableAccount, switchQuestion{account, true})
 }
 
 // SetAccountLegacy implements [admin.Ops].

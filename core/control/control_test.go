@@ -34,7 +34,7 @@ func TestSameAnswers(t *testing.T) {
 		t.Errorf("about: %+v", remote.Running)
 	}
 
-	m, err := remote.CreateMesh(t.Context(), "home", 3)
+	m, err := remote.CreateMesh(t.Context(), "home", admin.MeshOptions{Members: 3})
 	if err != nil || len(m.Members) != 3 || m.Members[0].SecretKey == "" {
 		t.Fatalf("create: %+v, %v", m, err)
 	}
@@ -74,7 +74,7 @@ func TestSameAnswers(t *testing.T) {
 	for name, ask := range map[string]func(admin.Ops) error{
 		"unknown mesh":   func(o admin.Ops) error { _, err := o.ListMembers(t.Context(), "nowhere"); return err },
 		"unknown member": func(o admin.Ops) error { _, err := o.RevokeMember(t.Context(), "home", "x"); return err },
-		"no name":        func(o admin.Ops) error { _, err := o.CreateMesh(t.Context(), " ", 0); return err },
+		"no name":        func(o admin.Ops) error { _, err := o.CreateMesh(t.Context(), " ", admin.MeshOptions{}); return err },
 		"no plugin":      func(o admin.Ops) error { return o.ResumePlugin(t.Context(), "auth") },
 		"not supported":  func(o admin.Ops) error { _, err := o.Migrate(t.Context()); return err },
 	} {

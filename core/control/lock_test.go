@@ -59,7 +59,7 @@ func TestOpenWithoutBroker(t *testing.T) {
 	if s.Running != nil {
 		t.Errorf("a broker runs: %+v", s.Running)
 	}
-	if _, err := s.CreateMesh(t.Context(), "home", 1); err != nil {
+	if _, err := s.CreateMesh(t.Context(), "home", admin.MeshOptions{Members: 1}); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
@@ -81,7 +81,7 @@ func TestBrokerThatComesBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	if _, err := session.CreateMesh(t.Context(), "home", 1); err != nil {
+	if _, err := session.CreateMesh(t.Context(), "home", admin.MeshOptions{Members: 1}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -127,7 +127,7 @@ func TestBrokerThatDoesNotAnswer(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := session.CreateMesh(ctx, "home", 0); err == nil {
+	if _, err := session.CreateMesh(ctx, "home", admin.MeshOptions{}); err == nil {
 		t.Error("the store was changed although a broker holds it")
 	}
 	if list, err := session.ListMeshes(t.Context()); err != nil || len(list) != 0 {

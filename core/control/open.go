@@ -57,13 +57,18 @@ type unattended struct {
 }
 
 // CreateMesh implements [admin.Ops].
-func (u *unattended) CreateMesh(ctx context.Context, name string, members int) (*admin.NewMesh, error) {
-	return change(ctx, u, func(ops admin.Ops) (*admin.NewMesh, error) { return ops.CreateMesh(ctx, name, members) })
+func (u *unattended) CreateMesh(ctx context.Context, name string, o admin.MeshOptions) (*admin.NewMesh, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.NewMesh, error) { return ops.CreateMesh(ctx, name, o) })
 }
 
 // RevokeMember implements [admin.Ops].
 func (u *unattended) RevokeMember(ctx context.Context, mesh, ref string) (*admin.Revocation, error) {
 	return change(ctx, u, func(ops admin.Ops) (*admin.Revocation, error) { return ops.RevokeMember(ctx, mesh, ref) })
+}
+
+// LinkMember implements [admin.Ops].
+func (u *unattended) LinkMember(ctx context.Context, mesh, ref, account string, move bool) (*admin.MemberLink, error) {
+	return change(ctx, u, func(ops admin.Ops) (*admin.MemberLink, error) { return ops.LinkMember(ctx, mesh, ref, account, move) })
 }
 
 // CreateInvite implements [admin.Ops].

@@ -13,27 +13,29 @@ const version = "/v1/"
 
 // Operations: the methods of [admin.Ops], as the last part of the path.
 const (
-	opAbout         = "about"
-	opCreateMesh    = "mesh.create"
-	opListMeshes    = "mesh.list"
-	opListMembers   = "member.list"
-	opRevokeMember  = "member.revoke"
-	opCreateInvite  = "invite.create"
-	opCreateToken   = "token.create"
-	opListTokens    = "token.list"
-	opRevokeToken   = "token.revoke"
-	opApproveSignIn = "signin.approve"
-	opListAccounts  = "account.list"
-	opEnableAccount = "account.enable"
-	opLegacyAccount = "account.legacy"
-	opSetMeshOwner  = "mesh.own"
-	opVerifyAudit   = "audit.verify"
-	opMigrations    = "migration.list"
-	opMigrate       = "migration.apply"
-	opDescribeChain = "chain.describe"
-	opReload        = "reload"
-	opListPlugins   = "plugin.list"
-	opResumePlugin  = "plugin.resume"
+	opAbout          = "about"
+	opCreateMesh     = "mesh.create"
+	opListMeshes     = "mesh.list"
+	opListMembers    = "member.list"
+	opRevokeMember   = "member.revoke"
+	opLinkMember     = "member.link"
+	opCreateInvite   = "invite.create"
+	opCreateToken    = "token.create"
+	opListTokens     = "token.list"
+	opRevokeToken    = "token.revoke"
+	opApproveSignIn  = "signin.approve"
+	opListAccounts   = "account.list"
+	opEnableAccount  = "account.enable"
+	opDisableAccount = "account.disable"
+	opLegacyAccount  = "account.legacy"
+	opSetMeshOwner   = "mesh.own"
+	opVerifyAudit    = "audit.verify"
+	opMigrations     = "migration.list"
+	opMigrate        = "migration.apply"
+	opDescribeChain  = "chain.describe"
+	opReload         = "reload"
+	opListPlugins    = "plugin.list"
+	opResumePlugin   = "plugin.resume"
 )
 
 // Limits of one operation.
@@ -68,11 +70,19 @@ type meshQuestion struct {
 type createMeshQuestion struct {
 	Name    string `json:"name"`
 	Members int    `json:"members"`
+	Owner   string `json:"owner,omitempty"`
 }
 
 type revokeQuestion struct {
 	Mesh   string `json:"mesh"`
 	Member string `json:"member"`
+}
+
+type linkQuestion struct {
+	Mesh    string `json:"mesh"`
+	Member  string `json:"member"`
+	Account string `json:"account"`
+	Move    bool   `json:"move"`
 }
 
 type inviteQuestion struct {
@@ -119,6 +129,10 @@ type ownQuestion struct {
 
 func (q createTokenQuestion) options() admin.TokenOptions {
 	return admin.TokenOptions{Email: q.Email, Name: q.Name, TTL: q.TTL}
+}
+
+func (q createMeshQuestion) options() admin.MeshOptions {
+	return admin.MeshOptions{Members: q.Members, Owner: q.Owner}
 }
 
 func (q inviteQuestion) options() admin.InviteOptions {

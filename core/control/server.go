@@ -73,7 +73,7 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	on(mux, log, opAbout, func(context.Context, none) (About, error) { return a, nil })
 	on(mux, log, opCreateMesh, func(ctx context.Context, q createMeshQuestion) (*admin.NewMesh, error) {
-		return ops.CreateMesh(ctx, q.Name, q.Members)
+		return ops.CreateMesh(ctx, q.Name, q.options())
 	})
 	on(mux, log, opListMeshes, func(ctx context.Context, _ none) ([]admin.Mesh, error) { return ops.ListMeshes(ctx) })
 	on(mux, log, opListMembers, func(ctx context.Context, q meshQuestion) ([]admin.Member, error) {
@@ -81,6 +81,9 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	})
 	on(mux, log, opRevokeMember, func(ctx context.Context, q revokeQuestion) (*admin.Revocation, error) {
 		return ops.RevokeMember(ctx, q.Mesh, q.Member)
+	})
+	on(mux, log, opLinkMember, func(ctx context.Context, q linkQuestion) (*admin.MemberLink, error) {
+		return ops.LinkMember(ctx, q.Mesh, q.Member, q.Account, q.Move)
 	})
 	on(mux, log, opCreateInvite, func(ctx context.Context, q inviteQuestion) (*admin.Invite, error) {
 		return ops.CreateInvite(ctx, q.Mesh, q.options())
@@ -118,6 +121,9 @@ func accountRoutes(mux *http.ServeMux, ops admin.Ops, log *slog.Logger) {
 	on(mux, log, opListAccounts, func(ctx context.Context, _ none) ([]admin.Account, error) { return ops.ListAccounts(ctx) })
 	on(mux, log, opEnableAccount, func(ctx context.Context, q switchQuestion) (*admin.Account, error) {
 		return ops.SetAccountEnabled(ctx, q.Account, q.On)
+	})
+	on(mux, log, opDisableAccount, func(ctx context.Context, q accountQuestion) (*admin.Account, error) {
+		return ops.SetAccountEnabled(ctx, q.Account, false)
 	})
 	on(mux, log, opLegacyAccount, func(ctx context.Context, q switchQuestion) (*admin.Account, error) {
 		return ops.SetAccountLegacy(ctx, q.Account, q.On)
