@@ -19,7 +19,9 @@ import (
 
 // Fill writes the generated parts of docs/http.md between their markers.
 func Fill(page string, routes []*api.Route) (string, error) {
-	for name, part := range map[string]string{"routes": routeTables(routes), "signature": signatureExample()} {
+	for name, part := range map[string]string{
+		"routes": routeTables(routes), "signature": signatureExample(), "link": linkExample(), "claim": claimExample(),
+	} {
 		begin, end := "<!-- begin "+name+" -->\n", "<!-- end "+name+" -->"
 		before, rest, found := strings.Cut(page, begin)
 		_, after, closed := strings.Cut(rest, end)
@@ -77,7 +79,8 @@ func mayAsk(r *api.Route) string {
 	return text
 }
 
-// example is the signed request of docs/http.md.
+// example is the signed request of docs/http.md. Who signs it signs the other
+// examples too, at the same time and in the same mesh.
 var example = struct {
 	seed, mesh, method, target, body string
 	at                               time.Time
@@ -87,14 +90,41 @@ var example = struct {
 	body: `{"grants":{"3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c":["dm"]}}`,
 }
 
-// signatureExample shows how a request is signed, step by step.
-func signatureExample() string {
-	e := example
-	seed, err := hex.DecodeString(e.seed)
+// signer has the key that signs the examples.
+func signer() ed25519.PrivateKey {
+	seed, err := hex.DecodeString(example.seed)
 	if err != nil {
 		panic(err) // of the constant above
 	}
-	member := ed25519.NewKeyFromSeed(seed)
+	return ed25519.NewKeyFromSeed(seed)
+}
+
+// linkExample shows how a member agrees to be an account's.
+func linkExample() string {
+	const account = "ada"
+	p := identity.SignLink(signer(), example.mesh, account, example.at)
+	return fmt.Sprintf("```text\nsigned  %s\n```\n\n```http\nPOST /cli/mesh/home/link HTTP/1.1\nAuthorization: Bearer <token of %s>\n\n"+
+		`{"pubkey":%q,"timestamp":%s,"signature":%q}`+"\n```\n",
+		identity.LinkText(p.MeshID, p.Pubkey, account, string(p.TimestampToken)), account, p.Pubkey, p.TimestampToken, p.Signature)
+}
+
+// claimExample shows how a key claims an invite by its code.
+func claimExample() string {
+	// The public key of Alice in RFC 7748, 6.1.
+	recipient, err := hex.DecodeString("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
+	if err != nil {
+		panic(err)
+	}
+	p := identity.SignClaim(signer(), "k7wq-m2xd-9rht", identity.SealKey(recipient), example.at)
+	return fmt.Sprintf("```text\nsigned  %s\n```\n\n```http\nPOST /invites/%s/claim HTTP/1.1\n\n"+
+		`{"recipient_x25519_pubkey":%q,"peer_pubkey":%q,"timestamp":%s,"signature":%q}`+"\n```\n",
+		identity.ClaimText(p.Code, p.PeerPubkey, p.RecipientKey, string(p.TimestampToken)), p.Code,
+		p.RecipientKey, p.PeerPubkey, p.TimestampToken, p.Signature)
+}
+
+// signatureExample shows how a request is signed, step by step.
+func signatureExample() string {
+	e, member := example, signer()
 	key := identity.PublicKey(member).String()
 	hash := sha256.Sum256([]byte(e.body))
 	text := identity.HTTPText(e.method, e.target, e.mesh, key, strconv.FormatInt(e.at.UnixMilli(), 10), hash)
