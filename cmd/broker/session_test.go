@@ -137,7 +137,7 @@ func TestSessionApprove(t *testing.T) {
 func TestSessionCode(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)
-	_, url := x.serve()
+	broker, url := x.serve()
 	out := x.ok(x.on("session", "create", "ada", "--ttl", "1d")...)
 	var code string
 	for line := range strings.Lines(out) {
@@ -153,6 +153,9 @@ func TestSessionCode(t *testing.T) {
 	}
 	if status, made := httpAsk(t, url, "POST", "/cli/token", "", map[string]string{"code": code}); status != 200 || made["token"] == "" {
 		t.Errorf("got %d %v", status, made)
+	}
+	if said := broker.err.wait(broker, "token made"); !strings.Contains(said, `"token_id":`) || strings.Contains(said, `"token":`) {
+		t.Errorf("the log says\n%s", said)
 	}
 	if status, _ := httpAsk(t, url, "POST", "/cli/token", "", map[string]string{"code": code}); status != 401 {
 		t.Errorf("the code again: got %d", status)

@@ -14,7 +14,7 @@ import (
 
 // CreateMesh is the body of POST /cli/mesh/create.
 type CreateMesh struct {
-	Name        string `json:"name" required:"true" max:"128" doc:"name of the mesh"`
+	Name        string `json:"name" required:"true" max:"128" doc:"name of the mesh. Its slug is made of the letters a-z and the digits in it; mesh when there are none"`
 	Pubkey      string `json:"pubkey,omitempty" max:"128" needed:"true" doc:"ed25519 key of the caller's first member, 64 hex digits"`
 	Slug        string `json:"slug,omitempty" max:"48" doc:"wish for the slug, of a-z, 0-9 and -; made from the name when absent. One that is taken gets a number"`
 	Template    string `json:"template,omitempty" max:"128" doc:"not used; command lines send it"`

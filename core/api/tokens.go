@@ -140,7 +140,7 @@ func (s *tokens) create(ctx context.Context, c *feature.Call, m *MakeToken) (*Ma
 	if err := s.Store.CreateToken(ctx, row); err != nil {
 		return nil, core.Unavailable(err)
 	}
-	s.Log.Info("token made", slog.String("account", a.ID), slog.String("token", row.ID))
+	s.Log.Info("token made", slog.String("account", a.ID), slog.String("token_id", row.ID))
 	return &MadeToken{Token: text, ExpiresAt: stamp(row.ExpiresAt)}, nil
 }
 

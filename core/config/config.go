@@ -20,7 +20,7 @@ import (
 // reload makes a new one, so that a Config never changes once it is in use.
 type Config struct {
 	Listen            string        `koanf:"listen" doc:"address of the WebSocket and HTTP port, as host:port. An empty host serves every interface, port 0 picks a free port"`
-	PublicURL         string        `koanf:"public_url" doc:"WebSocket URL under which others reach this broker, such as wss://mesh.example.org/ws. It is written into invites. Empty: made from listen"`
+	PublicURL         string        `koanf:"public_url" doc:"WebSocket URL under which others reach this broker, such as wss://mesh.example.org/ws. It is written into invites, and links for people are made of it unless http.app_url is set. Empty: made from listen"`
 	DataDir           string        `koanf:"data_dir" doc:"directory of the embedded store, the control socket and the generated key. Empty: claudemesh-broker below XDG_DATA_HOME, else .local/share/claudemesh-broker below HOME, else ./data. A relative path in the file counts from the file's directory"`
 	Mode              Mode          `koanf:"mode" one:"dev|production" doc:"how much is forgiven. production refuses what is only meant for trying out: a missing encryption_key, and plugins without sha256"`
 	Insecure          bool          `koanf:"insecure" doc:"start although the pipeline lacks auth or route, although a guarding stage fails open, and although production lacks a key. For experiments"`

@@ -11,7 +11,7 @@ import (
 // HTTP is about everything on the port that is not a socket, and about what
 // every request has to pass, a socket's first one too.
 type HTTP struct {
-	AppURL          string        `koanf:"app_url" doc:"base of the links that people open, for invites and for signing in, such as https://mesh.example.org. Empty: made from public_url, else from listen"`
+	AppURL          string        `koanf:"app_url" doc:"base of the links that people open, for invites and for signing in, such as https://mesh.example.org. Invites carry public_url all the same: set that too. Empty: made from public_url, else from listen"`
 	TrustedProxies  []string      `koanf:"trusted_proxies" doc:"addresses and networks, such as 10.0.0.0/8, of the reverse proxies whose X-Forwarded-For is believed. Empty: nobody's, so that all who come through a proxy share its limits"`
 	CORSOrigins     []string      `koanf:"cors_origins" doc:"origins of the web pages that may call this broker, such as https://app.example.org, or only: *. Empty: none"`
 	PerAddress      Limit         `koanf:"per_address" doc:"requests from one network address, sockets that are opened among them and health routes not: a rate such as 600/min, or off. An IPv6 address counts by its /64. Whoever connects from this machine, and through no proxy, is not limited"`

@@ -204,6 +204,50 @@ func TestLegacyAuth(t *testing.T) {
 	}
 }
 
+// What a variable says of a link is printed with its name, whether it is the
+// default of a link or not.
+func TestPrintLegacyAuth(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"1": "true", "0": "false"} {
+		l, err := Load(Options{Environ: []string{"BROKER_LEGACY_AUTH=" + value}, Builtins: builtins()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := "  - stage: legacy-auth  # default\n    enabled: " + want + "  # environment BROKER_LEGACY_AUTH\n  - stage: grants"
+		for what, text := range map[string][]byte{"changed": l.Changed(), "all": l.YAML()} {
+			if !strings.Contains(string(text), line) {
+				t.Errorf("%s, %s: want\n%s\ngot\n%s", value, what, line, text)
+			}
+		}
+	}
+}
+
+func TestPublicURLWarning(t *testing.T) {
+	t.Parallel()
+	const app, public, production = "APP_URL=https://m.example", "BROKER_URL=wss://m.example/ws", "NODE_ENV=production"
+	key := "BROKER_ENCRYPTION_KEY=" + strings.Repeat("ab", 32)
+	for _, tt := range []struct {
+		name    string
+		environ []string
+		want    string
+	}{
+		{"neither is set", nil, ""},
+		{"both are set", []string{app, public}, ""},
+		{"public_url alone", []string{public, production, key}, ""},
+		{"app_url alone", []string{app}, "http.app_url is set and public_url is not: links will lead to https://m.example,"},
+		{"app_url alone, in production", []string{app, production, key}, "http.app_url is set and public_url is not"},
+		{"neither, in production", []string{production, key}, "public_url is not set"},
+	} {
+		l, err := Load(Options{Environ: tt.environ, Builtins: builtins()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(l.Warnings, "\n"); (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: got %q", tt.name, got)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	l, err := Load(Options{Environ: []string{

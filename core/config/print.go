@@ -27,6 +27,7 @@ func (l *Loaded) Changed() []byte {
 func (l *Loaded) yaml(keep func(string) bool) []byte {
 	p := printer{
 		keep:   keep,
+		told:   func(key string) bool { return l.Origin(key).Source > FromFile },
 		behind: func(key string) string { return l.Origin(key).String() },
 		above:  func(field) []string { return nil },
 	}
@@ -38,6 +39,7 @@ func (l *Loaded) yaml(keep func(string) bool) []byte {
 type printer struct {
 	bytes.Buffer
 	keep   func(key string) bool   // whether to write a value
+	told   func(key string) bool   // whether something else than the file has set a link's value; nil for never
 	behind func(key string) string // comment behind a value; empty for none
 	above  func(f field) []string  // comment lines above a value or a section
 }
@@ -49,7 +51,7 @@ func (p *printer) section(v reflect.Value, key string, indent int) bool {
 		below, value := join(key, f.name), v.Field(f.index)
 		switch {
 		case isSection(f.typ):
-			inner := printer{keep: p.keep, behind: p.behind, above: p.above}
+			inner := printer{keep: p.keep, told: p.told, behind: p.behind, above: p.above}
 			if !inner.section(value, below, indent+1) {
 				continue
 			}
@@ -110,13 +112,17 @@ func (p *printer) links(links []Link, name, key string, indent int) {
 }
 
 // link writes of a link what is not the default of every link: what is usual
-// for plugins is worth seeing.
+// for plugins is worth seeing, and so is what a variable of the environment has
+// said, since the file does not show it.
 func (p *printer) link(l Link, key string, indent int) {
 	v, builtin, usual := reflect.ValueOf(l), reflect.ValueOf(newLink(l.Stage)), reflect.ValueOf(usualLink(l))
 	for _, f := range fieldsOf(v.Type()) {
 		below, value := join(key, f.name), v.Field(f.index).Interface()
 		isUsual := reflect.DeepEqual(value, usual.Field(f.index).Interface())
+		told := p.told != nil && p.told(below)
 		switch {
+		case told:
+			p.line(indent, f.name+": "+text(v.Field(f.index)), p.behind(below))
 		case isUsual && reflect.DeepEqual(value, builtin.Field(f.index).Interface()):
 		case isUsual && !p.keep(below):
 		case f.name == "plugin":

@@ -135,7 +135,12 @@ func (l *loader) warn(c *Config) {
 	if c.Insecure {
 		l.warnings = append(l.warnings, "insecure is true: checks that keep a broker safe are off")
 	}
-	if c.Mode == Production && c.PublicURL == "" {
+	switch {
+	case c.PublicURL != "":
+	case c.HTTP.AppURL != "":
+		l.warnings = append(l.warnings, "http.app_url is set and public_url is not: links will lead to "+c.HTTP.AppURL+
+			", and who follows them gets an invite to ws://"+c.Listen+"/ws, which others may not reach")
+	case c.Mode == Production:
 		l.warnings = append(l.warnings, "public_url is not set: invites will carry ws://"+c.Listen+"/ws, which others may not reach")
 	}
 	if text := c.EncryptionKey.Reveal(); text != "" && strings.Trim(text, "0") == "" && (c.Mode != Production || c.Insecure) {
