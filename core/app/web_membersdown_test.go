@@ -43,6 +43,13 @@ func (s *downStore) ChangeMember(ctx context.Context, id string, change func(*st
 	return s.Store.ChangeMember(ctx, id, change)
 }
 
+func (s *downStore) ChangeRole(ctx context.Context, id string, change func(*store.Member, []*store.Member) error) (*store.Member, error) {
+	if err := s.fails(); err != nil {
+		return nil, err
+	}
+	return s.Store.ChangeRole(ctx, id, change)
+}
+
 func (s *downStore) ChangeMesh(ctx context.Context, id string, change func(*store.Mesh) error) (*store.Mesh, error) {
 	if err := s.fails(); err != nil {
 		return nil, err
