@@ -175,6 +175,73 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// What a caller is when its handler runs, after changes behind the proof.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	revoke := func(member string) func(*rig) {
+		return func(r *rig) { r.must(r.store.SetRevoked(t.Context(), member, r.now)) }
+	}
+	change := func(mesh string, edit func(*store.Mesh)) func(*rig) {
+		return func(r *rig) {
+			_, err := r.store.ChangeMesh(t.Context(), mesh, func(m *store.Mesh) error { edit(m); return nil })
+			r.must(err)
+		}
+	}
+	archive := func(mesh string) func(*rig) {
+		return change(mesh, func(m *store.Mesh) { m.ArchivedAt = time.Now() })
+	}
+	disable := func(r *rig) {
+		_, err := r.store.ChangeMember(t.Context(), "ada", func(m *store.Member) error { m.AccountID = "bob"; return nil })
+		r.must(err)
+		_, err = r.store.ChangeAccount(t.Context(), "bob", func(a *store.Account) error { a.DisabledAt = r.now; return nil })
+		r.must(err)
+	}
+	tests := []struct {
+		name         string
+		mesh         string // that the request names; of home ada asks with her signature, else ann with a token
+		change       func(*rig)
+		found        string
+		member, as   string
+		reason       sdk.Reason
+		ownerAccount string // as the handler sees it
+	}{
+		{"finds the same", "work-slug", func(*rig) {}, "work", "ann-at-work", "ann-at-work", "", ""},
+		{"finds no member that was revoked", "work", revoke("ann-at-work"), "work", "", "ANN", "", ""},
+		{"finds no mesh that was archived", "work", archive("work"), "", "", "ANN", "", ""},
+		{"finds the owner of now", "work", change("work", func(m *store.Mesh) { m.OwnerAccount = "ann" }), "work", "ann-at-work", "ann-at-work", "", "ann"},
+		{"finds the same member that signed", "home", func(*rig) {}, "home", "ada", "ada", "", ""},
+		{"refuses a signature of a member that was revoked", "home", revoke("ada"), "", "", "", sdk.ReasonUnauthorized, ""},
+		{"refuses a signature for a mesh that was archived", "home", archive("home"), "", "", "", sdk.ReasonUnauthorized, ""},
+		{"refuses a signature of whose account was disabled", "home", disable, "", "", "", sdk.ReasonUnauthorized, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			call := newCall(inMesh(tt.mesh), r.bearer("ann", nil))
+			if tt.mesh == "home" {
+				call = newCall(inMesh(tt.mesh), identity.SignHTTP(r.ada, "POST", "/a?b=c", "home", []byte("{}"), r.now))
+			}
+			want(t, r.Prove(t.Context(), call), "")
+			tt.change(r)
+			want(t, r.Again(t.Context(), call), tt.reason)
+			if tt.reason != "" {
+				return
+			}
+			who := call.Env.Sender
+			if call.Env.Mesh != tt.found || (call.HTTP.Mesh != nil) != (tt.found != "") || who.MemberID != tt.member || who.Name != tt.as {
+				t.Errorf("got %q, %+v", call.Env.Mesh, who)
+			}
+			if (call.Member != nil) != (tt.member != "") || who.Member.IsZero() != (tt.member == "") {
+				t.Errorf("got %+v, %+v", call.Member, who)
+			}
+			if m := call.HTTP.Mesh; m != nil && m.OwnerAccount != tt.ownerAccount {
+				t.Errorf("got %+v", m)
+			}
+		})
+	}
+}
+
 func TestTouch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
