@@ -185,7 +185,10 @@ func checkAccountID(id string) error {
 	ok := id != "" && len(id) <= maxAccountID && id[0] != '-' && !strings.ContainsFunc(id, func(r rune) bool {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._@+-", r)
 	})
-	if _, err := sdk.ParseKey(id); !ok || err == nil {
+	if _, err := sdk.ParseKey(id); err == nil {
+		return invalid("an account cannot be named like a key, since no member could be linked to it; got " + quote(id))
+	}
+	if !ok {
 		return invalid("an account is named by 1 to 64 letters, digits and . _ @ + - such as ada or ada@example.org; got " + quote(id))
 	}
 	return nil

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +85,24 @@ func TestCreateTokenWithoutAKey(t *testing.T) {
 	_, err := l.CreateToken(t.Context(), "ada", admin.TokenOptions{})
 	wantCode(t, err, "encryption_key")
 	if list, err := l.ListAccounts(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("got %+v, %v", list, err)
+	}
+}
+
+// An account is named so that members can be linked to it, and the refusal says
+// what is wrong.
+func TestCreateTokenNamesAnAccount(t *testing.T) {
+	r := newRig(t, nil)
+	for id, want := range map[string]string{
+		"a|b": "letters, digits and", "": "letters, digits and", "-x": "letters, digits and",
+		strings.Repeat("ab", 32): "named like a key", strings.Repeat("AB", 32): "named like a key",
+	} {
+		_, err := r.CreateToken(t.Context(), id, admin.TokenOptions{})
+		if wantCode(t, err, "invalid_argument"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q in it", id, err, want)
+		}
+	}
+	if list, err := r.ListAccounts(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("got %+v, %v", list, err)
 	}
 }

@@ -20,7 +20,9 @@ import (
 //
 // The key that is enrolled signs the code, itself, the recipient key and the
 // time; see identity.ClaimProof. The signature covers the texts as they are
-// sent here, the code as it is in the path.
+// sent here, the code as it is in the path. It names no account, and somebody
+// may repeat it within its minute, so that an account that comes along gets no
+// member by it: that takes [LinkMember].
 type ClaimInvite struct {
 	Code         string         `path:"code" json:"-" doc:"short code of the invite, in either case"`
 	RecipientKey string         `json:"recipient_x25519_pubkey" required:"true" max:"128" doc:"x25519 key that the root key is sealed to, 32 bytes in base64url without padding"`
@@ -34,7 +36,7 @@ type ClaimInvite struct {
 type InviteClaimed struct {
 	SealedRootKey string `json:"sealed_root_key" doc:"the mesh's root key, 32 bytes in a sealed box for the recipient key (crypto_box_seal of libsodium), base64url without padding"`
 	MeshID        string `json:"mesh_id" doc:"id of the mesh"`
-	MemberID      string `json:"member_id" doc:"id of the member, part of what it signs to connect"`
+	MemberID      string `json:"member_id" doc:"id of the member, part of what it signs to connect; it has no account, also when one asks: POST /cli/mesh/{slug}/link gives it one"`
 	OwnerPubkey   string `json:"owner_pubkey" doc:"key of the mesh's owner"`
 	CanonicalV2   string `json:"canonical_v2" doc:"what the owner signed of the invite"`
 	AlreadyMember bool   `json:"already_member,omitzero" doc:"true when the key was enrolled before; no use was spent"`
@@ -199,21 +201,18 @@ func (s *claims) enrol(ctx context.Context, cl *claiming, answer *InviteClaimed)
 	c := cl.call
 	c.Env.Mesh = cl.mesh.ID
 	if cl.member != nil {
-		return s.again(ctx, cl, answer)
+		return again(cl, answer), nil
 	}
 	if cl.name == "" {
 		cl.name = "member-" + cl.key.String()[:8]
 	}
 	member := newMember(cl.mesh.ID, cl.key, cl.name, cl.invite, c.Env.Arrived)
-	if c.HTTP.Account != nil {
-		member.AccountID = c.HTTP.Account.ID
-	}
 	switch err := s.Store.RedeemInvite(ctx, cl.invite.ID, member); {
 	case errors.Is(err, store.ErrConflict): // the same key, at the same time
 		if cl.member, err = s.enrolled(ctx, cl.mesh.ID, cl.key); err != nil || cl.member == nil {
 			return nil, core.Unavailable(err)
 		}
-		return s.again(ctx, cl, answer)
+		return again(cl, answer), nil
 	case errors.Is(err, store.ErrExhausted):
 		return nil, exhausted()
 	case err != nil:
@@ -226,25 +225,12 @@ func (s *claims) enrol(ctx context.Context, cl *claiming, answer *InviteClaimed)
 	return answer, nil
 }
 
-// again answers a key that was enrolled before, and spends nothing. The key has
-// proved itself, so that an account that comes with it may have the member, if
-// nobody has it yet.
-func (s *claims) again(ctx context.Context, cl *claiming, answer *InviteClaimed) (*InviteClaimed, error) {
-	c := cl.call
+// again answers a key that was enrolled before, and spends nothing.
+func again(cl *claiming, answer *InviteClaimed) *InviteClaimed {
+	sender := &cl.call.Env.Sender
 	answer.MemberID, answer.AlreadyMember = cl.member.ID, true
-	c.Env.Sender.MemberID, c.Env.Sender.Member, c.Env.Sender.Name = cl.member.ID, cl.key, cl.member.DisplayName
-	if c.HTTP.Account == nil || cl.member.AccountID != "" {
-		return answer, nil
-	}
-	linked, err := linkAccount(ctx, s.Store, cl.member.ID, c.HTTP.Account.ID)
-	if err != nil {
-		return nil, err
-	}
-	if linked {
-		s.Nodes.Forget(cl.member.ID)
-		record(c, "member_linked", audit.String("member", cl.member.ID))
-	}
-	return answer, nil
+	sender.MemberID, sender.Member, sender.Name = cl.member.ID, cl.key, cl.member.DisplayName
+	return answer
 }
 
 // enrolled returns the live member that has a key, nil when there is none. A

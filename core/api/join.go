@@ -225,7 +225,7 @@ const maxShortCode = 64
 // come back with an invite: only an unban brings it back.
 //
 // An account that asks does not get the member: a join says which key it is for
-// and does not prove it, and keys are no secrets. A claim proves it, and does.
+// and does not prove it, and keys are no secrets. [LinkMember] proves it.
 func (j *joins) enrolled(ctx context.Context, meshID string, key sdk.Key) (*Joined, error) {
 	m, err := j.store.Member(ctx, meshID, key)
 	switch {

@@ -80,7 +80,7 @@ func (p *profile) link(ctx context.Context, c *feature.Call, m *LinkMember) (*Me
 	member, err := p.Store.Member(ctx, mesh.ID, key)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && !member.Live():
-		return nil, core.Refuse(sdk.ReasonForbidden, "Not a member of this mesh")
+		return nil, core.Refuse(sdk.ReasonForbidden, textNobodyHere)
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
@@ -96,34 +96,49 @@ var linkTexts = map[identity.Refusal]string{
 	identity.BadSignature:  "the signature does not cover claudemesh-link-v1|<mesh id>|<pubkey>|<account id>|<timestamp>, or another key made it",
 }
 
-// errTied is the end of a change of a member that has an account.
-var errTied = errors.New("the member has an account")
+// Ends of a change of a member that is not tied.
+var (
+	errTied = errors.New("the member has an account")
+	errGone = errors.New("the member was revoked")
+)
 
-// tie makes a member an account's. It refuses one that is another account's;
+const textNobodyHere = "Not a member of this mesh"
+
+// tie makes a live member an account's. It refuses one that is another account's;
 // the same one again changes nothing.
 func (d *Deps) tie(ctx context.Context, c *feature.Call, member *store.Member, account string) (*store.Member, error) {
 	if member.AccountID == account {
 		return member, nil
 	}
 	changed, err := d.Store.ChangeMember(ctx, member.ID, func(m *store.Member) error {
-		if m.AccountID != "" && m.AccountID != account {
+		switch {
+		case !m.Live():
+			return errGone
+		case m.AccountID != "" && m.AccountID != account:
 			return errTied
 		}
 		m.AccountID = account
 		return nil
 	})
 	switch {
+	case errors.Is(err, errGone), errors.Is(err, store.ErrNotFound):
+		return nil, core.Refuse(sdk.ReasonForbidden, textNobodyHere)
 	case errors.Is(err, errTied):
 		return nil, core.Refuse(ReasonConflict, "this member belongs to another account: ask the operator of the broker")
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}
+	d.tied(c, changed)
+	return changed, nil
+}
+
+// tied tells everybody who has to know that a member has got an account.
+func (d *Deps) tied(c *feature.Call, changed *store.Member) {
 	d.Nodes.Forget(changed.ID)
 	s := &c.Env.Sender
 	s.MemberID, s.Member, s.Name = changed.ID, changed.Key, changed.DisplayName
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "member_linked", Payload: audit.Object(
-		audit.String("pubkey", changed.Key.String()), audit.String("account", account))})
-	return changed, nil
+		audit.String("pubkey", changed.Key.String()), audit.String("account", changed.AccountID))})
 }
 
 // accountOf returns the account that the calling member, which has signed the
@@ -135,20 +150,21 @@ func (d *Deps) accountOf(ctx context.Context, c *feature.Call) (*store.Account, 
 		return d.soleMember(ctx, c, id)
 	}
 	a := &store.Account{ID: identity.NewID(), Name: c.Member.DisplayName, CreatedAt: c.Env.Arrived, NoLegacy: true}
-	if err := d.Store.CreateAccount(ctx, a); err != nil {
-		return nil, core.Unavailable(err)
-	}
-	switch _, err := d.tie(ctx, c, c.Member, a.ID); {
-	case refusedAs(err, ReasonConflict): // the same member asks twice at the same time
+	switch changed, err := d.Store.AddAccountFor(ctx, c.Member.ID, a); {
+	case errors.Is(err, store.ErrConflict): // it has got one meanwhile, of its own or somebody's who has more
 		m, err := d.Store.MemberByID(ctx, c.Member.ID)
 		if err != nil {
 			return nil, core.Unavailable(err)
 		}
-		return d.enabled(ctx, m.AccountID)
+		return d.soleMember(ctx, c, m.AccountID)
+	case errors.Is(err, store.ErrNotFound):
+		return nil, core.Refuse(sdk.ReasonForbidden, textNobodyHere)
 	case err != nil:
-		return nil, err
+		return nil, core.Unavailable(err)
+	default:
+		d.tied(c, changed)
+		return a, nil
 	}
-	return a, nil
 }
 
 // soleMember returns the account of the calling member if there is nothing else
@@ -170,10 +186,4 @@ func (d *Deps) soleMember(ctx context.Context, c *feature.Call, account string) 
 		}
 	}
 	return a, nil
-}
-
-// refusedAs reports whether an error is a refusal with a reason.
-func refusedAs(err error, reason sdk.Reason) bool {
-	refused, ok := errors.AsType[*core.Error](err)
-	return ok && refused.Code == reason
 }

@@ -174,7 +174,8 @@ func stateOf(in *store.SignIn, now time.Time) string {
 }
 
 // handOut makes the token of an approved sign-in. An account that may not sign in
-// any more ends the polling, as an expired code does.
+// any more, or has too many tokens by now, ends the polling, as an expired code
+// does.
 func (s *signIns) handOut(ctx context.Context, in *store.SignIn, now time.Time) (*SignInState, error) {
 	if err := s.canSignIn(); err != nil {
 		return nil, err
@@ -195,6 +196,8 @@ func (s *signIns) handOut(ctx context.Context, in *store.SignIn, now time.Time) 
 	switch err := s.Store.ConsumeSignIn(ctx, in.ID, row); {
 	case errors.Is(err, store.ErrConflict):
 		return &SignInState{Status: stateConsumed}, nil
+	case errors.Is(err, store.ErrExhausted):
+		return &SignInState{Status: stateExpired}, nil
 	case err != nil:
 		return nil, core.Unavailable(err)
 	}

@@ -65,7 +65,8 @@ const (
 )
 
 // approve says that a sign-in is for the caller's account. A one-time code is
-// spent when there is something to approve with it, and not before.
+// spent when nothing is left to refuse: of what is checked only an approval of
+// somebody else's at the same moment can still waste it.
 func (s *signIns) approve(ctx context.Context, c *feature.Call, m *ApproveSignIn) (*OK, error) {
 	if c.HTTP.Account == nil && m.Code == "" {
 		return nil, core.Refuse(feature.ReasonNoBearer, textWhoAsks)
@@ -79,6 +80,9 @@ func (s *signIns) approve(ctx context.Context, c *feature.Call, m *ApproveSignIn
 		return nil, err
 	}
 	if err := s.roomForToken(ctx, a, c.Env.Arrived); err != nil {
+		return nil, err
+	}
+	if err := s.spend(ctx, c, m.Code); err != nil {
 		return nil, err
 	}
 	switch err := s.Store.ApproveSignIn(ctx, in.ID, a.ID, c.Env.Arrived); {
@@ -112,14 +116,15 @@ func (s *signIns) waiting(ctx context.Context, c *feature.Call, key string) (*st
 }
 
 // asking returns the account behind a request: the one that a bearer token has
-// proved, else the one whose one-time code it carries, which is spent.
+// proved, else the one whose one-time code it carries, which stays good until
+// spend.
 func (d *Deps) asking(ctx context.Context, c *feature.Call, userID, code string) (*store.Account, error) {
 	a := c.HTTP.Account
 	if a == nil && code != "" {
 		if userID != "" {
 			return nil, core.Refuse(sdk.ReasonInvalid, "user_id: leave it out, the code says whose it is")
 		}
-		id, err := d.Store.SpendCode(ctx, identity.HashCode(code), c.Env.Arrived)
+		id, err := d.Store.CodeAccount(ctx, identity.HashCode(code), c.Env.Arrived)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return nil, core.Refuse(sdk.ReasonUnauthorized, textBadCode)
@@ -138,6 +143,21 @@ func (d *Deps) asking(ctx context.Context, c *feature.Call, userID, code string)
 	}
 	c.Env.Sender.Name = a.Name
 	return a, nil
+}
+
+// spend ends the one-time code that asking has found, if that was the proof.
+func (d *Deps) spend(ctx context.Context, c *feature.Call, code string) error {
+	if c.HTTP.Account != nil {
+		return nil
+	}
+	_, err := d.Store.SpendCode(ctx, identity.HashCode(code), c.Env.Arrived)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // somebody was faster
+		return core.Refuse(sdk.ReasonUnauthorized, textBadCode)
+	case err != nil:
+		return core.Unavailable(err)
+	}
+	return nil
 }
 
 // enabled returns an account that may sign in.

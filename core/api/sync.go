@@ -59,11 +59,9 @@ const (
 
 const textSyncMissing = "sync_token, peer_pubkey, display_name required"
 
-// Bounds of what a sync token says of an account, in bytes.
-const (
-	maxAccountID = 128
-	maxEmail     = 320
-)
+// maxEmail bounds the address that a sync token says of an account, in bytes. Its
+// id has to be one that a member can be linked to.
+const maxEmail = 320
 
 type syncs struct{ Deps }
 
@@ -87,7 +85,7 @@ func (s *syncs) sync(ctx context.Context, c *feature.Call, m *SyncMeshes) (*Mesh
 	if err != nil {
 		return nil, badSync(err.Error())
 	}
-	if !fits(sync.Account, maxAccountID) || !fits(sync.Email, maxEmail) {
+	if !plain(sync.Account) || !identity.LinkableAccount(sync.Account) || !fits(sync.Email, maxEmail) {
 		return nil, badSync(token.ErrMalformed.Error())
 	}
 	if err := s.account(ctx, sync, now); err != nil {

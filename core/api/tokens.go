@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,10 +15,6 @@ import (
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
-
-// maxTokens is how many good tokens an account has at most that it made itself:
-// one that was stolen makes no more than this before somebody sees them.
-const maxTokens = 500
 
 // MakeToken is the body of POST /cli/token.
 type MakeToken struct {
@@ -137,23 +134,34 @@ func (s *tokens) create(ctx context.Context, c *feature.Call, m *MakeToken) (*Ma
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.CreateToken(ctx, row); err != nil {
+	if err := s.spend(ctx, c, m.Code); err != nil {
+		return nil, err
+	}
+	switch err := s.Store.CreateToken(ctx, row); {
+	case errors.Is(err, store.ErrExhausted):
+		return nil, tooManyTokens()
+	case err != nil:
 		return nil, core.Unavailable(err)
 	}
 	s.Log.Info("token made", slog.String("account", a.ID), slog.String("token_id", row.ID))
 	return &MadeToken{Token: text, ExpiresAt: stamp(row.ExpiresAt)}, nil
 }
 
-// roomForToken refuses one token too many.
+// roomForToken refuses what would end in one token too many. The store decides,
+// when the token is written.
 func (d *Deps) roomForToken(ctx context.Context, a *store.Account, now time.Time) error {
 	list, err := d.Store.ListTokens(ctx, a.ID, now)
 	switch {
 	case err != nil:
 		return core.Unavailable(err)
-	case len(list) >= maxTokens:
-		return core.Refuse(ReasonConflict, "this account has 500 good tokens: revoke some of them first")
+	case len(list) >= store.MaxTokens:
+		return tooManyTokens()
 	}
 	return nil
+}
+
+func tooManyTokens() error {
+	return core.Refuse(ReasonConflict, fmt.Sprintf("this account has %d good tokens: revoke some of them first", store.MaxTokens))
 }
 
 // list returns the caller's own tokens.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/sdk"
@@ -46,3 +47,6 @@ func (a *App) EndUntold(mesh string, key sdk.Key) (tell func()) {
 
 // Refused returns how many frames were refused for a reason since the start.
 func (a *App) Refused(r sdk.Reason) int64 { return a.exchange.Counters.Refused.Snapshot()[r] }
+
+// SweepTokens is what the hourly sweep of tokens does at a time.
+func (a *App) SweepTokens(ctx context.Context, now time.Time) error { return a.sweepTokens(ctx, now) }

@@ -309,7 +309,7 @@ func TestFlaw39InviteesBelongToNobody(t *testing.T) {
 		t.Errorf("its meshes: %v, want home", list)
 	}
 
-	// So do a sync and a claim.
+	// So does a sync, and a claim with the link behind it, which names the account.
 	synced, _ := identity.NewKeypair()
 	f.wantDone("POST", "/cli-sync", nil, flawSync(flawJWT([]byte(flawSecret), f.syncClaims("bob")), synced.String()))
 	if m, err := f.store.Member(t.Context(), f.mesh.ID, synced); err != nil || m.AccountID != "bob" {
@@ -317,6 +317,10 @@ func TestFlaw39InviteesBelongToNobody(t *testing.T) {
 	}
 	claimed, claimant := identity.NewKeypair()
 	f.wantDone("POST", "/invites/"+code+"/claim", flawBearer(f.eve), f.claimBody(claimant, code))
+	p := identity.SignLink(claimant, f.mesh.ID, "eve", time.Now())
+	f.wantDone("POST", "/cli/mesh/home/link", flawBearer(f.eve), flawJSON(map[string]any{
+		"pubkey": p.Pubkey, "timestamp": json.Number(p.TimestampToken), "signature": p.Signature,
+	}))
 	if m, err := f.store.Member(t.Context(), f.mesh.ID, claimed); err != nil || m.AccountID != "eve" {
 		t.Errorf("claimed: got %+v, %v", m, err)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -11,9 +12,14 @@ import (
 // its code was consumed, and not that it has expired.
 const tokensKept = time.Hour
 
+// invitesKept is how long the row of an invite that is over is kept: so long the
+// list of a mesh's invites has it, and who comes late hears why it does not hold.
+const invitesKept = 30 * 24 * time.Hour
+
 // pruneTokens deletes what signing in has left behind, until ctx ends. Tokens of
 // disabled accounts stay until they expire, since the account may be enabled
-// again; they are refused meanwhile.
+// again; they are refused meanwhile. Invites that are long over go too; the audit
+// log still has their ids.
 func (a *App) pruneTokens(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -23,12 +29,17 @@ func (a *App) pruneTokens(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			err := a.alone(ctx, "token sweep", func(ctx context.Context) error {
-				_, err := a.options.Store.PruneTokens(ctx, now.Add(-tokensKept))
-				return err
+				return a.sweepTokens(ctx, now)
 			})
 			if err != nil && ctx.Err() == nil {
-				a.log.Warn("tokens not pruned", slog.Any("err", err))
+				a.log.Warn("tokens and invites not pruned", slog.Any("err", err))
 			}
 		}
 	}
+}
+
+func (a *App) sweepTokens(ctx context.Context, now time.Time) error {
+	_, tokens := a.options.Store.PruneTokens(ctx, now.Add(-tokensKept))
+	_, invites := a.options.Store.PruneInvites(ctx, now.Add(-invitesKept))
+	return errors.Join(tokens, invites)
 }

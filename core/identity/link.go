@@ -42,17 +42,20 @@ func CheckLink(in LinkProof, now time.Time) Refusal {
 	if !ok || !at.near(now) {
 		return TimestampSkew
 	}
-	for _, id := range []string{in.MeshID, in.AccountID} {
-		if id == "" || len(id) > maxLinkID || strings.Contains(id, "|") {
-			return Malformed
-		}
-	}
-	if _, err := sdk.ParseKey(in.AccountID); err == nil {
+	if !linkable(in.MeshID) || !LinkableAccount(in.AccountID) {
 		return Malformed
 	}
 	var buf [2 * textSize]byte
 	text := appendFields(buf[:0], linkLabel, in.MeshID, in.Pubkey, in.AccountID)
 	return checkSigned(in.Pubkey, in.Signature, at.appendTo(append(text, '|')))
+}
+
+func linkable(id string) bool { return id != "" && len(id) <= maxLinkID && !strings.Contains(id, "|") }
+
+// LinkableAccount reports whether a link can name an account with this id.
+func LinkableAccount(id string) bool {
+	_, err := sdk.ParseKey(id)
+	return linkable(id) && err != nil
 }
 
 // SignLink makes the proof that [CheckLink] accepts.

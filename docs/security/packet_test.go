@@ -166,7 +166,7 @@ func TestGuessing(t *testing.T) {
 		code string
 		live int
 		text string
-	}{{"invite code", 1, "1"}, {"invite code", 1000, "1,000"}, {"user code", 2000, "2,000"}, {"one-time code", 10, "10"}} {
+	}{{"invite code", 1, "1"}, {"invite code", 1000, "1,000"}, {"user code", 4000, "4,000"}, {"one-time code", 10, "10"}} {
 		hits := func(networks float64) string {
 			return fmt.Sprintf("%.1e", networks*day*float64(c.live)/float64(uint64(1)<<codes[c.code]))
 		}
