@@ -77,7 +77,7 @@ func Tokens(t *Table, d Deps) {
 	s := &tokens{d}
 	On(t, Route{
 		Method: http.MethodPost, Path: "/cli/token", Kind: "http.token.create", Group: groupSignIn,
-		Summary: "makes a bearer token for the caller's account, or for the account of a member that signs the request",
+		Summary: "makes a bearer token for the caller's account, or for the account of a member that signs the request and is all that the account has",
 		Access:  feature.AnyoneKnown, Wants: ByAccount | ByMember | ByCode, Body: BodyOptional, BadBody: textBadBody, Guessable: true,
 		Refusals: []sdk.Reason{
 			feature.ReasonNoBearer, sdk.ReasonUnauthorized, sdk.ReasonForbidden, sdk.ReasonInvalid, ReasonConflict,

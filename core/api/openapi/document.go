@@ -126,8 +126,8 @@ func (b *builder) components() *openapi3.Components {
 			}},
 			schemeMember: &openapi3.SecuritySchemeRef{Value: &openapi3.SecurityScheme{
 				Type: "apiKey", In: "header", Name: "Authorization",
-				Description: "signature of a member's ed25519 key over this one request, good once and for a minute: " +
-					"`Mesh-Member mesh=\"<mesh id>\", key=\"<64 hex>\", ts=\"<Unix ms>\", sig=\"<128 hex>\"`. What is signed is " +
+				Description: "signature of a member's ed25519 key over this one request, good for a minute, and once unless it only reads: " +
+					"`Mesh-Member mesh=\"<mesh id, not its slug>\", key=\"<64 hex>\", ts=\"<Unix ms>\", sig=\"<128 hex>\"`. What is signed is " +
 					"`claudemesh-http-v1|<method>|<target>|<mesh id>|<key>|<ts>|<hex SHA-256 of the body>`",
 			}},
 		},
