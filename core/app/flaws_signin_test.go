@@ -58,7 +58,8 @@ func TestFlaw02AnybodyApprovesASignIn(t *testing.T) {
 		f.wantRefused(401, "POST", path, nil, body)
 		f.wantRefused(401, "POST", path, flawBearer(flawJWT([]byte("no key of ours"), flawClaims("ann"))), body)
 		f.wantRefused(403, "POST", path, flawBearer(f.eve), body)
-		f.wantRefused(401, "POST", path, nil, `{"user_id":"ann","email":"x","code":"AAAA-AAAA-AAAA-AAAA"}`)
+		f.wantRefused(401, "POST", path, nil, `{"email":"x","code":"AAAA-AAAA-AAAA-AAAA"}`)
+		f.wantRefused(400, "POST", path, nil, `{"user_id":"ann","email":"x","code":"AAAA-AAAA-AAAA-AAAA"}`)
 		if a := f.poll(device); a["status"] != "pending" || a["session_token"] != nil {
 			t.Fatalf("after attacks with %s: got %v, want it to wait", key, a)
 		}
