@@ -151,7 +151,7 @@ func TestBuiltins(t *testing.T) {
 	}
 	want := []string{
 		"auth needed=true guards=true options=false",
-		"legacy-auth needed=false guards=true options=false",
+		"legacy-auth needed=false guards=true options=true",
 		"grants needed=false guards=true options=true",
 		"rate-limit needed=false guards=false options=true",
 		"route needed=true guards=true options=false",
