@@ -49,11 +49,6 @@ type SetPermissions struct {
 // MeshName implements [feature.MeshNamer].
 func (r *SetPermissions) MeshName() string { return r.Mesh }
 
-// Done answers what has nothing else to say.
-type Done struct {
-	OK bool `json:"ok" doc:"true"`
-}
-
 const textMayNotManage = "You don't have permission to manage permissions"
 
 // Permissions adds the routes that say who may do what in a mesh.
@@ -109,7 +104,7 @@ func effective(mesh *store.Mesh, m *store.Member) map[store.Permission]bool {
 }
 
 // set changes permissions, on every node when it returns or in a moment.
-func (p *permissions) set(ctx context.Context, c *feature.Call, m *SetPermissions) (*Done, error) {
+func (p *permissions) set(ctx context.Context, c *feature.Call, m *SetPermissions) (*OK, error) {
 	mesh, by, err := managed(c)
 	if err != nil {
 		return nil, err
@@ -141,7 +136,7 @@ func (p *permissions) set(ctx context.Context, c *feature.Call, m *SetPermission
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "permission_changed", Payload: audit.Object(
 		audit.String("member", target.ID), audit.String("pubkey", target.Key.String()),
 		audit.Raw("permissions", decisions(m.Permissions)))})
-	return &Done{OK: true}, nil
+	return &OK{OK: true}, nil
 }
 
 // accountOf returns the account of a call's caller, "" where there is none.
