@@ -4,9 +4,7 @@ package caller
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -17,13 +15,6 @@ import (
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
 )
-
-// touchEvery is how often the use of a token is written down.
-const touchEvery = time.Minute
-
-// proofKept is how long a signature is remembered: its timestamp may be a minute
-// ahead of the clock, and holds for a minute behind it.
-const proofKept = 3 * time.Minute
 
 // Store is what callers are looked up in.
 type Store interface {
@@ -117,37 +108,6 @@ func (c *Callers) Again(ctx context.Context, call *feature.Call) error {
 	return c.placeIn(ctx, call, id)
 }
 
-func (c *Callers) bearer(ctx context.Context, call *feature.Call, text string) error {
-	if c.keys == nil {
-		return badBearer(errors.New("this broker has no encryption_key"))
-	}
-	now := c.now()
-	claims, hash, err := c.keys.Verify(text, now)
-	if err != nil {
-		return badBearer(err)
-	}
-	t, a, err := c.store.TokenByHash(ctx, hash)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return badBearer(errors.New("no such token"))
-	case err != nil:
-		return unavailable(err)
-	case !t.RevokedAt.IsZero():
-		return badBearer(errors.New("revoked"))
-	case !now.Before(t.ExpiresAt):
-		return badBearer(errors.New("expired"))
-	case claims.Account != t.AccountID || a.ID != t.AccountID:
-		return badBearer(errors.New("another account's"))
-	case !a.Enabled():
-		return badBearer(errors.New("the account is disabled"))
-	}
-	call.HTTP.Account, call.HTTP.Token = a, t
-	if now.Sub(t.LastSeenAt) >= touchEvery {
-		_ = c.store.TouchToken(ctx, t.ID, now) // a note for people; who only reads need not wait for a store that can write
-	}
-	return c.place(ctx, call)
-}
-
 // place finds the mesh that a request names, and the account's member in it.
 func (c *Callers) place(ctx context.Context, call *feature.Call) error {
 	if call.HTTP.Account != nil {
@@ -182,107 +142,11 @@ func (c *Callers) placeIn(ctx context.Context, call *feature.Call, idOrSlug stri
 	return nil
 }
 
-// signed takes the word of a member that signed the request. The signature of a
-// request that may change something is good once.
-func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
-	h := call.HTTP
-	now := c.now()
-	proof, ok := identity.ParseHTTPProof(h.Authorization)
-	if !ok {
-		return core.Refuse(sdk.ReasonMalformed, "the Authorization header is no member's signature: "+
-			identity.HTTPScheme+` takes mesh="…", key="…", ts="…", sig="…", each once`)
-	}
-	if r := identity.CheckHTTP(proof, h.Method, h.Target, sha256.Sum256(h.Body), now); !r.OK() {
-		return core.Refuse(sdk.Reason(r), "the signature does not fit this request, or its time is more than 60 s from the broker's")
-	}
-	key, err := sdk.ParseKey(proof.Key)
-	if err != nil {
-		return core.Refuse(sdk.ReasonMalformed, "key must be 64 hex digits")
-	}
-	member, mesh, err := c.member(ctx, proof.Mesh, key)
-	if err != nil {
-		return err
-	}
-	if err := c.enabled(ctx, member); err != nil {
-		return err
-	}
-	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug {
-		return core.Refuse(sdk.ReasonForbidden, "the signature is a member's of another mesh")
-	}
-	if err := c.once(ctx, h.Method, proof, now); err != nil {
-		return err
-	}
-	h.Mesh, call.Env.Mesh = mesh, mesh.ID
-	known(call, member)
-	return nil
-}
-
-func (c *Callers) member(ctx context.Context, meshID string, key sdk.Key) (*store.Member, *store.Mesh, error) {
-	refused := core.Refuse(sdk.ReasonUnauthorized, "no live member of this mesh has this key")
-	mesh, err := c.store.FindMesh(ctx, meshID)
-	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && mesh.ID != meshID:
-		return nil, nil, refused
-	case err != nil:
-		return nil, nil, unavailable(err)
-	}
-	member, err := c.store.Member(ctx, meshID, key)
-	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && !member.Live():
-		return nil, nil, refused
-	case err != nil:
-		return nil, nil, unavailable(err)
-	}
-	return member, mesh, nil
-}
-
-// once refuses a signature that was used before. Whoever only reads may ask the
-// same twice in a millisecond, which gives the same signature.
-func (c *Callers) once(ctx context.Context, method string, proof identity.HTTPProof, now time.Time) error {
-	if method == http.MethodGet || method == http.MethodHead {
-		return nil
-	}
-	fresh, err := c.store.UseOnce(ctx, proof.Once(), now.Add(proofKept))
-	switch {
-	case err != nil:
-		return unavailable(err)
-	case !fresh:
-		return core.Refuse(sdk.ReasonReplayed, "this signature was used before: sign each request anew")
-	}
-	return nil
-}
-
-// enabled refuses a member whose account the operator has disabled. Over its
-// socket the member goes on: that is for the mesh to say.
-func (c *Callers) enabled(ctx context.Context, m *store.Member) error {
-	if m.AccountID == "" {
-		return nil
-	}
-	a, err := c.store.Account(ctx, m.AccountID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil
-	case err != nil:
-		return unavailable(err)
-	case !a.Enabled():
-		return core.Refuse(sdk.ReasonUnauthorized, "the account of this member is disabled: ask the operator of the broker")
-	}
-	return nil
-}
-
 // known fills in a caller's member.
 func known(call *feature.Call, m *store.Member) {
 	call.Member = m
 	s := &call.Env.Sender
 	s.MemberID, s.Member, s.Name = m.ID, m.Key, m.DisplayName
-}
-
-// badBearer has one answer for everything that is wrong with a token; the cause
-// is for the log.
-func badBearer(cause error) error {
-	return &core.Error{
-		Code: feature.ReasonBadBearer, Message: string(feature.ReasonBadBearer), Err: cause,
-	}
 }
 
 func unavailable(err error) error { return core.Unavailable(err) }
