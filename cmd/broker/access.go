@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
@@ -50,6 +52,23 @@ func (p *program) withPlace(ctx context.Context, why purpose, f func(*control.Se
 		}
 		return err
 	})
+}
+
+// toSignOrMake is toSign for a store that nobody has named, which may be another
+// one than was meant. In one that was named, tokens may come before the first mesh.
+func (p *program) toSignOrMake() purpose {
+	named := func(pair string) bool {
+		return strings.HasPrefix(pair, "data_dir=") || strings.HasPrefix(pair, "store.url=")
+	}
+	if p.settings.dataDir != "" || p.settings.file != "" || slices.ContainsFunc(p.settings.set, named) {
+		return toMake
+	}
+	for _, name := range []string{"DATABASE_URL", config.ConfigVariable, config.VariableName("data_dir"), config.VariableName("store.url")} {
+		if slices.ContainsFunc(p.environ, func(v string) bool { return strings.HasPrefix(v, name+"=") && v != name+"=" }) {
+			return toMake
+		}
+	}
+	return toSign
 }
 
 // storeName names the store that a config selects, without a password.

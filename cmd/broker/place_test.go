@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,8 +11,33 @@ import (
 	"github.com/claudemesh/broker/core/admin"
 )
 
-// TestWrongPlace holds that no command but mesh create makes a store, and that
-// what is done without a broker, or not found, names where.
+// TestTokenBeforeTheStore holds that a token may be made before anything else, in
+// a store that is named.
+func TestTokenBeforeTheStore(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	var n admin.NewToken
+	if err := json.Unmarshal([]byte(x.ok(x.on("session", "create", "ada", "--json")...)), &n); err != nil {
+		t.Fatal(err)
+	}
+	_, url := x.serve()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http"+strings.TrimSuffix(strings.TrimPrefix(url, "ws"), "/ws")+"/api/my/profile", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+n.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("the token: %s", res.Status)
+	}
+}
+
+// TestWrongPlace holds that no command but mesh create makes a store that nobody
+// has named, and that what is done without a broker, or not found, names where.
 func TestWrongPlace(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)

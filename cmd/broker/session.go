@@ -35,7 +35,7 @@ are shown this once: hand them on as secrets.`,
 			if c.Flags().Changed("ttl") && ttl == 0 {
 				return usage(c, "--ttl must be more than 0")
 			}
-			return p.withPlace(c.Context(), toSign, func(s *control.Session) error {
+			return p.withPlace(c.Context(), p.toSignOrMake(), func(s *control.Session) error {
 				n, err := s.CreateToken(c.Context(), args[0], o)
 				if err != nil {
 					return err
