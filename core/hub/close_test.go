@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -288,4 +290,38 @@ func TestPeersWithTLS(t *testing.T) {
 		t.Errorf("got %v, want a close with 1001", err)
 	}
 	h.Close(t.Context(), wire.CloseShuttingDown)
+}
+
+// A connection that is upgraded while the hub begins to close is told so too.
+func TestCloseBesideAccept(t *testing.T) {
+	for range 20 {
+		h, url := serve(t, limits())
+		const dials = 32
+		ends := make(chan error, dials)
+		var dialing sync.WaitGroup
+		for range dials {
+			dialing.Go(func() {
+				c, _, err := websocket.Dial(t.Context(), url, nil)
+				if err != nil {
+					return // it came too late to be upgraded
+				}
+				defer c.CloseNow()
+				_, _, err = c.Read(t.Context())
+				ends <- err
+			})
+		}
+		for h.Counters.Accepted.Load() == 0 {
+			runtime.Gosched()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		h.Close(ctx, wire.CloseShuttingDown)
+		cancel()
+		dialing.Wait()
+		close(ends)
+		for err := range ends {
+			if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+				t.Fatalf("a connection ended with %v, want 1001", err)
+			}
+		}
+	}
 }

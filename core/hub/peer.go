@@ -83,9 +83,10 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, local bool) (*Peer,
 	p.in.limit.Store(h.options.HelloFrameBytes)
 	p.seen()
 	h.Counters.Accepted.Add(1)
-	if !h.add(p) {
+	if !h.add(p) { // closing began meanwhile, and has not seen this one
 		h.origins.leave(host)
-		p.Cut()
+		p.Close(wire.CloseShuttingDown.Code, wire.CloseShuttingDown.Reason)
+		_ = p.out.Close() // when the frame is written
 		return nil, errClosed
 	}
 	return p, nil
