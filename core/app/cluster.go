@@ -131,7 +131,8 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	return nil
 }
 
-// signal has every other node do something.
+// signal has every node, this one too, do something: what is done here at once as
+// well has to bear being done twice.
 func (a *App) signal(kind string, payload any) {
 	if n := a.options.Cluster; n != nil {
 		n.Signal(kind, payload)

@@ -65,10 +65,15 @@ func (a *App) ForgetMesh(meshID string) {
 }
 
 // Tell pushes a frame to every session of a member, on every node. A session that
-// is away, or too slow, does not get it.
+// is away, or too slow, does not get it. Among several nodes this one, too, tells
+// when it reads its own signal: whoever told at once as well would tell twice.
 func (a *App) Tell(mesh, memberID string, frame []byte) {
-	a.tellHere(word{mesh, memberID, frame})
-	a.signal(signalTell, word{mesh, memberID, frame})
+	w := word{mesh, memberID, frame}
+	if a.options.Cluster == nil {
+		a.tellHere(w)
+		return
+	}
+	a.signal(signalTell, w)
 }
 
 func (a *App) tellHere(w word) { a.dir.Tell(w.Mesh, w.Member, w.Frame) }

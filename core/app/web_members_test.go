@@ -252,3 +252,19 @@ func TestMemberUpdateReachesOtherNodes(t *testing.T) {
 		return strings.HasPrefix(ack.Error, "blocked")
 	})
 }
+
+// A change is told to each session once, also to those on the node that made it.
+func TestMemberUpdateIsToldOnce(t *testing.T) {
+	n := newNodes(t, 2, guessing)
+	a, b := n.both()
+	c := newCrewOn(t, a)
+	here, there := a.dial(session(c.ids["bo"]), dial.Options{}), b.dial(session(c.ids["bo"]), dial.Options{})
+	n.wantMeets(2)
+	for i := range 5 {
+		name := fmt.Sprint("Bo ", i)
+		c.wantOK(http.MethodPatch, c.memberPath("bo"), c.tokens["bo"], fmt.Sprintf(`{"displayName":%q}`, name))
+		for _, p := range []*dial.Peer{here, there} {
+			c.wantProfile(p, map[string]any{"displayName": name})
+		}
+	}
+}
