@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/claudemesh/broker/core/wire"
 )
@@ -13,11 +14,12 @@ type ledger struct {
 	t *testing.T
 
 	mu       sync.Mutex
-	acks     map[string]ack  // by text
-	arrived  map[string]bool // text and id
-	arrivals []arrival       // in the order of this process's eyes
-	ends     []*end          // connections of recipients
-	sending  int             // connections of senders
+	begun    map[string]time.Time // when a text was sent first
+	acks     map[string]ack       // by text
+	arrived  map[string]bool      // text and id
+	arrivals []arrival            // in the order of this process's eyes
+	ends     []*end               // connections of recipients
+	sending  int                  // connections of senders
 	counts   counts
 }
 
@@ -55,7 +57,7 @@ type end struct {
 }
 
 func newLedger(t *testing.T) *ledger {
-	return &ledger{t: t, acks: map[string]ack{}, arrived: map[string]bool{}}
+	return &ledger{t: t, begun: map[string]time.Time{}, acks: map[string]ack{}, arrived: map[string]bool{}}
 }
 
 // connected begins a recipient's connection.
@@ -73,6 +75,13 @@ func (l *ledger) sends() (conn int) {
 	defer l.mu.Unlock()
 	l.sending++
 	return l.sending
+}
+
+// begins notes that a text is about to be sent for the first time.
+func (l *ledger) begins(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun[text] = time.Now()
 }
 
 // takeAck notes a promise. A message has one id, however often it is promised.
@@ -138,16 +147,17 @@ func (l *ledger) pushesOf(replica int) (n int) {
 	return n
 }
 
-// pushesLeft counts the arrivals on connections that their owners have left.
-func (l *ledger) pushesLeft() (n int) {
+// pushedLate returns the messages that were sent after a time and arrived on a
+// connection that its owner had left.
+func (l *ledger) pushedLate(since time.Time) (texts []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.arrivals {
-		if a.end.left {
-			n++
+		if a.end.left && l.begun[a.text].After(since) {
+			texts = append(texts, a.text)
 		}
 	}
-	return n
+	return texts
 }
 
 // missing returns acknowledged messages that have not arrived, some of them.

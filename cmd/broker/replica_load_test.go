@@ -336,6 +336,7 @@ func (s *sender) take() *job {
 		number: s.next, flying: true,
 	}
 	s.jobs = append(s.jobs, j)
+	s.begins(j.text)
 	return j
 }
 
