@@ -39,6 +39,9 @@ type Config struct {
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
 	Audit    Audit    `koanf:"audit" doc:"the hash-chained log of each mesh"`
 	Log      Log      `koanf:"log" doc:"the broker's own log, on standard error"`
+
+	Telemetry Telemetry `koanf:"telemetry" doc:"where traces and metrics are sent"`
+	Console   Console   `koanf:"console" doc:"the operator's page"`
 }
 
 // Mode says how much the broker forgives.
@@ -258,5 +261,7 @@ func Default() Config {
 		},
 		Audit: Audit{Events: []string{}},
 		Log:   Log{Level: "info", Format: JSON},
+
+		Telemetry: defaultTelemetry(),
 	}
 }
