@@ -47,6 +47,7 @@ type Store interface {
 	States
 	Queue
 	Audit
+	Overview
 	Committer
 
 	// Ping checks that the database answers.

@@ -69,14 +69,19 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"LEFT; SEARCH mesh USING COVERING INDEX mesh_by_owner_account (owner_account=?); " +
 			"RIGHT; SEARCH member USING INDEX member_by_account (account_id=?); " +
 			"CORRELATED SCALAR SUBQUERY 1; SEARCH member USING INDEX sqlite_autoindex_member_2 (mesh_id=?); USE TEMP B-TREE FOR ORDER BY"},
-		"their members":     {accountMembers, 1, "SEARCH member USING INDEX member_by_account (account_id=?); USE TEMP B-TREE FOR LAST 3 TERMS OF ORDER BY"},
-		"settle":            {settle, 3, "SEARCH delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
-		"Expire":            {expired, 2, "SCAN d USING COVERING INDEX delivery_pending"},
-		"its update":        {expire, 3, "SEARCH d USING PRIMARY KEY (seq=? AND recipient=?)"},
-		"AuditPage":         {auditPage, 5, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
-		"its count":         {countAudit, 3, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
-		"AuditChain":        {auditChain, 1, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
-		"AuditHead":         {auditHead, 1, "SEARCH audit_head USING PRIMARY KEY (mesh_id=?)"},
+		"their members": {accountMembers, 1, "SEARCH member USING INDEX member_by_account (account_id=?); USE TEMP B-TREE FOR LAST 3 TERMS OF ORDER BY"},
+		"settle":        {settle, 3, "SEARCH delivery USING PRIMARY KEY (seq=? AND recipient=?)"},
+		"Expire":        {expired, 2, "SCAN d USING COVERING INDEX delivery_pending"},
+		"its update":    {expire, 3, "SEARCH d USING PRIMARY KEY (seq=? AND recipient=?)"},
+		"AuditPage":     {auditPage, 5, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
+		"its count":     {countAudit, 3, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
+		"AuditChain":    {auditChain, 1, "SEARCH audit_log USING PRIMARY KEY (mesh_id=?)"},
+		"AuditHead":     {auditHead, 1, "SEARCH audit_head USING PRIMARY KEY (mesh_id=?)"},
+		"AuditEnds": {auditEnds, 1, "SEARCH h USING PRIMARY KEY (mesh_id=?); LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; " +
+			"SEARCH l USING PRIMARY KEY (mesh_id=? AND id=?) LEFT-JOIN"},
+		"QueueByMesh": {queueByMesh, 1, "CO-ROUTINE q; CO-ROUTINE w; COMPOUND QUERY; LEFT-MOST SUBQUERY; " +
+			"SCAN d USING COVERING INDEX delivery_pending; UNION ALL; SCAN held_delivery; USE TEMP B-TREE FOR GROUP BY; SCAN w; " +
+			"USE TEMP B-TREE FOR GROUP BY; USE TEMP B-TREE FOR ORDER BY; SCAN q; SEARCH m USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"},
 		"closing presences": {closePresences, 1, "SEARCH presence USING INDEX presence_by_end (disconnected_at=?)"},
 		"pruning presences": {prunePresences, 1, "SEARCH presence USING INDEX presence_by_end (disconnected_at<?)"},
 		"what can be pruned": {prunable, 2, "SEARCH m USING INTEGER PRIMARY KEY (rowid<?); " +

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"status", status},
 		{"retention", retention},
 		{"audit", audits},
+		{"overview", overviews},
 		{"commit", commits},
 		{"reopen", reopens},
 	} {
