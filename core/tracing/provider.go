@@ -1,0 +1,174 @@
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/claudemesh/broker/core/config"
+)
+
+// scope is the name of what makes the broker's spans.
+const scope = "github.com/claudemesh/broker"
+
+// Provider is tracing from the decision to the receiver. The nil Provider traces
+// nothing.
+type Provider struct {
+	// Tracer makes the spans of envelopes.
+	Tracer *Tracer
+
+	provider  *sdktrace.TracerProvider
+	processor sdktrace.SpanProcessor
+	exporter  *counting
+}
+
+// Environment reads a variable, as os.LookupEnv does.
+type Environment func(name string) (value string, ok bool)
+
+// Start begins to send spans where the config and the variables OTEL_* say, and
+// returns nil, without an error, when they say nowhere. The receiver need not be
+// there: spans that it does not take are dropped and counted. res says who sends.
+// The caller stops the provider after the last span.
+func Start(ctx context.Context, c config.Telemetry, env Environment, res *resource.Resource, version string) (*Provider, error) {
+	if !wanted(c.Traces, env) {
+		return nil, nil //nolint:nilnil // the nil Provider traces nothing
+	}
+	name, _ := env("OTEL_TRACES_SAMPLER")
+	arg, _ := env("OTEL_TRACES_SAMPLER_ARG")
+	sampling, err := ParseSampling(name, arg, c.Traces.Ratio)
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := newExporter(ctx, c.Traces, env)
+	if err != nil {
+		return nil, fmt.Errorf("telemetry.traces: %w", err)
+	}
+	p := &Provider{exporter: &counting{SpanExporter: exporter}}
+	p.processor = sdktrace.NewBatchSpanProcessor(p.exporter)
+	p.provider = sdktrace.NewTracerProvider(
+		sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(p.processor),
+	)
+	p.Tracer = New(p.provider.Tracer(scope, trace.WithInstrumentationVersion(version)), Options{
+		Sampling: sampling, Peers: c.Traces.Peers, Refused: c.Traces.Refused, Names: c.Names,
+	})
+	return p, nil
+}
+
+// wanted reports whether spans are sent at all.
+func wanted(c config.Traces, env Environment) bool {
+	if off, _ := env("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
+		return false
+	}
+	if name, ok := env("OTEL_TRACES_EXPORTER"); ok && name != "" {
+		return name == "otlp"
+	}
+	if c.Export != config.ExportAuto {
+		return c.Export == config.ExportOTLP
+	}
+	return first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" || c.Endpoint != ""
+}
+
+// newExporter makes the exporter. The exporters read the variables themselves;
+// the config's endpoint counts where no variable names one.
+func newExporter(ctx context.Context, c config.Traces, env Environment) (sdktrace.SpanExporter, error) {
+	protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+	if protocol == "" {
+		protocol = string(c.Protocol)
+	}
+	endpoint := c.Endpoint
+	if first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
+		endpoint = ""
+	}
+	switch config.Protocol(protocol) {
+	case config.ProtocolGRPC:
+		var o []otlptracegrpc.Option
+		if endpoint != "" {
+			o = append(o, otlptracegrpc.WithEndpointURL(endpoint))
+		}
+		return otlptracegrpc.New(ctx, o...)
+	case config.ProtocolHTTP:
+		var o []otlptracehttp.Option
+		if endpoint != "" {
+			o = append(o, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
+		}
+		return otlptracehttp.New(ctx, o...)
+	default:
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL must be grpc or http/protobuf; got %q", protocol)
+	}
+}
+
+// first returns the first variable that is set.
+func first(env Environment, names ...string) string {
+	for _, name := range names {
+		if v, _ := env(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// Spans returns a tracer for whoever makes spans of its own below an envelope's;
+// nil when nothing is traced.
+func (p *Provider) Spans() trace.Tracer {
+	if p == nil {
+		return nil
+	}
+	return p.provider.Tracer(scope)
+}
+
+// Processor takes spans that were made elsewhere, such as in a plugin; nil when
+// nothing is traced.
+func (p *Provider) Processor() sdktrace.SpanProcessor {
+	if p == nil {
+		return nil
+	}
+	return p.processor
+}
+
+// Envelopes returns what traces envelopes, nil when nothing is traced.
+func (p *Provider) Envelopes() *Tracer {
+	if p == nil {
+		return nil
+	}
+	return p.Tracer
+}
+
+// Sent returns how many spans the receiver took, and how many it did not.
+func (p *Provider) Sent() (sent, failed int64) {
+	if p == nil {
+		return 0, 0
+	}
+	return p.exporter.sent.Load(), p.exporter.failed.Load()
+}
+
+// Stop sends what is left, as far as ctx allows.
+func (p *Provider) Stop(ctx context.Context) error {
+	if p == nil {
+		return nil
+	}
+	return p.provider.Shutdown(ctx)
+}
+
+// counting counts what an exporter sends.
+type counting struct {
+	sdktrace.SpanExporter
+	sent, failed atomic.Int64
+}
+
+// ExportSpans implements [sdktrace.SpanExporter].
+func (c *counting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := c.SpanExporter.ExportSpans(ctx, spans)
+	if err != nil {
+		c.failed.Add(int64(len(spans)))
+	} else {
+		c.sent.Add(int64(len(spans)))
+	}
+	return err
+}
