@@ -15,6 +15,13 @@ import (
 // measureEvery is how often the gauges that ask the store are renewed.
 const measureEvery = 15 * time.Second
 
+// Up to where histograms tell durations and sizes apart.
+const (
+	longest     = 16 * time.Second // of what somebody waits for
+	longestWait = 16 * time.Hour   // in the queue
+	most        = 512              // works in a transaction
+)
+
 // depth is what waits in the queue, as last measured.
 type depth struct {
 	waiting atomic.Int64
@@ -98,12 +105,14 @@ func (a *App) ownMetrics(t *telemetry.Text) {
 	t.Counter("broker_sends_duplicate_total", "Sends answered from the memory of client_message_id", e.Duplicates.Load())
 	t.Counter("broker_commits_total", "Transactions of the group commit", c.Commits.Load())
 	t.Counter("broker_commit_failures_total", "Transactions of the group commit that failed", c.Failures.Load())
-	t.Counter("broker_commit_microseconds_total", "Time spent in transactions of the group commit", c.Nanos.Load()/1000)
-	var buckets []telemetry.Bucket
-	count, sum := x.Latency.Snapshot(func(upTo time.Duration, n int64) {
-		buckets = append(buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
+	t.Histograms("broker_commit_seconds", "How long a transaction of the group commit took", []telemetry.Series{c.Took.Series(longest)})
+	t.Histograms("broker_commit_works", "Works in a transaction of the group commit", []telemetry.Series{c.Sizes.Series(most)})
+	t.Histograms("broker_push_seconds", "From a message's acceptance to its first push to a session, by whether it was pushed at once or from the queue", []telemetry.Series{
+		e.PushedAtOnce.Series(longestWait, telemetry.Label{Name: "way", Value: "direct"}),
+		e.PushedLater.Series(longestWait, telemetry.Label{Name: "way", Value: "queue"}),
 	})
-	t.Histogram("broker_send_seconds", "From a send's frame to its ack", buckets, count, sum.Seconds())
+	t.Histograms("broker_confirm_seconds", "From a push to its confirmation", []telemetry.Series{e.Confirmation.Series(longest)})
+	t.Histograms("broker_send_seconds", "From a send's frame to its ack", []telemetry.Series{x.Latency.Series(longest)})
 	a.answered.Write(t)
 	ownProcess(t)
 	if p, ok := a.options.Store.(store.Pooled); ok {

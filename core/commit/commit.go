@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 )
 
 const (
@@ -75,10 +76,11 @@ type Committer struct {
 
 // Counters count transactions since the start.
 type Counters struct {
-	Commits  atomic.Int64 // transactions that wrote something
-	Failures atomic.Int64 // transactions that failed
-	Works    atomic.Int64 // works done
-	Nanos    atomic.Int64 // time spent in the store
+	Commits  atomic.Int64        // transactions that wrote something
+	Failures atomic.Int64        // transactions that failed
+	Works    atomic.Int64        // works done
+	Took     telemetry.Histogram // of each transaction: in the store, waiting for a database that is away included
+	Sizes    telemetry.Sizes     // of each transaction: its works
 }
 
 // New starts a committer that writes to st, and tries transactions again as long
@@ -273,7 +275,8 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 			c.wrote()
 		}
 		c.Counters.Commits.Add(1)
-		c.Counters.Nanos.Add(int64(time.Since(start)))
+		c.Counters.Took.Observe(time.Since(start))
+		c.Counters.Sizes.Observe(len(works))
 	}
 	c.Counters.Works.Add(int64(len(works)))
 	for i, w := range works {

@@ -124,6 +124,10 @@ func TestWhoWaitsGoesIntoTheNextTransactionInOrder(t *testing.T) {
 	if n := len(d.batches); n > 3 {
 		t.Errorf("five works took %d transactions, want at most 3", n)
 	}
+	took, sizes := c.Counters.Took.Series(time.Hour), c.Counters.Sizes.Series(8)
+	if n := int64(len(d.batches)); took.Count != n || sizes.Count != n || sizes.Sum != 5 || took.Sum <= 0 {
+		t.Errorf("counted %d transactions in %v s, %d with %v works; want %d and five works", took.Count, took.Sum, sizes.Count, sizes.Sum, n)
+	}
 }
 
 func TestAFailedTransactionTellsItsWorksAndKeepsItsMarks(t *testing.T) {

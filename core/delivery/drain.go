@@ -160,7 +160,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor, daem
 		if !flies && !had && !done && m.eligible(msg, to) {
 			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg), daemon: daemon && to == m.id.Member}
 			d.state.Store(stored)
-			if !m.roomLocked(len(d.frame)) || m.link.Full(len(d.frame)) || !m.pushLocked(d) {
+			if !m.roomLocked(len(d.frame)) || m.link.Full(len(d.frame)) || !m.pushLocked(d, &m.engine.Counters.PushedLater) {
 				return true
 			}
 			m.engine.Counters.Drained.Add(1)

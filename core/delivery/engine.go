@@ -9,6 +9,7 @@ import (
 
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -114,6 +115,13 @@ type Counters struct {
 	Released    atomic.Int64    // deliveries that were held back until now
 	Duplicates  atomic.Int64    // sends answered from the memory of ids
 	DrainErrors atomic.Int64
+
+	// From a message's acceptance to its first push to a session: of pushes on
+	// acceptance, and of those that were read from the store, which waited there.
+	PushedAtOnce, PushedLater telemetry.Histogram
+
+	// From the last push of a delivery to a session until that one confirmed it.
+	Confirmation telemetry.Histogram
 }
 
 // drainsAtOnce bounds concurrent drains, so that a thousand sessions that
@@ -188,11 +196,12 @@ func (e *Engine) daemonElsewhere(mesh string, member sdk.Key) bool {
 	return e.options.Others != nil && e.dir.DaemonElsewhere(mesh, member)
 }
 
-// settle marks the row of a confirmed delivery, and returns the number of the
-// mark; 0 when there is no row.
-func (e *Engine) settle(d *delivery) (mark int64) {
+// settle marks the row of a delivery that is confirmed now, and returns the
+// number of the mark; 0 when there is no row. It was pushed at pushed.
+func (e *Engine) settle(d *delivery, pushed time.Time) (mark int64) {
 	e.Counters.Confirmed.Add(1)
 	now := time.Now()
+	e.Counters.Confirmation.Observe(now.Sub(pushed))
 	if d.confirm() {
 		mark = e.committer.Settle(store.Settlement{Seq: d.msg.Seq, Recipient: d.to, At: now})
 		d.mark.Store(mark)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -148,7 +149,8 @@ func (m *Mailbox) Acked(messageID, clientMessageID string) bool {
 		m.mu.Unlock()
 		return false
 	}
-	m.endLocked(m.removeLocked(i))
+	p := m.removeLocked(i)
+	m.endLocked(p.d, p.at)
 	m.mu.Unlock()
 	m.signal()
 	return true
@@ -168,11 +170,11 @@ func (m *Mailbox) findLocked(messageID, clientMessageID string) int {
 }
 
 // removeLocked takes entry i off the unconfirmed list.
-func (m *Mailbox) removeLocked(i int) *delivery {
-	d := m.sent[i].d
-	m.bytes -= len(d.frame)
+func (m *Mailbox) removeLocked(i int) push {
+	p := m.sent[i]
+	m.bytes -= len(p.d.frame)
 	if m.id.Acks {
-		d.ackers.Add(-1)
+		p.d.ackers.Add(-1)
 	}
 	if i == 0 {
 		m.sent[0] = push{}
@@ -180,7 +182,7 @@ func (m *Mailbox) removeLocked(i int) *delivery {
 	} else {
 		m.sent = append(m.sent[:i], m.sent[i+1:]...)
 	}
-	return d
+	return p
 }
 
 // Ponged confirms every push up to and including number, unless this client
@@ -192,10 +194,10 @@ func (m *Mailbox) Ponged(link Link, number uint64) {
 		return
 	}
 	for len(m.sent) > 0 && m.sent[0].number <= number {
-		if d := m.removeLocked(0); d.ackers.Load() > 0 {
-			m.leaveLocked(d)
+		if p := m.removeLocked(0); p.d.ackers.Load() > 0 {
+			m.leaveLocked(p.d)
 		} else {
-			m.endLocked(d)
+			m.endLocked(p.d, p.at)
 		}
 	}
 	m.mu.Unlock()
@@ -203,13 +205,13 @@ func (m *Mailbox) Ponged(link Link, number uint64) {
 }
 
 // endLocked ends a delivery that the client has, unless that is for the member's
-// daemon to say, which is connected to another node.
-func (m *Mailbox) endLocked(d *delivery) {
+// daemon to say, which is connected to another node. It was last pushed at pushed.
+func (m *Mailbox) endLocked(d *delivery, pushed time.Time) {
 	if d.daemon && !m.id.Control {
 		m.leaveLocked(d)
 		return
 	}
-	m.confirmLocked(d)
+	m.confirmLocked(d, pushed)
 }
 
 // marksMax is how many confirmed deliveries a mailbox remembers before it looks
@@ -217,8 +219,8 @@ func (m *Mailbox) endLocked(d *delivery) {
 const marksMax = 256
 
 // confirmLocked ends a delivery. A drain may find its row until it is marked.
-func (m *Mailbox) confirmLocked(d *delivery) {
-	mark := m.engine.settle(d)
+func (m *Mailbox) confirmLocked(d *delivery, pushed time.Time) {
+	mark := m.engine.settle(d, pushed)
 	if mark == 0 {
 		return
 	}
@@ -306,7 +308,7 @@ func (m *Mailbox) offerLocked(d *delivery) bool {
 		m.behind = true
 		return false
 	}
-	return m.pushLocked(d)
+	return m.pushLocked(d, &m.engine.Counters.PushedAtOnce)
 }
 
 // written says that the transaction of a delivery that was not taken is over,
@@ -325,8 +327,9 @@ func (m *Mailbox) roomLocked(n int) bool {
 	return m.bytes == 0 || m.bytes+n <= m.engine.options.UnconfirmedBytes
 }
 
-// pushLocked writes a delivery and remembers it as unconfirmed.
-func (m *Mailbox) pushLocked(d *delivery) bool {
+// pushLocked writes a delivery and remembers it as unconfirmed. took gets the
+// time since the message was accepted.
+func (m *Mailbox) pushLocked(d *delivery, took *telemetry.Histogram) bool {
 	number, ok := m.link.Push(d.frame)
 	if !ok {
 		m.behind = true
@@ -335,7 +338,9 @@ func (m *Mailbox) pushLocked(d *delivery) bool {
 	if m.id.Acks {
 		d.ackers.Add(1)
 	}
-	m.sent = append(m.sent, push{d: d, number: number, at: time.Now()})
+	now := time.Now()
+	m.sent = append(m.sent, push{d: d, number: number, at: now})
+	took.Observe(now.Sub(d.msg.CreatedAt))
 	m.bytes += len(d.frame)
 	m.engine.Counters.Routed[d.msg.Priority].Add(1)
 	return true

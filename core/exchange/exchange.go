@@ -20,6 +20,9 @@ import (
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/refusals"
+	"github.com/claudemesh/broker/core/telemetry"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -42,6 +45,9 @@ type Options struct {
 	Window       int // most answers of one connection that wait for the disk
 	InvalidLimit int // most frames before a hello that are no hello
 	Gate         *Gate
+
+	Traces   *tracing.Tracer // nil: no spans
+	Refusals *refusals.Ring  // nil: refusals are not remembered
 }
 
 // Exchange is the road of every frame. All methods may be called concurrently.
@@ -66,7 +72,8 @@ type Counters struct {
 	Refused Reasons      // frames refused, but hellos
 	Hellos  Reasons      // hellos refused
 	Invalid atomic.Int64 // frames that could not be decoded
-	Latency Latency      // of messages: from the frame to its answer
+
+	Latency telemetry.Histogram // of messages: from the frame to its answer
 }
 
 // New returns an exchange.
@@ -97,6 +104,9 @@ type request struct {
 	ended    bool          // the walk has
 	silent   bool          // gets no answer
 	held     bool          // holds one place of the connection's window
+
+	trail     *tracing.Trail // nil unless the request is traced
+	submitted time.Time      // to the committer; only of a request that is traced
 }
 
 func (x *Exchange) request() *request {
@@ -129,12 +139,17 @@ func (x *Exchange) Announce(env *sdk.Envelope) {
 // where that fails the answer says so, although the effects are there.
 func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 	env.Directory = x.resolver
+	trail := x.options.Traces.Begin(env, true)
 	c := x.chains.Enter(0)
 	defer c.Leave(0)
-	d, link := c.Run(ctx, env)
+	d, link := c.Run(trail.Within(ctx), env)
 	took := time.Since(env.Arrived)
 	c.Record(env, d)
-	err := x.record(ctx, env)
+	since := time.Now()
+	wrote, err := x.record(ctx, env)
+	if wrote {
+		trail.Committed(since, err)
+	}
 	if err != nil {
 		d = sdk.Refuse(sdk.ReasonUnavailable, "the broker could not write to its store: look whether it was done, and try again in a moment")
 	}
@@ -143,15 +158,20 @@ func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 		out.Stage = link.Name()
 	}
 	c.Done(env, out)
+	if call := feature.Of(env); call != nil && out.Err == nil {
+		out.Err = call.Err
+	}
+	x.conclude(env, true, trail, out)
 	return d
 }
 
-// record writes an envelope's records, and returns when they are on disk.
-func (x *Exchange) record(ctx context.Context, env *sdk.Envelope) error {
+// record writes an envelope's records, and returns when they are on disk. It
+// reports whether there were any.
+func (x *Exchange) record(ctx context.Context, env *sdk.Envelope) (wrote bool, err error) {
 	entries := auditEntries(env)
 	if len(entries) == 0 {
-		return nil
+		return false, nil
 	}
 	x.journal.Append(entries...)
-	return x.committer.Flush(context.WithoutCancel(ctx)) // whoever asked may be gone; the log is not theirs
+	return true, x.committer.Flush(context.WithoutCancel(ctx)) // whoever asked may be gone; the log is not theirs
 }

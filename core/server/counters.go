@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/api"
-	"github.com/claudemesh/broker/core/exchange"
 	"github.com/claudemesh/broker/core/telemetry"
 )
 
@@ -21,11 +20,14 @@ type Counters struct {
 	routes map[string]*routeCounters // by pattern; "" for what no route answers
 }
 
+// longestRequest is up to where the times of requests are told apart.
+const longestRequest = 16 * time.Second
+
 // routeCounters are those of one route. Guarded by the mutex of Counters, but for
 // latency.
 type routeCounters struct {
 	statuses map[int]int64
-	latency  exchange.Latency
+	latency  telemetry.Histogram
 }
 
 // NewCounters returns counters for the routes of a table.
@@ -69,12 +71,7 @@ func (c *Counters) Write(t *telemetry.Text) {
 }
 
 func (r *routeCounters) series(route telemetry.Label) telemetry.Series {
-	s := telemetry.Series{Labels: []telemetry.Label{route}}
-	count, sum := r.latency.Snapshot(func(upTo time.Duration, n int64) {
-		s.Buckets = append(s.Buckets, telemetry.Bucket{UpTo: upTo.Seconds(), Count: n})
-	})
-	s.Count, s.Sum = count, sum.Seconds()
-	return s
+	return r.latency.Series(longestRequest, route)
 }
 
 // counted is a ResponseWriter that remembers the status.
