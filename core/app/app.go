@@ -26,11 +26,13 @@ import (
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/token"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/wire"
 )
 
@@ -85,7 +87,14 @@ type Options struct {
 
 	Log     *slog.Logger
 	Version string
-	Trace   chain.Trace       // watches envelopes; nil costs nothing
+	Trace   chain.Trace       // watches envelopes; nil for the spans of Traces alone, if there are any
+
+	// Traces makes the spans of envelopes; nil makes none.
+	Traces *tracing.Provider
+
+	// Refusals remembers what was refused; nil remembers nothing.
+	Refusals *refusals.Ring
+
 	Ready   func(addr string) // called once, when the broker accepts connections
 }
 
@@ -137,6 +146,9 @@ type App struct {
 // New wires a broker and starts its chain. The caller keeps the store open
 // until Run has returned.
 func New(ctx context.Context, o Options) (*App, error) {
+	if o.Trace == nil && o.Traces != nil {
+		o.Trace = o.Traces.Envelopes().Probe
+	}
 	a := &App{options: o, log: o.Log, chains: chain.NewHolder()}
 	c := o.Config
 	a.config.Store(&c)
@@ -165,7 +177,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		Send: sendOptions(c, a.gate), Callers: a.callers(),
 	})
 	a.routes = a.newRoutes(c)
-	a.exchange = exchange.New(exchange.Options{Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate},
+	a.exchange = exchange.New(exchange.Options{
+		Window: c.Limits.Window, InvalidLimit: invalidLimit, Gate: a.gate, Traces: o.Traces.Envelopes(), Refusals: o.Refusals,
+	},
 		a.chains, a.registry, a.roster, a.committer, journal, a.dir, o.Log)
 	if err := a.startChain(ctx, c); err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))

@@ -97,6 +97,7 @@ func (c *Connection) frame(b []byte) {
 	head, err := wire.Peek(b)
 	r := x.request()
 	r.conn = c
+	r.identify(len(b))
 	r.owner = x.registry.Owner(string(head.Type))
 	if bytes.IndexByte(head.Type, '.') >= 0 {
 		r.owner = nil // kinds with a dot do not come over a socket
@@ -131,6 +132,7 @@ func (c *Connection) undecodable(r *request, err error) {
 	if d := new(wire.DecodeError); errors.As(err, &d) {
 		reason, text = d.Code, d.Message
 	}
+	x.conclude(&r.env, r.owner != nil, r.trail, sdk.Outcome{Decision: sdk.Refuse(reason, text)})
 	hello := c.session == nil && r.owner != nil && isHello(sdk.Kind(r.owner.Type))
 	c.sendInOrder(r.owner.Refusal(&r.call, reason, text), r.call.ReqID)
 	if hello {

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"context"
 	"sync"
 
 	"github.com/claudemesh/broker/sdk"
@@ -85,7 +84,7 @@ func (l *line) work() {
 func (r *request) goOn() {
 	gate := r.x.options.Gate
 	for !r.ended {
-		r.ended = r.walk.Resume(context.Background(), &r.env)
+		r.ended = r.walk.Resume(r.trail.Context(), &r.env)
 	}
 	r.decide(r.walk.Decision())
 	gate.end()

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -19,17 +18,12 @@ import (
 func (r *request) prepare(b []byte, head wire.Head) error {
 	c, env := r.conn, &r.env
 	env.Kind = sdk.Kind(head.Type)
-	env.Size, env.Arrived = len(b), time.Now()
 	env.Directory = r.x.resolver
-	env.Sender.Conn, env.Sender.Remote = c.peer.ID(), c.peer.Remote()
 	env.Trace = wire.Trace(string(head.Traceparent))
+	r.trail = r.x.options.Traces.Begin(env, r.owner != nil)
 	env.Body = &r.call
 	r.call.Env, r.call.Session, r.call.Peer = env, c.session, link{c.peer}
-	if s := c.session; s != nil {
-		env.Mesh = s.Mesh
-		env.Sender.MemberID, env.Sender.Member, env.Sender.Session = s.MemberID, s.Member, s.Key
-		env.Sender.Name, r.live = r.x.dir.Live(s)
-	}
+	r.call.Traced = r.trail != nil
 	if r.owner == nil {
 		if len(head.Type) == 0 {
 			return &wire.DecodeError{Code: sdk.ReasonMalformed, Field: "type", Message: "type: want the name of a message"}
@@ -48,6 +42,18 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 		r.call.Hello = b
 	}
 	return r.address(req)
+}
+
+// identify says whose frame it is, as far as the connection is known.
+func (r *request) identify(size int) {
+	c, env := r.conn, &r.env
+	env.Size, env.Arrived = size, time.Now()
+	env.Sender.Conn, env.Sender.Remote = c.peer.ID(), c.peer.Remote()
+	if s := c.session; s != nil {
+		env.Mesh = s.Mesh
+		env.Sender.MemberID, env.Sender.Member, env.Sender.Session = s.MemberID, s.Member, s.Key
+		env.Sender.Name, r.live = r.x.dir.Live(s)
+	}
 }
 
 // address parses the target of a message.
@@ -71,7 +77,7 @@ func (r *request) run() {
 	r.chain = r.x.chains.Enter(env.Sender.Conn)
 	// The context has no end of its own: links have deadlines, and one that can be
 	// cancelled costs each query of the store an allocation and a timer.
-	ctx := context.Background()
+	ctx := r.trail.Context()
 	if r.mayWaitInLine() {
 		behind := !c.line.empty()
 		r.ended = r.chain.Begin(ctx, env, &r.walk, behind)
@@ -122,6 +128,9 @@ func (r *request) decide(d sdk.Decision, link *chain.Link) {
 			answered = make(chan struct{})
 			r.answered = answered
 		}
+		if r.trail != nil {
+			r.submitted = time.Now()
+		}
 		accepted, gate := r.call.Accepted != nil, r.x.options.Gate
 		r.x.committer.Submit(r)
 		if accepted {
@@ -169,6 +178,7 @@ func (r *request) Done(err error) {
 			err = store.ErrClosed
 		}
 	}
+	r.trail.Committed(r.submitted, err)
 	if a := r.call.Accepted; a != nil {
 		a.Done(err)
 		r.settled(a)
@@ -204,6 +214,7 @@ func (r *request) finish(err error) {
 		r.x.Counters.Latency.Observe(out.Settled)
 	}
 	r.chain.Done(env, out)
+	r.x.conclude(env, r.owner != nil, r.trail, out)
 	r.chain.Leave(env.Sender.Conn)
 	if r.held {
 		c.free()
@@ -239,7 +250,7 @@ func (r *request) answer() {
 func (r *request) refuse() {
 	c, d, x := r.conn, r.decision, r.x
 	if r.call.Err != nil {
-		x.log.Warn("request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
+		x.log.WarnContext(r.trail.Context(), "request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
 	}
 	owner := r.owner
 	if d.Reason == sdk.ReasonNoHello {

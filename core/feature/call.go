@@ -52,6 +52,9 @@ type Call struct {
 	// the next transaction.
 	AwaitDisk bool
 
+	// Traced says that the envelope has spans.
+	Traced bool
+
 	// Err is the cause of a refusal, for the log.
 	Err error
 

@@ -35,12 +35,16 @@ const (
 type HTTP struct {
 	Access        Access
 	Legacy        bool   // legacy-auth may vouch for the caller of this route
+	Route         string // the path of the route, with {names} in it
 	Method        string // as signed, like the next two
 	Target        string // path and query as they were sent
 	Body          []byte // as it came; valid while the chain runs
 	Authorization string // the header's value, empty without one
 	UserID        string // user_id of the body or the query, which legacy-auth goes by
 	Local         bool   // came from this machine, and through no proxy
+
+	// Status returns the status of a refusal on this route.
+	Status func(sdk.Reason) int
 
 	// Header is the answer's, to which stages may add.
 	Header http.Header

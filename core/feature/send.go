@@ -70,7 +70,7 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		SenderSession: env.Sender.Session, SenderName: env.Sender.Name,
 		TargetSpec: m.TargetSpec, Priority: env.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
 		ClientMessageID: m.ClientMessageID, Fingerprint: m.RequestFingerprint,
-		ReplyTo: m.ReplyToID, Trace: m.Traceparent, NotBefore: env.HoldUntil,
+		ReplyTo: m.ReplyToID, Trace: env.Trace, Traced: c.Traced, NotBefore: env.HoldUntil,
 	}, audience, from.Box, env.Arrived)
 	return wire.Ack{ID: ackID(c), MessageID: env.MessageID, Queued: true}, nil
 }

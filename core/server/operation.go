@@ -25,7 +25,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	defer s.Counters.since(time.Now(), route.Pattern(), counting)
 	w = counting
 	if wait, ok := s.mayGuess(r, route); !ok {
-		s.tooManyGuesses(w, r, wait)
+		s.tooManyGuesses(w, r, route, wait)
 		return
 	}
 	body, ok := s.body(w, r, route)
@@ -34,17 +34,19 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	}
 	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get)
 	if err != nil {
+		s.turnedAway(r, route, decisionOf(err))
 		s.refused(w, r, route, decisionOf(err), detailOf(err))
 		return
 	}
 	if len(r.Header["Authorization"]) > 1 && route.Access != feature.Anyone {
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "several Authorization headers"))
 		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the request has several Authorization headers: send one")
 		return
 	}
 	call := s.call(w, r, route, req, body)
 	if call.HTTP.UserID != "" { // all that legacy-auth has for a proof
 		if wait, ok := s.Guesses.Allowed(edge.Address(r)); !ok {
-			s.tooManyGuesses(w, r, wait)
+			s.tooManyGuesses(w, r, route, wait)
 			return
 		}
 	}
@@ -66,9 +68,19 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	}
 }
 
-func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, route *api.Route, wait time.Duration) {
+	const text = "too many refused attempts: try again later"
+	s.turnedAway(r, route, sdk.Refuse(sdk.ReasonRateLimit, text))
 	s.retryAfter(w, wait)
-	s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, "too many refused attempts: try again later")
+	s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, text)
+}
+
+// turnedAway remembers a request that is refused before it is an envelope.
+func (s *routes) turnedAway(r *http.Request, route *api.Route, d sdk.Decision) {
+	env := &sdk.Envelope{Kind: route.Kind, Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
+	env.Sender.Remote = edge.Address(r).String()
+	env.Body = &feature.Call{Env: env, HTTP: &feature.HTTP{Route: route.Path, Method: r.Method, Status: route.StatusFor}}
+	s.Exchange.Refused(env, d)
 }
 
 // levelOf says how loud a refusal is logged: one that is the broker's fault is
@@ -103,8 +115,10 @@ func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) 
 	body, err := edge.ReadBody(w, r, s.BodyBytes)
 	switch {
 	case errors.Is(err, edge.ErrTooLarge):
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonTooLarge, "payload too large"))
 		s.refuse(w, r, http.StatusRequestEntityTooLarge, sdk.ReasonTooLarge, "payload too large")
 	case err != nil:
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "the body did not arrive whole"))
 		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the body did not arrive whole")
 	}
 	return body, err == nil
@@ -115,7 +129,7 @@ func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, 
 	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
-		Access: route.Access, Legacy: route.Legacy, Method: r.Method, Target: r.RequestURI, Body: body,
+		Access: route.Access, Legacy: route.Legacy, Route: route.Path, Status: route.StatusFor, Method: r.Method, Target: r.RequestURI, Body: body,
 		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),
 	}}
 	if route.Legacy {

@@ -37,6 +37,9 @@ type Timeouts struct {
 type Exchange interface {
 	Serve(p *hub.Peer) (last presence.View, ended bool)
 	Run(ctx context.Context, env *sdk.Envelope) sdk.Decision
+
+	// Refused remembers a request that was refused before it came to the chain.
+	Refused(env *sdk.Envelope, d sdk.Decision)
 }
 
 var _ Exchange = (*exchange.Exchange)(nil)

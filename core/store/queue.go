@@ -27,6 +27,7 @@ type Message struct {
 	Fingerprint     string // opaque; compared when ClientMessageID repeats
 	ReplyTo         string
 	Trace           string // W3C traceparent
+	Traced          bool   // this broker makes spans of it; not stored
 	CreatedAt       time.Time
 	ExpiresAt       time.Time
 
