@@ -38,6 +38,7 @@ func unjudgedWhy(state int32) string {
 type batch struct {
 	seq       uint64
 	envelopes []*pluginpb.Envelope
+	came      time.Time
 	deadline  time.Time // zero: none
 	ctx       *callContext
 	to        answerer
@@ -57,11 +58,12 @@ type slot struct {
 	verdict pluginpb.Verdict
 	notes   []*pluginpb.Attribute // lent to verdict.Attributes
 	used    bool                  // differs from the default
+	traced  bool                  // its envelope is part of a trace
 }
 
 // reset makes the batch ready for n envelopes.
 func (b *batch) reset(pb *pluginpb.Batch, now time.Time) {
-	b.seq, b.envelopes, b.deadline = pb.Seq, pb.Envelopes, time.Time{}
+	b.seq, b.envelopes, b.came, b.deadline = pb.Seq, pb.Envelopes, now, time.Time{}
 	if pb.DeadlineNanos > 0 {
 		b.deadline = now.Add(time.Duration(pb.DeadlineNanos))
 	}
@@ -70,7 +72,7 @@ func (b *batch) reset(pb *pluginpb.Batch, now time.Time) {
 		b.slots = append(b.slots, new(slot))
 	}
 	for _, s := range b.slots[:len(b.envelopes)] {
-		s.used = false
+		s.used, s.traced = false, false
 	}
 }
 
@@ -89,13 +91,16 @@ func (b *batch) begin() bool {
 func (b *batch) conclude() *pluginpb.Verdicts {
 	v := &b.verdicts
 	v.Seq, v.Count, v.DefaultVerdict = b.seq, uint32(len(b.envelopes)), 1
-	v.Exceptions = v.Exceptions[:0]
+	v.Exceptions, v.JudgedNanos = v.Exceptions[:0], 0
 	if state := b.state.Load(); state != begun {
 		for _, s := range b.slots[:len(b.envelopes)] {
 			s.fail(unjudgedWhy(state))
 		}
 	}
 	for i, s := range b.slots[:len(b.envelopes)] {
+		if s.traced && v.JudgedNanos == 0 {
+			v.JudgedNanos = max(int64(time.Since(b.came)), 1) // 0 says that it was not measured
+		}
 		if s.used {
 			s.verdict.Index = uint32(i)
 			v.Exceptions = append(v.Exceptions, &s.verdict)

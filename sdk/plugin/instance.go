@@ -41,6 +41,7 @@ type instance struct {
 	stage   string
 	link    string
 	granted rights
+	traces  *traces // nil: the broker takes none
 	parts
 	ctx      context.Context // ends when it is abandoned, or has stopped
 	cancel   context.CancelFunc
@@ -68,6 +69,9 @@ func newInstance(s *service, req *pluginpb.ConfigureRequest, p parts) *instance 
 		service: s, id: req.Instance, stage: req.Stage, link: req.Link, parts: p,
 		granted: grantsOf(req.Granted).rights(), outcomes: newQueue[*outcomes](), stopped: make(chan struct{}),
 		live: make(map[uint64]*batch), empty: make(chan struct{}),
+	}
+	if s.traced.Load() {
+		in.traces = newTraces(in.stage)
 	}
 	in.ctx, in.cancel = context.WithCancel(in.within(context.Background()))
 	return in

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
@@ -56,6 +58,11 @@ func (w *worker) judgePart(b *batch) {
 
 // judge asks the stage about one envelope and puts down what it says.
 func (w *worker) judge(ctx context.Context, pb *pluginpb.Envelope, s *slot) {
+	var span trace.Span
+	if pb.Trace != "" && w.in.traces != nil {
+		s.traced = true
+		ctx, span = w.in.traces.begin(ctx, pb.Trace)
+	}
 	env := w.view.show(pb, w.in.granted)
 	d, err := w.call(ctx, env)
 	if err == nil {
@@ -67,13 +74,16 @@ func (w *worker) judge(ctx context.Context, pb *pluginpb.Envelope, s *slot) {
 	if err != nil {
 		s.fail(err.Error())
 	}
+	if span != nil {
+		conclude(span, d, err)
+	}
 }
 
 // call is Handle, with a panic as an error.
 func (w *worker) call(ctx context.Context, env *sdk.Envelope) (d sdk.Decision, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = w.in.service.panicked("Handle", w.in, v)
+			err = w.in.service.panicked(ctx, "Handle", w.in, v)
 		}
 	}()
 	return w.in.judge.Handle(ctx, env)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
@@ -191,9 +193,18 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 		record.Attributes = appendAttr(record.Attributes, h.prefix, a)
 		return len(record.Attributes) < mostLogAttrs
 	})
+	within := trace.SpanContextFromContext(ctx)
+	if within.IsSampled() {
+		id, span := within.TraceID(), within.SpanID()
+		record.TraceId, record.SpanId = id[:], span[:]
+	}
 	from := instanceOf(ctx)
 	if h.logs.send(from, record) {
 		return nil
+	}
+	if within.IsSampled() {
+		r = r.Clone()
+		r.AddAttrs(slog.String("trace_id", within.TraceID().String()), slog.String("span_id", within.SpanID().String()))
 	}
 	return from.toText(h.text).Handle(ctx, r)
 }

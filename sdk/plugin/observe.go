@@ -58,7 +58,7 @@ func (in *instance) observe() {
 func (in *instance) missed(n uint64) {
 	defer func() {
 		if r := recover(); r != nil {
-			_ = in.service.panicked("Missed", in, r)
+			_ = in.service.panicked(in.ctx, "Missed", in, r)
 		}
 	}()
 	if m, ok := in.observer.(sdk.MissedObserver); ok {
@@ -73,7 +73,7 @@ func (in *instance) missed(n uint64) {
 func (in *instance) done(v *view, pb *pluginpb.Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
-			_ = in.service.panicked("Done", in, r)
+			_ = in.service.panicked(in.ctx, "Done", in, r)
 		}
 	}()
 	if pb.Envelope == nil {

@@ -71,6 +71,9 @@ func (o *outbox) log(r *pluginpb.LogRecord) bool {
 	return room
 }
 
+// rouse has what waits elsewhere sent.
+func (o *outbox) rouse() { o.add(func(*letters) {}) }
+
 // add is false when nothing is sent any more.
 func (o *outbox) add(put func(*letters)) bool {
 	o.mu.Lock()
@@ -128,7 +131,7 @@ func (o *outbox) send(l *letters, frame *pluginpb.PluginFrame) (err error) {
 		if err == nil {
 			f()
 			err = o.stream.Send(frame)
-			frame.Verdicts, frame.Pong, frame.Observed, frame.Logs = nil, nil, nil, nil
+			frame.Verdicts, frame.Pong, frame.Observed, frame.Logs, frame.Spans = nil, nil, nil, nil, nil
 		}
 	}
 	for _, nonce := range l.pongs {
@@ -144,6 +147,13 @@ func (o *outbox) send(l *letters, frame *pluginpb.PluginFrame) (err error) {
 	}
 	for records := range slices.Chunk(l.logs, mostLogsAtOnce) {
 		put(func() { frame.Logs = records })
+	}
+	for range mostSpans / mostSpansAtOnce { // a stage may go on ending spans
+		spans := o.in.traces.take()
+		if spans == nil {
+			break
+		}
+		put(func() { frame.Spans = spans })
 	}
 	return err
 }

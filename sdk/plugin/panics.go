@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -32,16 +33,22 @@ func (p *panics) count(now time.Time) bool {
 }
 
 // panicked logs a panic of the author's code and returns what the broker is
-// told. It is called from the deferred function that recovered.
-func (s *service) panicked(where string, in *instance, value any) error {
+// told. It is called from the deferred function that recovered, with the context
+// of the call.
+func (s *service) panicked(ctx context.Context, where string, in *instance, value any) error {
 	stack := debug.Stack()
 	if len(stack) > longestStack {
 		stack = stack[:longestStack]
 	}
-	s.log.LogAttrs(in.ctx, slog.LevelError, "panic in "+where,
+	s.log.LogAttrs(ctx, slog.LevelError, "panic in "+where,
 		slog.String("stage", in.stage), slog.Any("panic", value), slog.String("stack", string(stack)))
 	if s.panics.count(time.Now()) {
 		s.fatal(fmt.Errorf("%d panics within %v; the last in %s of %s: %v\n%s", mostPanics, panicsWithin, where, in.stage, value, stack))
 	}
-	return fmt.Errorf("panic: %v", value)
+	return &panicError{value}
 }
+
+// panicError is a panic of the author's code that was recovered.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -15,12 +16,14 @@ import (
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
-// Features that this package speaks. "log/1" is used when the broker knows it.
+// Features that this package speaks. "log/1" and "trace/1" are used when the
+// broker knows them.
 const (
 	featureStream  = "stream/1"
 	featureBatch   = "batch/1"
 	featureObserve = "observe/1"
 	featureLog     = "log/1"
+	featureTrace   = "trace/1"
 )
 
 const (
@@ -39,6 +42,7 @@ type service struct {
 	fatal  func(error) // ends the program; returns only in tests
 	greet  func()      // called by every Hello
 
+	traced atomic.Bool // the broker takes spans
 	panics panics
 	alive  sync.WaitGroup // instances whose Stop has not returned
 
@@ -60,7 +64,8 @@ func newService(p Plugin, errors io.Writer, fatal func(error)) *service {
 func (s *service) Hello(_ context.Context, req *pluginpb.HelloRequest) (*pluginpb.HelloResponse, error) {
 	s.greet()
 	s.logs.allow(slices.Contains(req.Features, featureLog))
-	features := []string{featureStream, featureBatch, featureLog}
+	s.traced.Store(slices.Contains(req.Features, featureTrace))
+	features := []string{featureStream, featureBatch, featureLog, featureTrace}
 	if slices.ContainsFunc(s.plugin.Stages, func(st Stage) bool { return st.observes }) {
 		features = append(features, featureObserve)
 	}

@@ -30,6 +30,7 @@ func (s *service) Process(stream grpc.BidiStreamingServer[pluginpb.HostFrame, pl
 	out := newOutbox(in, stream)
 	s.logs.connect(out)
 	defer s.logs.disconnect(out)
+	in.traces.connect(out)
 	go out.run()
 	received := make(chan error, 1)
 	go func() { received <- receive(in, out, stream, frame) }()

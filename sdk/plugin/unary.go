@@ -39,6 +39,7 @@ func (s *service) ProcessBatch(ctx context.Context, pb *pluginpb.Batch) (*plugin
 	}
 	// gRPC encodes the message after we returned, so the batch is not used again.
 	verdicts := b.conclude()
+	verdicts.Spans = in.traces.take()
 	in.release(b, false)
 	return verdicts, nil
 }

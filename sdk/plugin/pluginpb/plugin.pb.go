@@ -103,7 +103,7 @@ func (x *HelloRequest) GetBrokerVersion() string {
 type HelloResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Minor         uint32                 `protobuf:"varint,1,opt,name=minor,proto3" json:"minor,omitempty"`
-	Features      []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"` // that this plugin uses: "stream/1", "batch/1", "observe/1", "log/1"
+	Features      []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"` // that this plugin uses: "stream/1", "batch/1", "observe/1", "log/1", "trace/1"
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"` // semver of the plugin
 	Sdk           string                 `protobuf:"bytes,5,opt,name=sdk,proto3" json:"sdk,omitempty"`         // what it is written with, such as "go 1.0"
@@ -883,6 +883,7 @@ type PluginFrame struct {
 	Pong          *Pong                  `protobuf:"bytes,3,opt,name=pong,proto3" json:"pong,omitempty"`
 	Observed      *Observed              `protobuf:"bytes,4,opt,name=observed,proto3" json:"observed,omitempty"`
 	Logs          []*LogRecord           `protobuf:"bytes,5,rep,name=logs,proto3" json:"logs,omitempty"`
+	Spans         *Spans                 `protobuf:"bytes,6,opt,name=spans,proto3" json:"spans,omitempty"` // feature "trace/1"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -948,6 +949,13 @@ func (x *PluginFrame) GetObserved() *Observed {
 func (x *PluginFrame) GetLogs() []*LogRecord {
 	if x != nil {
 		return x.Logs
+	}
+	return nil
+}
+
+func (x *PluginFrame) GetSpans() *Spans {
+	if x != nil {
+		return x.Spans
 	}
 	return nil
 }
@@ -1092,7 +1100,7 @@ type Envelope struct {
 	PayloadHash   []byte                 `protobuf:"bytes,18,opt,name=payload_hash,json=payloadHash,proto3" json:"payload_hash,omitempty"` // SHA-256 of the ciphertext; payload.hash
 	Payload       []byte                 `protobuf:"bytes,19,opt,name=payload,proto3" json:"payload,omitempty"`                            // the ciphertext; payload.bytes
 	Credential    []byte                 `protobuf:"bytes,20,opt,name=credential,proto3" json:"credential,omitempty"`                      // the hello frame as it came; credential.read
-	Trace         string                 `protobuf:"bytes,21,opt,name=trace,proto3" json:"trace,omitempty"`                                // W3C traceparent, when the trace is sampled
+	Trace         string                 `protobuf:"bytes,21,opt,name=trace,proto3" json:"trace,omitempty"`                                // W3C traceparent of the broker's span around the stage, when the trace is sampled; in an outcome the one that came
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1386,6 +1394,8 @@ type Verdicts struct {
 	Count          uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	DefaultVerdict uint32                 `protobuf:"varint,3,opt,name=default_verdict,json=defaultVerdict,proto3" json:"default_verdict,omitempty"` // 1 continue, 2 deny, 3 drop; 0 is a failure
 	Exceptions     []*Verdict             `protobuf:"bytes,4,rep,name=exceptions,proto3" json:"exceptions,omitempty"`                                // of envelopes that differ from the default
+	Spans          *Spans                 `protobuf:"bytes,5,opt,name=spans,proto3" json:"spans,omitempty"`                                          // feature "trace/1"; only in ProcessBatch, a stream has them in its frames
+	JudgedNanos    int64                  `protobuf:"varint,6,opt,name=judged_nanos,json=judgedNanos,proto3" json:"judged_nanos,omitempty"`          // feature "trace/1": from when the batch was read to when this was ready; 0: not measured
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1446,6 +1456,20 @@ func (x *Verdicts) GetExceptions() []*Verdict {
 		return x.Exceptions
 	}
 	return nil
+}
+
+func (x *Verdicts) GetSpans() *Spans {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *Verdicts) GetJudgedNanos() int64 {
+	if x != nil {
+		return x.JudgedNanos
+	}
+	return 0
 }
 
 type Verdict struct {
@@ -1973,6 +1997,8 @@ type LogRecord struct {
 	Level         int32                  `protobuf:"varint,2,opt,name=level,proto3" json:"level,omitempty"` // as in log/slog: -4 debug, 0 info, 4 warn, 8 error
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	Attributes    []*Attribute           `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	TraceId       []byte                 `protobuf:"bytes,5,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"` // feature "trace/1": of the envelope that it is about, when that is sampled
+	SpanId        []byte                 `protobuf:"bytes,6,opt,name=span_id,json=spanId,proto3" json:"span_id,omitempty"`    // of the span in which it was logged
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2035,6 +2061,407 @@ func (x *LogRecord) GetAttributes() []*Attribute {
 	return nil
 }
 
+func (x *LogRecord) GetTraceId() []byte {
+	if x != nil {
+		return x.TraceId
+	}
+	return nil
+}
+
+func (x *LogRecord) GetSpanId() []byte {
+	if x != nil {
+		return x.SpanId
+	}
+	return nil
+}
+
+// Spans is finished work of the plugin. Nobody waits for it: it may come with
+// the verdicts that it led to, or within a minute of them.
+type Spans struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spans         []*Span                `protobuf:"bytes,1,rep,name=spans,proto3" json:"spans,omitempty"`
+	Missed        uint64                 `protobuf:"varint,2,opt,name=missed,proto3" json:"missed,omitempty"` // left out before these, for want of room
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Spans) Reset() {
+	*x = Spans{}
+	mi := &file_plugin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Spans) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Spans) ProtoMessage() {}
+
+func (x *Spans) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Spans.ProtoReflect.Descriptor instead.
+func (*Spans) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Spans) GetSpans() []*Span {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *Spans) GetMissed() uint64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+// Span is a piece of work for an envelope whose trace field is set, and has its
+// trace id. The parent is the span of that field, or another of the plugin's own.
+type Span struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	TraceId           []byte                 `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`                  // 16 bytes
+	SpanId            []byte                 `protobuf:"bytes,2,opt,name=span_id,json=spanId,proto3" json:"span_id,omitempty"`                     // 8 bytes, that no other span has
+	ParentSpanId      []byte                 `protobuf:"bytes,3,opt,name=parent_span_id,json=parentSpanId,proto3" json:"parent_span_id,omitempty"` // 8 bytes
+	Name              string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Kind              uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`                               // as in OTLP: 1 internal, 2 server, 3 client, 4 producer, 5 consumer; 0 is internal
+	StartNanos        int64                  `protobuf:"varint,6,opt,name=start_nanos,json=startNanos,proto3" json:"start_nanos,omitempty"` // Unix nanoseconds
+	EndNanos          int64                  `protobuf:"varint,7,opt,name=end_nanos,json=endNanos,proto3" json:"end_nanos,omitempty"`
+	Attributes        []*SpanAttribute       `protobuf:"bytes,8,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	Events            []*SpanEvent           `protobuf:"bytes,9,rep,name=events,proto3" json:"events,omitempty"`
+	Status            uint32                 `protobuf:"varint,10,opt,name=status,proto3" json:"status,omitempty"`                                                // as in OTLP: 0 unset, 1 ok, 2 error
+	StatusText        string                 `protobuf:"bytes,11,opt,name=status_text,json=statusText,proto3" json:"status_text,omitempty"`                       // with status 2
+	Scope             string                 `protobuf:"bytes,12,opt,name=scope,proto3" json:"scope,omitempty"`                                                   // who made it: a package or a library
+	DroppedAttributes uint32                 `protobuf:"varint,13,opt,name=dropped_attributes,json=droppedAttributes,proto3" json:"dropped_attributes,omitempty"` // left out by the plugin
+	DroppedEvents     uint32                 `protobuf:"varint,14,opt,name=dropped_events,json=droppedEvents,proto3" json:"dropped_events,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_plugin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Span) GetTraceId() []byte {
+	if x != nil {
+		return x.TraceId
+	}
+	return nil
+}
+
+func (x *Span) GetSpanId() []byte {
+	if x != nil {
+		return x.SpanId
+	}
+	return nil
+}
+
+func (x *Span) GetParentSpanId() []byte {
+	if x != nil {
+		return x.ParentSpanId
+	}
+	return nil
+}
+
+func (x *Span) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Span) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Span) GetStartNanos() int64 {
+	if x != nil {
+		return x.StartNanos
+	}
+	return 0
+}
+
+func (x *Span) GetEndNanos() int64 {
+	if x != nil {
+		return x.EndNanos
+	}
+	return 0
+}
+
+func (x *Span) GetAttributes() []*SpanAttribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Span) GetEvents() []*SpanEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Span) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Span) GetStatusText() string {
+	if x != nil {
+		return x.StatusText
+	}
+	return ""
+}
+
+func (x *Span) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *Span) GetDroppedAttributes() uint32 {
+	if x != nil {
+		return x.DroppedAttributes
+	}
+	return 0
+}
+
+func (x *Span) GetDroppedEvents() uint32 {
+	if x != nil {
+		return x.DroppedEvents
+	}
+	return 0
+}
+
+type SpanEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeNanos     int64                  `protobuf:"varint,1,opt,name=time_nanos,json=timeNanos,proto3" json:"time_nanos,omitempty"` // Unix nanoseconds
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Attributes    []*SpanAttribute       `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpanEvent) Reset() {
+	*x = SpanEvent{}
+	mi := &file_plugin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpanEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpanEvent) ProtoMessage() {}
+
+func (x *SpanEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpanEvent.ProtoReflect.Descriptor instead.
+func (*SpanEvent) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SpanEvent) GetTimeNanos() int64 {
+	if x != nil {
+		return x.TimeNanos
+	}
+	return 0
+}
+
+func (x *SpanEvent) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SpanEvent) GetAttributes() []*SpanAttribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// SpanAttribute has one of the values; none at all is an empty text.
+type SpanAttribute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Types that are valid to be assigned to Value:
+	//
+	//	*SpanAttribute_Text
+	//	*SpanAttribute_Truth
+	//	*SpanAttribute_Whole
+	//	*SpanAttribute_Number
+	Value         isSpanAttribute_Value `protobuf_oneof:"value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpanAttribute) Reset() {
+	*x = SpanAttribute{}
+	mi := &file_plugin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpanAttribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpanAttribute) ProtoMessage() {}
+
+func (x *SpanAttribute) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpanAttribute.ProtoReflect.Descriptor instead.
+func (*SpanAttribute) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SpanAttribute) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *SpanAttribute) GetValue() isSpanAttribute_Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *SpanAttribute) GetText() string {
+	if x != nil {
+		if x, ok := x.Value.(*SpanAttribute_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *SpanAttribute) GetTruth() bool {
+	if x != nil {
+		if x, ok := x.Value.(*SpanAttribute_Truth); ok {
+			return x.Truth
+		}
+	}
+	return false
+}
+
+func (x *SpanAttribute) GetWhole() int64 {
+	if x != nil {
+		if x, ok := x.Value.(*SpanAttribute_Whole); ok {
+			return x.Whole
+		}
+	}
+	return 0
+}
+
+func (x *SpanAttribute) GetNumber() float64 {
+	if x != nil {
+		if x, ok := x.Value.(*SpanAttribute_Number); ok {
+			return x.Number
+		}
+	}
+	return 0
+}
+
+type isSpanAttribute_Value interface {
+	isSpanAttribute_Value()
+}
+
+type SpanAttribute_Text struct {
+	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
+}
+
+type SpanAttribute_Truth struct {
+	Truth bool `protobuf:"varint,3,opt,name=truth,proto3,oneof"`
+}
+
+type SpanAttribute_Whole struct {
+	Whole int64 `protobuf:"varint,4,opt,name=whole,proto3,oneof"`
+}
+
+type SpanAttribute_Number struct {
+	Number float64 `protobuf:"fixed64,5,opt,name=number,proto3,oneof"`
+}
+
+func (*SpanAttribute_Text) isSpanAttribute_Value() {}
+
+func (*SpanAttribute_Truth) isSpanAttribute_Value() {}
+
+func (*SpanAttribute_Whole) isSpanAttribute_Value() {}
+
+func (*SpanAttribute_Number) isSpanAttribute_Value() {}
+
 type DrainRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // empty: all of them, the process ends next
@@ -2045,7 +2472,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2484,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2497,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DrainRequest) GetInstance() string {
@@ -2096,7 +2523,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +2535,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2121,7 +2548,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DrainResponse) GetUnfinished() uint64 {
@@ -2207,13 +2634,14 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05batch\x18\x02 \x01(\v2\x1b.claudemesh.plugin.v1.BatchR\x05batch\x124\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x1c.claudemesh.plugin.v1.CancelR\x06cancel\x12.\n" +
 	"\x04ping\x18\x04 \x01(\v2\x1a.claudemesh.plugin.v1.PingR\x04ping\x12:\n" +
-	"\boutcomes\x18\x05 \x01(\v2\x1e.claudemesh.plugin.v1.OutcomesR\boutcomes\"\xa0\x02\n" +
+	"\boutcomes\x18\x05 \x01(\v2\x1e.claudemesh.plugin.v1.OutcomesR\boutcomes\"\xd3\x02\n" +
 	"\vPluginFrame\x12:\n" +
 	"\bverdicts\x18\x01 \x01(\v2\x1e.claudemesh.plugin.v1.VerdictsR\bverdicts\x124\n" +
 	"\x06credit\x18\x02 \x01(\v2\x1c.claudemesh.plugin.v1.CreditR\x06credit\x12.\n" +
 	"\x04pong\x18\x03 \x01(\v2\x1a.claudemesh.plugin.v1.PongR\x04pong\x12:\n" +
 	"\bobserved\x18\x04 \x01(\v2\x1e.claudemesh.plugin.v1.ObservedR\bobserved\x123\n" +
-	"\x04logs\x18\x05 \x03(\v2\x1f.claudemesh.plugin.v1.LogRecordR\x04logs\"\"\n" +
+	"\x04logs\x18\x05 \x03(\v2\x1f.claudemesh.plugin.v1.LogRecordR\x04logs\x121\n" +
+	"\x05spans\x18\x06 \x01(\v2\x1b.claudemesh.plugin.v1.SpansR\x05spans\"\"\n" +
 	"\x04Open\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x9a\x01\n" +
 	"\x05Batch\x12\x10\n" +
@@ -2256,14 +2684,16 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"=\n" +
 	"\tRecipient\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\fR\x06member\x12\x18\n" +
-	"\asession\x18\x02 \x01(\fR\asession\"\x9a\x01\n" +
+	"\asession\x18\x02 \x01(\fR\asession\"\xf0\x01\n" +
 	"\bVerdicts\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05count\x12'\n" +
 	"\x0fdefault_verdict\x18\x03 \x01(\rR\x0edefaultVerdict\x12=\n" +
 	"\n" +
 	"exceptions\x18\x04 \x03(\v2\x1d.claudemesh.plugin.v1.VerdictR\n" +
-	"exceptions\"\xd2\x02\n" +
+	"exceptions\x121\n" +
+	"\x05spans\x18\x05 \x01(\v2\x1b.claudemesh.plugin.v1.SpansR\x05spans\x12!\n" +
+	"\fjudged_nanos\x18\x06 \x01(\x03R\vjudgedNanos\"\xd2\x02\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\rR\averdict\x12\x16\n" +
@@ -2305,14 +2735,53 @@ const file_plugin_proto_rawDesc = "" +
 	"recipients\x18\a \x01(\x03R\n" +
 	"recipients\x12\x16\n" +
 	"\x06pushed\x18\b \x01(\x03R\x06pushed\x12\x16\n" +
-	"\x06queued\x18\t \x01(\x03R\x06queued\"\x90\x01\n" +
+	"\x06queued\x18\t \x01(\x03R\x06queued\"\xc4\x01\n" +
 	"\tLogRecord\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\x05R\x05level\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12?\n" +
 	"\n" +
 	"attributes\x18\x04 \x03(\v2\x1f.claudemesh.plugin.v1.AttributeR\n" +
-	"attributes\"Q\n" +
+	"attributes\x12\x19\n" +
+	"\btrace_id\x18\x05 \x01(\fR\atraceId\x12\x17\n" +
+	"\aspan_id\x18\x06 \x01(\fR\x06spanId\"Q\n" +
+	"\x05Spans\x120\n" +
+	"\x05spans\x18\x01 \x03(\v2\x1a.claudemesh.plugin.v1.SpanR\x05spans\x12\x16\n" +
+	"\x06missed\x18\x02 \x01(\x04R\x06missed\"\xe9\x03\n" +
+	"\x04Span\x12\x19\n" +
+	"\btrace_id\x18\x01 \x01(\fR\atraceId\x12\x17\n" +
+	"\aspan_id\x18\x02 \x01(\fR\x06spanId\x12$\n" +
+	"\x0eparent_span_id\x18\x03 \x01(\fR\fparentSpanId\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x1f\n" +
+	"\vstart_nanos\x18\x06 \x01(\x03R\n" +
+	"startNanos\x12\x1b\n" +
+	"\tend_nanos\x18\a \x01(\x03R\bendNanos\x12C\n" +
+	"\n" +
+	"attributes\x18\b \x03(\v2#.claudemesh.plugin.v1.SpanAttributeR\n" +
+	"attributes\x127\n" +
+	"\x06events\x18\t \x03(\v2\x1f.claudemesh.plugin.v1.SpanEventR\x06events\x12\x16\n" +
+	"\x06status\x18\n" +
+	" \x01(\rR\x06status\x12\x1f\n" +
+	"\vstatus_text\x18\v \x01(\tR\n" +
+	"statusText\x12\x14\n" +
+	"\x05scope\x18\f \x01(\tR\x05scope\x12-\n" +
+	"\x12dropped_attributes\x18\r \x01(\rR\x11droppedAttributes\x12%\n" +
+	"\x0edropped_events\x18\x0e \x01(\rR\rdroppedEvents\"\x83\x01\n" +
+	"\tSpanEvent\x12\x1d\n" +
+	"\n" +
+	"time_nanos\x18\x01 \x01(\x03R\ttimeNanos\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12C\n" +
+	"\n" +
+	"attributes\x18\x03 \x03(\v2#.claudemesh.plugin.v1.SpanAttributeR\n" +
+	"attributes\"\x8a\x01\n" +
+	"\rSpanAttribute\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x16\n" +
+	"\x05truth\x18\x03 \x01(\bH\x00R\x05truth\x12\x16\n" +
+	"\x05whole\x18\x04 \x01(\x03H\x00R\x05whole\x12\x18\n" +
+	"\x06number\x18\x05 \x01(\x01H\x00R\x06numberB\a\n" +
+	"\x05value\"Q\n" +
 	"\fDrainRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x0edeadline_nanos\x18\x02 \x01(\x03R\rdeadlineNanos\"/\n" +
@@ -2342,7 +2811,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_plugin_proto_goTypes = []any{
 	(*HelloRequest)(nil),      // 0: claudemesh.plugin.v1.HelloRequest
 	(*HelloResponse)(nil),     // 1: claudemesh.plugin.v1.HelloResponse
@@ -2372,8 +2841,12 @@ var file_plugin_proto_goTypes = []any{
 	(*Observed)(nil),          // 25: claudemesh.plugin.v1.Observed
 	(*Outcome)(nil),           // 26: claudemesh.plugin.v1.Outcome
 	(*LogRecord)(nil),         // 27: claudemesh.plugin.v1.LogRecord
-	(*DrainRequest)(nil),      // 28: claudemesh.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),     // 29: claudemesh.plugin.v1.DrainResponse
+	(*Spans)(nil),             // 28: claudemesh.plugin.v1.Spans
+	(*Span)(nil),              // 29: claudemesh.plugin.v1.Span
+	(*SpanEvent)(nil),         // 30: claudemesh.plugin.v1.SpanEvent
+	(*SpanAttribute)(nil),     // 31: claudemesh.plugin.v1.SpanAttribute
+	(*DrainRequest)(nil),      // 32: claudemesh.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),     // 33: claudemesh.plugin.v1.DrainResponse
 }
 var file_plugin_proto_depIdxs = []int32{
 	4,  // 0: claudemesh.plugin.v1.DescribeResponse.stages:type_name -> claudemesh.plugin.v1.Stage
@@ -2391,35 +2864,41 @@ var file_plugin_proto_depIdxs = []int32{
 	22, // 12: claudemesh.plugin.v1.PluginFrame.pong:type_name -> claudemesh.plugin.v1.Pong
 	25, // 13: claudemesh.plugin.v1.PluginFrame.observed:type_name -> claudemesh.plugin.v1.Observed
 	27, // 14: claudemesh.plugin.v1.PluginFrame.logs:type_name -> claudemesh.plugin.v1.LogRecord
-	15, // 15: claudemesh.plugin.v1.Batch.envelopes:type_name -> claudemesh.plugin.v1.Envelope
-	16, // 16: claudemesh.plugin.v1.Envelope.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	17, // 17: claudemesh.plugin.v1.Envelope.audience:type_name -> claudemesh.plugin.v1.Recipient
-	19, // 18: claudemesh.plugin.v1.Verdicts.exceptions:type_name -> claudemesh.plugin.v1.Verdict
-	16, // 19: claudemesh.plugin.v1.Verdict.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	26, // 20: claudemesh.plugin.v1.Outcomes.outcomes:type_name -> claudemesh.plugin.v1.Outcome
-	15, // 21: claudemesh.plugin.v1.Outcome.envelope:type_name -> claudemesh.plugin.v1.Envelope
-	16, // 22: claudemesh.plugin.v1.LogRecord.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	0,  // 23: claudemesh.plugin.v1.Plugin.Hello:input_type -> claudemesh.plugin.v1.HelloRequest
-	2,  // 24: claudemesh.plugin.v1.Plugin.Describe:input_type -> claudemesh.plugin.v1.DescribeRequest
-	6,  // 25: claudemesh.plugin.v1.Plugin.Validate:input_type -> claudemesh.plugin.v1.ValidateRequest
-	9,  // 26: claudemesh.plugin.v1.Plugin.Configure:input_type -> claudemesh.plugin.v1.ConfigureRequest
-	11, // 27: claudemesh.plugin.v1.Plugin.Process:input_type -> claudemesh.plugin.v1.HostFrame
-	14, // 28: claudemesh.plugin.v1.Plugin.ProcessBatch:input_type -> claudemesh.plugin.v1.Batch
-	24, // 29: claudemesh.plugin.v1.Plugin.ObserveBatch:input_type -> claudemesh.plugin.v1.Outcomes
-	28, // 30: claudemesh.plugin.v1.Plugin.Drain:input_type -> claudemesh.plugin.v1.DrainRequest
-	1,  // 31: claudemesh.plugin.v1.Plugin.Hello:output_type -> claudemesh.plugin.v1.HelloResponse
-	3,  // 32: claudemesh.plugin.v1.Plugin.Describe:output_type -> claudemesh.plugin.v1.DescribeResponse
-	7,  // 33: claudemesh.plugin.v1.Plugin.Validate:output_type -> claudemesh.plugin.v1.ValidateResponse
-	10, // 34: claudemesh.plugin.v1.Plugin.Configure:output_type -> claudemesh.plugin.v1.ConfigureResponse
-	12, // 35: claudemesh.plugin.v1.Plugin.Process:output_type -> claudemesh.plugin.v1.PluginFrame
-	18, // 36: claudemesh.plugin.v1.Plugin.ProcessBatch:output_type -> claudemesh.plugin.v1.Verdicts
-	25, // 37: claudemesh.plugin.v1.Plugin.ObserveBatch:output_type -> claudemesh.plugin.v1.Observed
-	29, // 38: claudemesh.plugin.v1.Plugin.Drain:output_type -> claudemesh.plugin.v1.DrainResponse
-	31, // [31:39] is the sub-list for method output_type
-	23, // [23:31] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	28, // 15: claudemesh.plugin.v1.PluginFrame.spans:type_name -> claudemesh.plugin.v1.Spans
+	15, // 16: claudemesh.plugin.v1.Batch.envelopes:type_name -> claudemesh.plugin.v1.Envelope
+	16, // 17: claudemesh.plugin.v1.Envelope.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	17, // 18: claudemesh.plugin.v1.Envelope.audience:type_name -> claudemesh.plugin.v1.Recipient
+	19, // 19: claudemesh.plugin.v1.Verdicts.exceptions:type_name -> claudemesh.plugin.v1.Verdict
+	28, // 20: claudemesh.plugin.v1.Verdicts.spans:type_name -> claudemesh.plugin.v1.Spans
+	16, // 21: claudemesh.plugin.v1.Verdict.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	26, // 22: claudemesh.plugin.v1.Outcomes.outcomes:type_name -> claudemesh.plugin.v1.Outcome
+	15, // 23: claudemesh.plugin.v1.Outcome.envelope:type_name -> claudemesh.plugin.v1.Envelope
+	16, // 24: claudemesh.plugin.v1.LogRecord.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	29, // 25: claudemesh.plugin.v1.Spans.spans:type_name -> claudemesh.plugin.v1.Span
+	31, // 26: claudemesh.plugin.v1.Span.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
+	30, // 27: claudemesh.plugin.v1.Span.events:type_name -> claudemesh.plugin.v1.SpanEvent
+	31, // 28: claudemesh.plugin.v1.SpanEvent.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
+	0,  // 29: claudemesh.plugin.v1.Plugin.Hello:input_type -> claudemesh.plugin.v1.HelloRequest
+	2,  // 30: claudemesh.plugin.v1.Plugin.Describe:input_type -> claudemesh.plugin.v1.DescribeRequest
+	6,  // 31: claudemesh.plugin.v1.Plugin.Validate:input_type -> claudemesh.plugin.v1.ValidateRequest
+	9,  // 32: claudemesh.plugin.v1.Plugin.Configure:input_type -> claudemesh.plugin.v1.ConfigureRequest
+	11, // 33: claudemesh.plugin.v1.Plugin.Process:input_type -> claudemesh.plugin.v1.HostFrame
+	14, // 34: claudemesh.plugin.v1.Plugin.ProcessBatch:input_type -> claudemesh.plugin.v1.Batch
+	24, // 35: claudemesh.plugin.v1.Plugin.ObserveBatch:input_type -> claudemesh.plugin.v1.Outcomes
+	32, // 36: claudemesh.plugin.v1.Plugin.Drain:input_type -> claudemesh.plugin.v1.DrainRequest
+	1,  // 37: claudemesh.plugin.v1.Plugin.Hello:output_type -> claudemesh.plugin.v1.HelloResponse
+	3,  // 38: claudemesh.plugin.v1.Plugin.Describe:output_type -> claudemesh.plugin.v1.DescribeResponse
+	7,  // 39: claudemesh.plugin.v1.Plugin.Validate:output_type -> claudemesh.plugin.v1.ValidateResponse
+	10, // 40: claudemesh.plugin.v1.Plugin.Configure:output_type -> claudemesh.plugin.v1.ConfigureResponse
+	12, // 41: claudemesh.plugin.v1.Plugin.Process:output_type -> claudemesh.plugin.v1.PluginFrame
+	18, // 42: claudemesh.plugin.v1.Plugin.ProcessBatch:output_type -> claudemesh.plugin.v1.Verdicts
+	25, // 43: claudemesh.plugin.v1.Plugin.ObserveBatch:output_type -> claudemesh.plugin.v1.Observed
+	33, // 44: claudemesh.plugin.v1.Plugin.Drain:output_type -> claudemesh.plugin.v1.DrainResponse
+	37, // [37:45] is the sub-list for method output_type
+	29, // [29:37] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2427,13 +2906,19 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
+	file_plugin_proto_msgTypes[31].OneofWrappers = []any{
+		(*SpanAttribute_Text)(nil),
+		(*SpanAttribute_Truth)(nil),
+		(*SpanAttribute_Whole)(nil),
+		(*SpanAttribute_Number)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
