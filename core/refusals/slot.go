@@ -37,13 +37,20 @@ func (w *word) set(s string) { w.n = put(w.text[:], s) }
 
 func (w *word) String() string { return string(w.text[:w.n]) }
 
-// put copies what fits of a text, in whole characters, and returns its length.
+// put copies what fits of a text and returns its length.
 func put(room []byte, s string) uint8 {
-	n := copy(room, s)
-	for n < len(s) && n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	return uint8(copy(room, cut(s, len(room)))) //nolint:gosec // no room is larger than 240
+}
+
+// cut returns what fits of a text, in whole characters.
+func cut(s string, room int) string {
+	if len(s) <= room {
+		return s
 	}
-	return uint8(n) //nolint:gosec // no room is larger than 240
+	for room > 0 && !utf8.RuneStart(s[room]) {
+		room--
+	}
+	return s[:room]
 }
 
 func (s *slot) write(f *Refusal, at time.Time) {

@@ -23,34 +23,30 @@ type pair struct {
 type tally map[pair]*uint64
 
 func (t tally) add(stage string, reason sdk.Reason) {
-	n := t[pair{stage, reason}]
+	p := pair{cut(stage, roomWord), sdk.Reason(cut(string(reason), roomWord))}
+	n := t[p]
 	if n == nil {
-		n = t.begin(stage, reason)
+		n = t.begin(p)
 	}
 	*n++
 }
 
 // begin adds a pair with copies of its texts, or finds the one for what is too
-// much. Stages beyond twice the bound share one, too.
-func (t tally) begin(stage string, reason sdk.Reason) *uint64 {
-	p := pair{strings.Clone(cut(stage)), sdk.Reason(strings.Clone(cut(string(reason))))}
+// much: beyond the bound a stage has one for all its other reasons, and beyond
+// twice the bound all stages have.
+func (t tally) begin(p pair) *uint64 {
 	if len(t) >= maxPairs {
 		p.reason = reasonOther
 	}
 	if len(t) >= 2*maxPairs {
 		p.stage = ""
 	}
-	if t[p] == nil {
-		t[p] = new(uint64)
+	n := t[p]
+	if n == nil {
+		n = new(uint64)
+		t[pair{strings.Clone(p.stage), sdk.Reason(strings.Clone(string(p.reason)))}] = n
 	}
-	return t[p]
-}
-
-// cut returns what of a text has room in a slot.
-func cut(s string) string {
-	var w word
-	w.set(s)
-	return s[:w.n]
+	return n
 }
 
 func (t tally) list() []Count {
