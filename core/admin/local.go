@@ -11,7 +11,9 @@ import (
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/issue"
+	"github.com/claudemesh/broker/core/logging"
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
@@ -70,6 +72,11 @@ type Hooks struct {
 	// one again that was given up.
 	Plugins      func() []pluginhost.Status
 	ResumePlugin func(link string) error
+
+	// Refusals is what was refused lately, and Level what the log has: those of a
+	// broker that runs.
+	Refusals *refusals.Ring
+	Level    *logging.Level
 }
 
 // Local works on a store. See [New].

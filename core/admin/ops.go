@@ -93,6 +93,15 @@ type Ops interface {
 	// ResumePlugin has a running broker start a link's plugin again that was
 	// given up after too many crashes. It does not wait for the start.
 	ResumePlugin(ctx context.Context, link string) error
+
+	// ListRefusals returns what a running broker has refused lately, oldest first.
+	ListRefusals(ctx context.Context, o RefusalOptions) (*Refusals, error)
+
+	// LogLevel says which lines a running broker's log has.
+	LogLevel(ctx context.Context) (*LogLevel, error)
+
+	// SetLogLevel changes it, without a restart, and says how it is then.
+	SetLogLevel(ctx context.Context, o LogLevelOptions) (*LogLevel, error)
 }
 
 // MeshOptions say what a mesh is made with.

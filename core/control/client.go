@@ -172,6 +172,21 @@ func (c *Client) ResumePlugin(ctx context.Context, link string) error {
 	return err
 }
 
+// ListRefusals implements [admin.Ops].
+func (c *Client) ListRefusals(ctx context.Context, o admin.RefusalOptions) (*admin.Refusals, error) {
+	return call[*admin.Refusals](ctx, c, opListRefusals, o)
+}
+
+// LogLevel implements [admin.Ops].
+func (c *Client) LogLevel(ctx context.Context) (*admin.LogLevel, error) {
+	return call[*admin.LogLevel](ctx, c, opLogLevel, none{})
+}
+
+// SetLogLevel implements [admin.Ops].
+func (c *Client) SetLogLevel(ctx context.Context, o admin.LogLevelOptions) (*admin.LogLevel, error) {
+	return call[*admin.LogLevel](ctx, c, opSetLogLevel, o)
+}
+
 // call does one operation. A failure that the broker reports is a [core.Error].
 func call[Answer any](ctx context.Context, c *Client, op string, question any) (answer Answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeFor(op)+questionTime)

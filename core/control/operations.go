@@ -36,6 +36,9 @@ const (
 	opReload         = "reload"
 	opListPlugins    = "plugin.list"
 	opResumePlugin   = "plugin.resume"
+	opListRefusals   = "refusal.list"
+	opLogLevel       = "log.level"
+	opSetLogLevel    = "log.set"
 )
 
 // Limits of one operation.

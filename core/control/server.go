@@ -100,6 +100,9 @@ func routes(ops admin.Ops, a About, log *slog.Logger) http.Handler {
 	on(mux, log, opResumePlugin, func(ctx context.Context, q pluginQuestion) (none, error) {
 		return none{}, ops.ResumePlugin(ctx, q.Link)
 	})
+	on(mux, log, opListRefusals, ops.ListRefusals)
+	on(mux, log, opLogLevel, func(ctx context.Context, _ none) (*admin.LogLevel, error) { return ops.LogLevel(ctx) })
+	on(mux, log, opSetLogLevel, ops.SetLogLevel)
 	mux.HandleFunc("/", unknown)
 	return mux
 }

@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/refusals"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// slugTime bounds the search for the slugs of meshes: who asks why something was
+// refused often asks because the store does not answer.
+const slugTime = 2 * time.Second
+
+// RefusalOptions say which refusals are meant. Zero fields leave nothing out.
+type RefusalOptions struct {
+	Mesh   string     `json:"mesh,omitempty"` // id or slug
+	Reason sdk.Reason `json:"reason,omitempty"`
+	Stage  string     `json:"stage,omitempty"` // name of the link; NoStage for what no stage refused
+	After  uint64     `json:"after,omitempty"` // only what is newer than the refusal with this number
+	Most   int        `json:"most,omitempty"`  // of those, the newest so many; 0 for all
+}
+
+// NoStage is the stage of what was refused before or behind the chain.
+const NoStage = "-"
+
+// Refusals are what was refused, oldest first.
+type Refusals struct {
+	Newest   uint64    `json:"newest"` // number of the newest of all; lower than before: the broker was started again
+	Refusals []Refusal `json:"refusals"`
+}
+
+// Refusal is one envelope or request that was refused. Its JSON is a contract
+// with other tools.
+type Refusal struct {
+	refusals.Refusal
+	Slug string `json:"slug,omitempty"` // of the mesh, where there is one with this id
+}
+
+// ListRefusals implements [Ops].
+func (l *Local) ListRefusals(ctx context.Context, o RefusalOptions) (*Refusals, error) {
+	if l.hooks.Refusals == nil {
+		return nil, core.Refuse("not_running", "no broker runs on this store (--config and --data-dir say which one), "+
+			"and what one has refused is gone with it; the audit log has what has to be kept")
+	}
+	answer := &Refusals{Refusals: []Refusal{}}
+	if newest := l.hooks.Refusals.List(1); len(newest) > 0 {
+		answer.Newest = newest[0].Seq
+	}
+	meshID, err := l.meshOfRefusals(ctx, o.Mesh)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range l.hooks.Refusals.Since(o.After) {
+		if o.mean(&f, meshID) {
+			answer.Refusals = append(answer.Refusals, Refusal{Refusal: f})
+		}
+		answer.Newest = max(answer.Newest, f.Seq)
+	}
+	if n := len(answer.Refusals); o.Most > 0 && n > o.Most {
+		answer.Refusals = answer.Refusals[n-o.Most:]
+	}
+	l.addSlugs(ctx, answer.Refusals)
+	return answer, nil
+}
+
+func (o *RefusalOptions) mean(f *refusals.Refusal, meshID string) bool {
+	return (o.Mesh == "" || f.Mesh == meshID) && (o.Reason == "" || f.Reason == o.Reason) &&
+		(o.Stage == "" || f.Stage == o.Stage || o.Stage == NoStage && f.Stage == "")
+}
+
+// meshOfRefusals returns the id of a mesh. One that is in no store may have been
+// refused for just that.
+func (l *Local) meshOfRefusals(ctx context.Context, idOrSlug string) (string, error) {
+	if idOrSlug == "" {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, slugTime)
+	defer cancel()
+	m, err := l.mesh(ctx, idOrSlug)
+	if err == nil {
+		return m.ID, nil
+	}
+	for _, f := range l.hooks.Refusals.List(0) {
+		if f.Mesh == idOrSlug {
+			return idOrSlug, nil
+		}
+	}
+	return "", err
+}
+
+// addSlugs adds what people call the meshes. Where the store does not answer, it
+// is left out.
+func (l *Local) addSlugs(ctx context.Context, list []Refusal) {
+	ctx, cancel := context.WithTimeout(ctx, slugTime)
+	defer cancel()
+	slugs := map[string]string{}
+	for i := range list {
+		id := list[i].Mesh
+		if id == "" {
+			continue
+		}
+		if _, known := slugs[id]; !known {
+			m, err := l.store.FindMesh(ctx, id)
+			switch {
+			case err == nil && m.ID == id:
+				slugs[id] = m.Slug
+			case err == nil || errors.Is(err, store.ErrNotFound):
+				slugs[id] = ""
+			default:
+				return
+			}
+		}
+		list[i].Slug = slugs[id]
+	}
+}

@@ -1,0 +1,86 @@
+package logging
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// harmless is what every attribute passes before it is written.
+//
+// Secrets have types that do not print ([config.Secret] and others with a
+// LogValue). What is left are doors that no type can close: bytes, which JSON
+// writes in base64; structs, of which fmt prints unexported fields without
+// asking them; and errors of others that repeat a URL with its password.
+func harmless(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		if text := a.Value.String(); mayHavePassword(text) {
+			a.Value = slog.StringValue(withoutPassword(text))
+		}
+	case slog.KindAny:
+		a.Value = harmlessValue(a.Value)
+	default: // numbers and times
+	}
+	return a
+}
+
+func harmlessValue(v slog.Value) slog.Value {
+	switch x := v.Any().(type) {
+	case nil, *slog.Source, slog.Level:
+		return v
+	case error:
+		return slog.StringValue(withoutPassword(fmt.Sprint(x))) // a nil pointer inside is no panic
+	case encoding.TextMarshaler, json.Marshaler:
+		return v
+	case fmt.Stringer:
+		return slog.StringValue(withoutPassword(fmt.Sprint(x)))
+	default:
+		return plain(x)
+	}
+}
+
+// plain is the JSON of a value, which has no unexported fields, or what a value
+// that is bytes has instead of them.
+func plain(x any) slog.Value {
+	if t := reflect.TypeOf(x); isBytes(t) {
+		return slog.StringValue(fmt.Sprintf("(%d bytes)", reflect.ValueOf(x).Len()))
+	}
+	text, err := json.Marshal(x)
+	if err != nil {
+		return slog.StringValue(fmt.Sprintf("(%T)", x))
+	}
+	return slog.AnyValue(object(withoutPassword(string(text))))
+}
+
+func isBytes(t reflect.Type) bool {
+	return (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && t.Elem().Kind() == reflect.Uint8
+}
+
+// object is JSON that is written as it is, in either format.
+type object string
+
+// MarshalJSON is for lines of JSON.
+func (o object) MarshalJSON() ([]byte, error) { return []byte(o), nil }
+
+// MarshalText is for lines of text.
+func (o object) MarshalText() ([]byte, error) { return []byte(o), nil }
+
+// password is user information with a password in a URL.
+var password = regexp.MustCompile(`(://[^\s/?#@:"']*):[^\s/?#"']*@`)
+
+func mayHavePassword(text string) bool {
+	_, rest, found := strings.Cut(text, "://")
+	return found && strings.Contains(rest, "@")
+}
+
+func withoutPassword(text string) string {
+	if !mayHavePassword(text) {
+		return text
+	}
+	return password.ReplaceAllString(text, "$1:***@")
+}
