@@ -19,6 +19,7 @@ import (
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/console"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/exchange"
@@ -85,9 +86,12 @@ type Options struct {
 	// when nobody counts.
 	Dropped func() map[string]int64
 
+	// Console is what the page at console.listen needs; nil serves none.
+	Console *Console
+
 	Log     *slog.Logger
 	Version string
-	Trace   chain.Trace       // watches envelopes; nil for the spans of Traces alone, if there are any
+	Trace   chain.Trace // watches envelopes; nil for the spans of Traces alone, if there are any
 
 	// Traces makes the spans of envelopes; nil makes none.
 	Traces *tracing.Provider
@@ -95,7 +99,7 @@ type Options struct {
 	// Refusals remembers what was refused; nil remembers nothing.
 	Refusals *refusals.Ring
 
-	Ready   func(addr string) // called once, when the broker accepts connections
+	Ready func(addr string) // called once, when the broker accepts connections
 }
 
 // Parts are what stages may use.
@@ -133,14 +137,15 @@ type App struct {
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
 
-	config atomic.Pointer[config.Config]
-	addr   atomic.Pointer[string]
-	depth  depth
-	unread unread
-	probe  probe
-	tasks  sync.WaitGroup // background work of Run
-	peers  sync.WaitGroup // a goroutine for each connection
-	reload sync.Mutex
+	config  atomic.Pointer[config.Config]
+	addr    atomic.Pointer[string]
+	console atomic.Pointer[console.Server] // set by Run; nil unless there is a page
+	depth   depth
+	unread  unread
+	probe   probe
+	tasks   sync.WaitGroup // background work of Run
+	peers   sync.WaitGroup // a goroutine for each connection
+	reload  sync.Mutex
 }
 
 // New wires a broker and starts its chain. The caller keeps the store open
@@ -162,7 +167,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	journal := commit.NewJournal(a.committer)
 	a.journal = journal
 	var err error
-	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c, o.Cluster), st, a.committer, encodePush, o.Log)
+	a.engine, err = delivery.NewEngine(ctx, deliveryOptions(c, o.Cluster, o.Traces.Envelopes()), st, a.committer, encodePush, o.Log)
 	if err != nil {
 		return nil, errors.Join(err, a.committer.Close(ctx))
 	}
@@ -216,6 +221,9 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.serveOps(ctx, served); err != nil {
 		return errors.Join(err, listener.Close(), a.stop(cancel))
 	}
+	if err := a.serveConsole(ctx, work); err != nil {
+		return errors.Join(err, listener.Close(), a.stop(cancel))
+	}
 	a.background(work)
 	a.catchUp(ctx)
 	go func() { served <- a.http.Serve(listener) }()
@@ -260,7 +268,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	a.drain(ctx)
 	a.settle(ctx)
 	a.hub.Close(ctx, wire.CloseShuttingDown)
-	listening := a.shutdown(ctx)
+	listening := errors.Join(a.shutdown(ctx), a.closeConsole(ctx))
 	gone := make(chan struct{})
 	go func() { defer close(gone); a.peers.Wait() }()
 	select {

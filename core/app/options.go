@@ -12,13 +12,14 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/wire"
 )
 
-func deliveryOptions(c config.Config, n *cluster.Node) delivery.Options {
+func deliveryOptions(c config.Config, n *cluster.Node, t *tracing.Tracer) delivery.Options {
 	o := delivery.Options{
 		ExpireAfter: c.Queue.ExpireAfter, KeepDelivered: c.Queue.KeepDelivered, AckTimeout: c.Queue.AckTimeout,
-		UnconfirmedBytes: c.Queue.UnconfirmedBytes, DrainBatch: c.Queue.DrainBatch,
+		UnconfirmedBytes: c.Queue.UnconfirmedBytes, DrainBatch: c.Queue.DrainBatch, Traces: t,
 	}
 	if n != nil {
 		o.Slot, o.Others = int64(n.Slot()), n

@@ -10,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/telemetry"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 
 	// Others are the other nodes; nil for a broker on its own.
 	Others Others
+
+	// Traces makes the spans of pushes; nil makes none.
+	Traces *tracing.Tracer
 }
 
 // Others are the other nodes that share the store.

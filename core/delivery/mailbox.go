@@ -6,6 +6,7 @@ import (
 
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/telemetry"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -64,6 +65,7 @@ type push struct {
 	number uint64 // on this connection
 	at     time.Time
 	tries  int
+	span   *tracing.Pushed // nil unless the message is traced
 }
 
 // claim names a delivery.
@@ -150,7 +152,7 @@ func (m *Mailbox) Acked(messageID, clientMessageID string) bool {
 		return false
 	}
 	p := m.removeLocked(i)
-	m.endLocked(p.d, p.at)
+	m.endLocked(p, tracing.ByAck)
 	m.mu.Unlock()
 	m.signal()
 	return true
@@ -197,7 +199,7 @@ func (m *Mailbox) Ponged(link Link, number uint64) {
 		if p := m.removeLocked(0); p.d.ackers.Load() > 0 {
 			m.leaveLocked(p.d)
 		} else {
-			m.endLocked(p.d, p.at)
+			m.endLocked(p, tracing.ByPong)
 		}
 	}
 	m.mu.Unlock()
@@ -205,20 +207,22 @@ func (m *Mailbox) Ponged(link Link, number uint64) {
 }
 
 // endLocked ends a delivery that the client has, unless that is for the member's
-// daemon to say, which is connected to another node. It was last pushed at pushed.
-func (m *Mailbox) endLocked(d *delivery, pushed time.Time) {
-	if d.daemon && !m.id.Control {
-		m.leaveLocked(d)
+// daemon to say, which is connected to another node. by is what it was confirmed
+// with.
+func (m *Mailbox) endLocked(p push, by string) {
+	if p.d.daemon && !m.id.Control {
+		m.leaveLocked(p.d)
 		return
 	}
-	m.confirmLocked(d, pushed)
+	p.span.Confirmed(by)
+	m.confirmLocked(p.d, p.at)
 }
 
 // marksMax is how many confirmed deliveries a mailbox remembers before it looks
 // which of them are marked by now.
 const marksMax = 256
 
-// confirmLocked ends a delivery. A drain may find its row until it is marked.
+// confirmLocked ends a delivery that was pushed last at pushed. A drain may find its row until it is marked.
 func (m *Mailbox) confirmLocked(d *delivery, pushed time.Time) {
 	mark := m.engine.settle(d, pushed)
 	if mark == 0 {
@@ -338,9 +342,10 @@ func (m *Mailbox) pushLocked(d *delivery, took *telemetry.Histogram) bool {
 	if m.id.Acks {
 		d.ackers.Add(1)
 	}
-	now := time.Now()
-	m.sent = append(m.sent, push{d: d, number: number, at: now})
-	took.Observe(now.Sub(d.msg.CreatedAt))
+	p := push{d: d, number: number, at: time.Now()}
+	m.engine.follow(&p, d.msg.CreatedAt)
+	m.sent = append(m.sent, p)
+	took.Observe(p.at.Sub(d.msg.CreatedAt))
 	m.bytes += len(d.frame)
 	m.engine.Counters.Routed[d.msg.Priority].Add(1)
 	return true

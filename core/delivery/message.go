@@ -32,6 +32,9 @@ type delivery struct {
 	// end the delivery: a one-shot command must not take a daemon's mail.
 	ackers atomic.Int32
 
+	// drained says that the message was read from the store for this delivery.
+	drained bool
+
 	// daemon says that the recipient's control connection is on another node:
 	// that alone confirms the delivery. Set before the first push.
 	daemon bool

@@ -110,7 +110,9 @@ func (m *Mailbox) repeatLate(now time.Time) {
 		if !ok {
 			return
 		}
+		before := p.at
 		p.number, p.at, p.tries = number, now, p.tries+1
+		m.engine.follow(p, before)
 		m.engine.Counters.Repeated.Add(1)
 	}
 }

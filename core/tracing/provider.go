@@ -21,9 +21,7 @@ const scope = "github.com/claudemesh/broker"
 // Provider is tracing from the decision to the receiver. The nil Provider traces
 // nothing.
 type Provider struct {
-	// Tracer makes the spans of envelopes.
-	Tracer *Tracer
-
+	tracer    *Tracer
 	provider  *sdktrace.TracerProvider
 	processor sdktrace.SpanProcessor
 	exporter  *counting
@@ -37,8 +35,8 @@ type Environment func(name string) (value string, ok bool)
 // there: spans that it does not take are dropped and counted. res says who sends.
 // The caller stops the provider after the last span.
 func Start(ctx context.Context, c config.Telemetry, env Environment, res *resource.Resource, version string) (*Provider, error) {
-	if !wanted(c.Traces, env) {
-		return nil, nil //nolint:nilnil // the nil Provider traces nothing
+	if send, err := wanted(c.Traces, env); err != nil || !send {
+		return nil, err
 	}
 	name, _ := env("OTEL_TRACES_SAMPLER")
 	arg, _ := env("OTEL_TRACES_SAMPLER_ARG")
@@ -55,24 +53,28 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 	p.provider = sdktrace.NewTracerProvider(
 		sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(p.processor),
 	)
-	p.Tracer = New(p.provider.Tracer(scope, trace.WithInstrumentationVersion(version)), Options{
+	p.tracer = New(p.provider.Tracer(scope, trace.WithInstrumentationVersion(version)), Options{
 		Sampling: sampling, Peers: c.Traces.Peers, Refused: c.Traces.Refused, Names: c.Names,
 	})
 	return p, nil
 }
 
 // wanted reports whether spans are sent at all.
-func wanted(c config.Traces, env Environment) bool {
+func wanted(c config.Traces, env Environment) (bool, error) {
 	if off, _ := env("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
-		return false
+		return false, nil
 	}
-	if name, ok := env("OTEL_TRACES_EXPORTER"); ok && name != "" {
-		return name == "otlp"
+	switch name := first(env, "OTEL_TRACES_EXPORTER"); name {
+	case "":
+	case "otlp", "none":
+		return name == "otlp", nil
+	default:
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER must be otlp or none; got %q", name)
 	}
 	if c.Export != config.ExportAuto {
-		return c.Export == config.ExportOTLP
+		return c.Export == config.ExportOTLP, nil
 	}
-	return first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" || c.Endpoint != ""
+	return first(env, endpointVariables()...) != "" || c.Endpoint != "", nil
 }
 
 // newExporter makes the exporter. The exporters read the variables themselves;
@@ -83,7 +85,7 @@ func newExporter(ctx context.Context, c config.Traces, env Environment) (sdktrac
 		protocol = string(c.Protocol)
 	}
 	endpoint := c.Endpoint
-	if first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
+	if first(env, endpointVariables()...) != "" {
 		endpoint = ""
 	}
 	switch config.Protocol(protocol) {
@@ -102,6 +104,10 @@ func newExporter(ctx context.Context, c config.Traces, env Environment) (sdktrac
 	default:
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL must be grpc or http/protobuf; got %q", protocol)
 	}
+}
+
+func endpointVariables() []string {
+	return []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 }
 
 // first returns the first variable that is set.
@@ -137,7 +143,7 @@ func (p *Provider) Envelopes() *Tracer {
 	if p == nil {
 		return nil
 	}
-	return p.Tracer
+	return p.tracer
 }
 
 // Sent returns how many spans the receiver took, and how many it did not.

@@ -1,0 +1,157 @@
+package tracing_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/telemetry/resource"
+	"github.com/claudemesh/broker/core/tracing"
+	"github.com/claudemesh/broker/core/tracing/otlptest"
+	"github.com/claudemesh/broker/sdk"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start starts tracing with a config and variables, which the exporters read
+// from the process.
+func start(t *testing.T, change func(*config.Telemetry), variables ...string) (*tracing.Provider, error) {
+	t.Helper()
+	c := config.Default().Telemetry
+	if change != nil {
+		change(&c)
+	}
+	values := map[string]string{}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+		values[name] = value
+	}
+	res, err := resource.Of(t.Context(), c.Service, "1.2.3", "node-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := tracing.Start(t.Context(), c, func(name string) (string, bool) { v, ok := values[name]; return v, ok }, res, "1.2.3")
+	t.Cleanup(func() { stop(t, p) })
+	return p, err
+}
+
+func stop(t *testing.T, p *tracing.Provider) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := p.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// TestSpansArrive over both protocols, by config and by variables.
+func TestSpansArrive(t *testing.T) {
+	r := otlptest.New(t)
+	tests := []struct {
+		name      string
+		change    func(*config.Telemetry)
+		variables []string
+	}{
+		{"http by config", func(c *config.Telemetry) { c.Traces.Endpoint = r.HTTP }, nil},
+		{"grpc by config", func(c *config.Telemetry) {
+			c.Traces.Endpoint, c.Traces.Protocol = r.GRPC, config.ProtocolGRPC
+		}, nil},
+		{"http by variables", nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + r.HTTP}},
+		{"grpc by variables, over the config", func(c *config.Telemetry) { c.Traces.Endpoint = "http://127.0.0.1:1" }, []string{
+			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + r.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := start(t, test.change, append(test.variables, "OTEL_TRACES_SAMPLER=parentbased_always_on")...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := envelope("")
+			p.Envelopes().Begin(env, true).End(env, sdk.Outcome{Decision: sdk.Decision{Verdict: sdk.Answer}, Stage: "route"})
+			stop(t, p)
+			id := tracing.TraceID(env.Trace)
+			spans := r.Wait(t, "the span", func(spans []otlptest.Span) bool { return find(spans, id) != nil })
+			s := find(spans, id)
+			if s.Service != "claudemesh-broker" || s.ResourceAttributes["service.instance.id"] != "node-1" || s.ResourceAttributes["service.version"] != "1.2.3" {
+				t.Errorf("it comes from %v", s.ResourceAttributes)
+			}
+			if s.Name != "envelope/send" || s.Attributes["claudemesh.stage"] != "route" || s.Attributes["messaging.system"] != "claudemesh" {
+				t.Errorf("got %+v", s)
+			}
+			if sent, failed := p.Sent(); sent != 1 || failed != 0 {
+				t.Errorf("%d sent, %d failed", sent, failed)
+			}
+		})
+	}
+}
+
+func find(spans []otlptest.Span, id string) *otlptest.Span {
+	for i := range spans {
+		if spans[i].TraceID == id {
+			return &spans[i]
+		}
+	}
+	return nil
+}
+
+// TestWhenSpansAreSent has what switches them on and off.
+func TestWhenSpansAreSent(t *testing.T) {
+	on := func(e config.Export, endpoint string) func(*config.Telemetry) {
+		return func(c *config.Telemetry) { c.Traces.Export, c.Traces.Endpoint = e, endpoint }
+	}
+	const here = "http://127.0.0.1:4318"
+	tests := []struct {
+		name      string
+		change    func(*config.Telemetry)
+		variables []string
+		want      bool
+	}{
+		{"told nothing", nil, nil, false},
+		{"an endpoint", on(config.ExportAuto, here), nil, true},
+		{"otlp without an endpoint", on(config.ExportOTLP, ""), nil, true},
+		{"none with an endpoint", on(config.ExportNone, here), nil, false},
+		{"a variable", nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + here}, true},
+		{"a variable's exporter", nil, []string{"OTEL_TRACES_EXPORTER=otlp"}, true},
+		{"a variable's none over the file", on(config.ExportOTLP, here), []string{"OTEL_TRACES_EXPORTER=none"}, false},
+		{"disabled", on(config.ExportOTLP, here), []string{"OTEL_SDK_DISABLED=true"}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := start(t, test.change, test.variables...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p != nil; got != test.want {
+				t.Errorf("sends %v, want %v", got, test.want)
+			}
+			if (p.Envelopes() != nil) != test.want || (p.Spans() != nil) != test.want || (p.Processor() != nil) != test.want {
+				t.Error("its parts do not agree")
+			}
+		})
+	}
+}
+
+// TestWrongVariables are errors that name the variable.
+func TestWrongVariables(t *testing.T) {
+	for _, v := range []string{
+		"OTEL_TRACES_SAMPLER=always", "OTEL_TRACES_SAMPLER_ARG=2", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_TRACES_EXPORTER=zipkin",
+	} {
+		t.Run(v, func(t *testing.T) {
+			variables := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", v}
+			if name, _, _ := strings.Cut(v, "="); name == "OTEL_TRACES_SAMPLER_ARG" {
+				variables = append(variables, "OTEL_TRACES_SAMPLER=traceidratio")
+			}
+			_, err := start(t, nil, variables...)
+			name, _, _ := strings.Cut(v, "=")
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
