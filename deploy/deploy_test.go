@@ -36,6 +36,7 @@ type service struct {
 	Command     []string          `yaml:"command"`
 	Volumes     []string          `yaml:"volumes"`
 	Profiles    []string          `yaml:"profiles"`
+	Ports       []string          `yaml:"ports"`
 	Healthcheck *struct {
 		Test []string `yaml:"test"`
 	} `yaml:"healthcheck"`
