@@ -23,6 +23,7 @@ const (
 	featureBatch   = "batch/1"
 	featureObserve = "observe/1"
 	featureLog     = "log/1"
+	featureTrace   = "trace/1"
 )
 
 // minor is the version of plugin.proto that this broker speaks, within the
@@ -76,14 +77,15 @@ func (p *Program) stage(name string) (*Info, error) {
 	return nil, errors.New(text + "; name it with plugin.stage")
 }
 
-// ask makes the calls that begin a life: who are you, and what can you be?
-func (h *Host) ask(ctx context.Context, conn grpc.ClientConnInterface) (*Program, error) {
+// ask makes the calls that begin a life: who are you, and what can you be? The
+// plugin makes spans when they are taken.
+func (h *Host) ask(ctx context.Context, conn grpc.ClientConnInterface, spans bool) (*Program, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	client := pluginpb.NewPluginClient(conn)
 	hello, err := client.Hello(ctx, &pluginpb.HelloRequest{
 		Minor: minor, MaxMessageBytes: pluginpb.MaxMessage, BrokerVersion: h.o.Version,
-		Features: []string{featureStream, featureBatch, featureObserve, featureLog},
+		Features: features(spans),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the program did not answer Hello: %s", reason(err))
@@ -103,6 +105,15 @@ func (h *Host) ask(ctx context.Context, conn grpc.ClientConnInterface) (*Program
 		return nil, fmt.Errorf("the program has neither of the features %s and %s, so no envelope can reach it", featureStream, featureBatch)
 	}
 	return p, nil
+}
+
+// features are those that the broker has.
+func features(spans bool) []string {
+	list := []string{featureStream, featureBatch, featureObserve, featureLog}
+	if spans {
+		list = append(list, featureTrace)
+	}
+	return list
 }
 
 func infoOf(s *pluginpb.Stage) Info {

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"sync"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/pluginhost/process"
@@ -23,6 +26,16 @@ type Options struct {
 
 	// Version of the broker, for the plugins' logs.
 	Version string
+
+	// Tracer makes a span batch/LINK, a root, for each batch with an envelope
+	// whose stage is called within a sampled span. It has to record all that it is
+	// asked for: who began the envelope's trace has decided. Nil: there are none.
+	Tracer trace.Tracer
+
+	// Spans gets, by OnEnd, the spans of the plugins' own work for such envelopes,
+	// each with a resource that names the program and the link. They were checked.
+	// It must not wait, and outlives the host. Nil: plugins are told to make none.
+	Spans sdktrace.SpanProcessor
 
 	Log *slog.Logger
 }

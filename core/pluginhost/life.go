@@ -86,7 +86,8 @@ func (l *life) connect(s *Stage, info *Info, instance string, r *pluginpb.Config
 		Conn: l.process.Conn(), Instance: instance, Stream: l.program.has(featureStream),
 		Window: int(r.GetInFlight()), Idempotent: info.Idempotent,
 		Observes: info.Observes && s.observes() && l.program.has(featureObserve),
-		Broken:   broken,
+		Traces:   l.program.has(featureTrace), Program: l.program.Name, Version: l.program.Version,
+		Broken: broken,
 	})
 	if err != nil {
 		return fmt.Errorf("no stream to the plugin: %s", reason(err))

@@ -52,7 +52,7 @@ func (h *Host) Launch(ctx context.Context, link config.Link) (*Probed, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	p := &Probed{file: file, process: proc, client: pluginpb.NewPluginClient(proc.Conn())}
-	if p.Program, err = h.ask(ctx, proc.Conn()); err != nil {
+	if p.Program, err = h.ask(ctx, proc.Conn(), true); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil

@@ -139,7 +139,7 @@ func (s *Stage) hopOptions() hop.Options {
 	l, p := s.link, s.link.Plugin
 	o := hop.Options{
 		Link: l.Name, Deadline: l.Deadline, Window: p.InFlight, Overload: hop.Overload(p.Overload),
-		HangAfter: p.HangAfter, Log: s.log,
+		HangAfter: p.HangAfter, Log: s.log, Tracer: s.host.o.Tracer, Spans: s.host.o.Spans,
 		Breaker: hop.BreakerOptions{
 			Failures: p.Breaker.Failures, Batches: p.Breaker.Batches, Misses: p.Breaker.Misses, Open: p.Breaker.Open,
 		},

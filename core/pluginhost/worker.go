@@ -125,7 +125,7 @@ func (w *worker) output(stream, line string) {
 func (w *worker) up(l supervise.Life) error {
 	defer w.try()
 	proc := l.(*process.Process)
-	program, err := w.host.ask(context.Background(), proc.Conn())
+	program, err := w.host.ask(context.Background(), proc.Conn(), w.host.o.Spans != nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {

@@ -21,10 +21,10 @@ type frame struct {
 func frames() []frame {
 	return []frame{
 		{name: "hello-request", call: "Hello", about: "The first call of a life.", message: &pluginpb.HelloRequest{
-			Minor: 1, Features: []string{"stream/1", "batch/1", "observe/1", "log/1"}, MaxMessageBytes: 4194304, BrokerVersion: "1.0.0",
+			Minor: 1, Features: []string{"stream/1", "batch/1", "observe/1", "log/1", "trace/1"}, MaxMessageBytes: 4194304, BrokerVersion: "1.0.0",
 		}},
 		{name: "hello-response", call: "Hello", about: "A plugin that can do everything.", message: &pluginpb.HelloResponse{
-			Minor: 1, Features: []string{"stream/1", "batch/1", "log/1", "observe/1"},
+			Minor: 1, Features: []string{"stream/1", "batch/1", "log/1", "trace/1", "observe/1"},
 			Name: "office-hours", Version: "1.2.0", Sdk: "go 1.0", Language: "go go1.26.0",
 		}},
 		{name: "hello-response-simple", call: "Hello", about: "A plugin of the simple level. The minor version is 0, so it is not on the wire.",
@@ -119,6 +119,16 @@ func frames() []frame {
 				{Time: 1785754800_000000000, Level: 4, Message: "the calendar is stale", Attributes: []*pluginpb.Attribute{{Key: "days", Value: "3"}}},
 				{Time: 1785754800_000000001, Level: -4, Message: "looked again"},
 			}}},
+		{name: "logs-traced", call: "Process", about: "A record about an envelope that is sampled, with the span of spans in which it was logged.",
+			message: &pluginpb.PluginFrame{Logs: []*pluginpb.LogRecord{
+				{Time: 1785754800_000000002, Message: "the calendar was read", TraceId: traceID(), SpanId: bytes.Repeat([]byte{0xd2}, 8)},
+			}}},
+		{name: "spans", call: "Process", about: "The plugin's work for the first envelope of batch-all-capabilities: its stage, and a look-up below that. One span before these found no room.",
+			message: &pluginpb.PluginFrame{Spans: spans()}},
+		{name: "verdicts-traced", call: "Process", about: "The answer to batch-all-capabilities, with how long it took.",
+			message: &pluginpb.PluginFrame{Verdicts: &pluginpb.Verdicts{Seq: 2, Count: 2, DefaultVerdict: 1, JudgedNanos: 1_500_000}}},
+		{name: "verdicts-traced-unary", call: "ProcessBatch", about: "At the simple level spans come with the verdicts.",
+			message: &pluginpb.Verdicts{Seq: 3, Count: 1, DefaultVerdict: 1, JudgedNanos: 1_500_000, Spans: &pluginpb.Spans{Spans: spans().Spans[1:]}}},
 
 		{name: "drain-request", call: "Drain", about: "Finish one instance within a second.",
 			message: &pluginpb.DrainRequest{Instance: "office-hours-1", DeadlineNanos: 1_000_000_000}},
@@ -168,5 +178,38 @@ func outcomes(instance string) *pluginpb.Outcomes {
 	return &pluginpb.Outcomes{Seq: 1, Instance: instance, Missed: 3, Outcomes: []*pluginpb.Outcome{
 		{Envelope: bare(), Verdict: 4, Stage: "route", TookNanos: 80_000, SettledNanos: 900_000, Recipients: 1, Pushed: 1, Queued: 1},
 		{Envelope: bareHello(), Verdict: 2, Reason: "bad_signature", Stage: "auth", TookNanos: 120_000},
+	}}
+}
+
+// traceID is the trace of full.
+func traceID() []byte {
+	return []byte{0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c}
+}
+
+// spans are what a plugin did for full: the inner one ended first.
+func spans() *pluginpb.Spans {
+	stage, lookup := bytes.Repeat([]byte{0xd1}, 8), bytes.Repeat([]byte{0xd2}, 8)
+	return &pluginpb.Spans{Missed: 1, Spans: []*pluginpb.Span{
+		{
+			TraceId: traceID(), SpanId: lookup, ParentSpanId: stage, Name: "look up", Kind: 3,
+			StartNanos: 1785754800_000200000, EndNanos: 1785754800_001200000,
+			Attributes: []*pluginpb.SpanAttribute{
+				{Key: "calendar", Value: &pluginpb.SpanAttribute_Text{Text: "office"}},
+				{Key: "cached", Value: &pluginpb.SpanAttribute_Truth{Truth: true}},
+				{Key: "days", Value: &pluginpb.SpanAttribute_Whole{Whole: 7}},
+				{Key: "share", Value: &pluginpb.SpanAttribute_Number{Number: 0.5}},
+			},
+			Events: []*pluginpb.SpanEvent{{
+				TimeNanos: 1785754800_000300000, Name: "tried again",
+				Attributes: []*pluginpb.SpanAttribute{{Key: "after_ms", Value: &pluginpb.SpanAttribute_Whole{Whole: 50}}},
+			}},
+			Status: 2, StatusText: "timeout", Scope: "office-hours", DroppedAttributes: 2, DroppedEvents: 1,
+		},
+		{
+			TraceId: traceID(), SpanId: stage, ParentSpanId: []byte{0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31}, Name: "plugin/office-hours", Kind: 2,
+			StartNanos: 1785754800_000100000, EndNanos: 1785754800_001300000,
+			Attributes: []*pluginpb.SpanAttribute{{Key: "claudemesh.verdict", Value: &pluginpb.SpanAttribute_Text{Text: "continue"}}},
+			Scope:      "github.com/claudemesh/broker/sdk/plugin",
+		},
 	}}
 }

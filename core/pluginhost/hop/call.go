@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
 
@@ -19,10 +21,11 @@ const (
 // was copied, so a caller may give up at any moment.
 type call struct {
 	hop  *Hop
-	conn uint64    // whose order is kept; 0 for none
-	lost bool      // a process ended with it in hand
-	view []byte    // the encoded envelope
-	at   time.Time // when it was queued
+	conn uint64            // whose order is kept; 0 for none
+	lost bool              // a process ended with it in hand
+	view []byte            // the encoded envelope
+	at   time.Time         // when it was queued
+	span trace.SpanContext // that the plugin is told; zero unless it is sampled
 
 	// Written before the state changes to callFinished.
 	verdict *pluginpb.Verdict // nil: continue
@@ -45,6 +48,9 @@ func (p *calls) get() *call {
 
 func (p *calls) put(c *call) {
 	c.view, c.lost, c.verdict, c.err, c.later = c.view[:0], false, nil, nil, nil
+	if c.span.IsSampled() {
+		c.span = trace.SpanContext{}
+	}
 	c.state.Store(callWaits)
 	p.pool.Put(c)
 }

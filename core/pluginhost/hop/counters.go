@@ -18,6 +18,9 @@ type Counters struct {
 	replayed  atomic.Uint64
 	breaches  atomic.Uint64
 	missed    atomic.Uint64
+
+	spans        atomic.Uint64
+	spansDropped atomic.Uint64
 }
 
 func (c *Counters) fail(err error) {
@@ -60,6 +63,9 @@ type Stats struct {
 	Replayed uint64            `json:"replayed"` // envelopes that were asked again after a crash
 	Breaches uint64            `json:"breaches"` // answers against the protocol
 	Missed   uint64            `json:"missed"`   // outcomes that were not told
+
+	Spans        uint64 `json:"spans"`        // of its own work that the plugin brought
+	SpansDropped uint64 `json:"spansDropped"` // of those that were too many, too large or not its own
 }
 
 // Stats reads the counters.
@@ -71,6 +77,7 @@ func (h *Hop) Stats() Stats {
 	s.Batches, s.Sent, s.Queued = c.batches.Load(), c.envelopes.Load(), time.Duration(c.queued.Load())
 	s.Answered, s.Crossing = c.answered.Load(), time.Duration(c.crossing.Load())
 	s.Late, s.Replayed, s.Breaches, s.Missed = c.late.Load(), c.replayed.Load(), c.breaches.Load(), c.missed.Load()
+	s.Spans, s.SpansDropped = c.spans.Load(), c.spansDropped.Load()
 	for f := range numFailures {
 		if n := c.failures[f].Load(); n > 0 {
 			if s.Failures == nil {

@@ -39,6 +39,9 @@ func (e *Error) Error() string { return "plugin: " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrorType is the word for the failure in spans.
+func (e *Error) ErrorType() string { return e.Failure.String() }
+
 // Errors that say all there is to say.
 var (
 	errDeadline = &Error{FailDeadline, fmt.Errorf("no verdict came in time: %w", context.DeadlineExceeded)}

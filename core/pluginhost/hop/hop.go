@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
@@ -50,6 +53,15 @@ type Options struct {
 
 	Breaker BreakerOptions
 
+	// Tracer makes a span for each batch with an envelope that is sampled. It has
+	// to record all that it is asked for: somebody has decided before. Nil: there
+	// are none.
+	Tracer trace.Tracer
+
+	// Spans gets, by OnEnd, the spans that the plugin made for envelopes that are
+	// sampled. It must not wait. Nil: they are not taken.
+	Spans sdktrace.SpanProcessor
+
 	Log *slog.Logger
 }
 
@@ -63,8 +75,10 @@ type Hop struct {
 	quit  chan struct{} // ends the pump
 	done  chan struct{} // closed when the pump has ended
 
-	reasons reasons
-	logging budget
+	reasons  reasons
+	logging  budget
+	spanning budget
+	recent   recent
 
 	mu       sync.Mutex
 	queue    fifo[*call] // encoded, not sent
@@ -90,6 +104,7 @@ type Hop struct {
 	watch    *time.Timer
 	armed    time.Time // when the watch looks next; zero: never
 	ended    []ending  // calls to finish when the lock is free
+	landings []landing // batches to record then
 
 	counters Counters
 }
@@ -104,6 +119,10 @@ type flight struct {
 	expired bool
 	alone   bool        // its envelope was lost with a process before
 	report  func(error) // tells the breaker how it ended
+
+	landed time.Time     // when it was answered
+	links  []trace.Link  // to the spans of its envelopes; nil: it gets no span
+	queued time.Duration // of its oldest envelope, where there are links
 }
 
 // ending is calls that got no verdict.
@@ -120,6 +139,7 @@ func New(o Options) *Hop {
 		trip: newBreaker(o), window: o.Window, since: time.Now(), outage: time.Now(), why: errStarting, waits: o.HoldMax > 0,
 	}
 	h.outcomes.limit = o.Window
+	h.logging.most, h.spanning.most = logsPerSecond, spansPerSecond
 	h.watch = time.AfterFunc(time.Hour, h.look)
 	h.watch.Stop()
 	go h.pump()
@@ -193,8 +213,14 @@ func (h *Hop) Submit(ctx context.Context, env *sdk.Envelope, later func(sdk.Deci
 // submit queues an envelope.
 func (h *Hop) submit(ctx context.Context, env *sdk.Envelope, later func(*pluginpb.Verdict, error)) (*call, error) {
 	c := h.calls.get()
-	view, err := h.view.appendView(ctx, c.view, env)
+	if later == nil { // what is asked in shadow is not part of what happened
+		c.span = sampledIn(ctx)
+	}
+	view, err := h.view.appendView(ctx, c.view, env, c.span)
 	c.hop, c.conn, c.view, c.later, c.at = h, env.Sender.Conn, view, later, time.Now()
+	if h.o.Spans != nil && c.span.IsSampled() {
+		h.recent.add(c.span, c.at)
+	}
 	if err == nil && len(view) > maxView {
 		err = tooLarge(len(view))
 	}
@@ -241,11 +267,14 @@ func (h *Hop) end(err error, calls ...*call) {
 	}
 }
 
-// unlock frees the lock and finishes the calls that ended under it.
+// unlock frees the lock and finishes the calls and batches that ended under it.
 func (h *Hop) unlock() {
-	ended := h.ended
-	h.ended = nil
+	ended, landings := h.ended, h.landings
+	h.ended, h.landings = nil, nil
 	h.mu.Unlock()
+	for _, l := range landings {
+		h.record(l)
+	}
 	for _, e := range ended {
 		for _, c := range e.calls {
 			h.calls.finish(c, nil, e.err)

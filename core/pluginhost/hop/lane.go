@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/resource"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -31,7 +32,7 @@ func (h *Hop) open(s Session) (lane, error) {
 		return h.openStream(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &unary{h: h, conn: s.Conn, instance: s.Instance, ctx: ctx, cancel: cancel, places: make(chan struct{}, unaryCalls)}, nil
+	return &unary{h: h, who: h.identity(s), conn: s.Conn, instance: s.Instance, ctx: ctx, cancel: cancel, places: make(chan struct{}, unaryCalls)}, nil
 }
 
 // openTime bounds the opening of a stream, which the other side can put off.
@@ -40,6 +41,7 @@ const openTime = 5 * time.Second
 // stream is the lane of plugins with "stream/1".
 type stream struct {
 	h      *Hop
+	who    *resource.Resource // of the plugin's spans
 	frames grpc.ClientStream
 	cancel context.CancelFunc
 }
@@ -58,7 +60,7 @@ func (h *Hop) openStream(s Session) (lane, error) {
 		cancel()
 		return nil, err
 	}
-	return &stream{h: h, frames: frames, cancel: cancel}, nil
+	return &stream{h: h, who: h.identity(s), frames: frames, cancel: cancel}, nil
 }
 
 func (*stream) free() bool { return true }
@@ -94,6 +96,7 @@ func (s *stream) read() {
 		}
 		s.h.sign(s)
 		if v := f.GetVerdicts(); v != nil {
+			s.h.collect(s.who, v.GetSpans())
 			s.h.answered(s, v)
 		}
 		if o := f.GetObserved(); o != nil {
@@ -102,6 +105,7 @@ func (s *stream) read() {
 		if c := f.GetCredit(); c != nil {
 			s.h.credit(s, int(c.GetInFlight()))
 		}
+		s.h.collect(s.who, f.GetSpans())
 		s.h.log(f.GetLogs())
 	}
 }
@@ -113,6 +117,7 @@ const unaryCalls = 4
 // unary is the lane of plugins without a stream.
 type unary struct {
 	h        *Hop
+	who      *resource.Resource // of the plugin's spans
 	conn     grpc.ClientConnInterface
 	instance string
 	ctx      context.Context
@@ -138,6 +143,7 @@ func (u *unary) batch(seq uint64, b raw) {
 			u.failed(seq, err)
 			return
 		}
+		u.h.collect(u.who, v.GetSpans())
 		u.h.answered(u, v)
 	})
 }

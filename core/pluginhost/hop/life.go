@@ -24,6 +24,10 @@ type Session struct {
 	Stream   bool   // the plugin has "stream/1"; else single calls carry the batches
 	Window   int    // the plugin's own limit; 0 for none
 	Observes bool   // it wants outcomes
+	Traces   bool   // it has "trace/1"
+
+	// Program and Version are what the process calls itself, for its spans.
+	Program, Version string
 
 	// Idempotent says that judging an envelope twice does no harm: what a crashed
 	// process had in hand is asked again.
@@ -113,6 +117,7 @@ func (h *Hop) land(flights []*flight) {
 			continue
 		}
 		f.report(errLost)
+		h.failBatch(f, errCrash)
 		for _, c := range f.calls {
 			if !h.waits || !h.again || c.lost {
 				h.end(errCrash, c)
@@ -168,6 +173,7 @@ func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
 	if f == nil {
 		return
 	}
+	h.record(landing{f: f, at: f.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
 	if err != nil {
 		f.report(err)
 		for _, c := range f.calls {
@@ -189,8 +195,10 @@ func (h *Hop) refused(l lane, seq uint64, err error) {
 		}
 		h.remove(i)
 		if !f.expired {
+			failed := &Error{FailStage, err}
 			f.report(err)
-			h.end(&Error{FailStage, err}, f.calls...)
+			h.failBatch(f, failed)
+			h.end(failed, f.calls...)
 		}
 		return
 	}
@@ -210,6 +218,7 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(strin
 			continue
 		}
 		h.remove(i)
+		f.landed = h.heard
 		h.counters.landed(f, h.heard)
 		if f.expired {
 			h.counters.late.Add(1)

@@ -17,12 +17,25 @@ type listLimits map[protowire.Number]listLimit
 // verdictsLimits are what an answer may list: an exception for each envelope of a
 // batch, and the attributes that are kept of one.
 func verdictsLimits() listLimits {
-	return listLimits{4: {most: maxBatch, entry: listLimits{7: {most: maxNotes}}}}
+	return listLimits{4: {most: maxBatch, entry: listLimits{7: {most: maxNotes}}}, 5: {most: 1, entry: spansLimits()}}
 }
 
-// frameLimits are what a frame may list: one answer, or log records.
+// spansLimits are more than is kept of spans: what is merely too much is dropped.
+func spansLimits() listLimits {
+	span := listLimits{
+		8: {most: 2 * maxSpanAttrs},
+		9: {most: 2 * maxSpanEvents, entry: listLimits{3: {most: 2 * maxEventAttrs}}},
+	}
+	return listLimits{1: {most: maxListed, entry: span}}
+}
+
+// frameLimits are what a frame may list: one answer, log records, and spans.
 func frameLimits() listLimits {
-	return listLimits{1: {most: 1, entry: verdictsLimits()}, 5: {most: maxListed, entry: listLimits{4: {most: maxListed}}}}
+	return listLimits{
+		1: {most: 1, entry: verdictsLimits()},
+		5: {most: maxListed, entry: listLimits{4: {most: maxListed}}},
+		6: {most: 1, entry: spansLimits()},
+	}
 }
 
 // maxListed is how many log records one frame may bring, and how many
@@ -31,7 +44,7 @@ const maxListed = 256
 
 // check returns what is wrong with an encoded message.
 func (l listLimits) check(b []byte) error {
-	var seen [8]int
+	var seen [16]int
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/claudemesh/broker/sdk"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
 )
@@ -36,12 +38,14 @@ func newViewer(rights Rights, link string) *viewer {
 	return v
 }
 
-// appendView appends the encoded view of an envelope. The error is the
-// directory's, which had to be asked for the audience.
-func (v *viewer) appendView(ctx context.Context, b []byte, env *sdk.Envelope) ([]byte, error) {
+// appendView appends the encoded view of an envelope, which the plugin judges
+// within a span. The error is the directory's, which had to be asked for the
+// audience.
+func (v *viewer) appendView(ctx context.Context, b []byte, env *sdk.Envelope, within trace.SpanContext) ([]byte, error) {
 	w := v.pool.Get().(*view)
 	defer v.release(w)
 	v.fill(w, env)
+	w.msg.Trace = traceparent(within)
 	if v.rights.Audience {
 		audience, err := env.Audience(ctx)
 		if err != nil {
@@ -59,6 +63,7 @@ func (v *viewer) appendOutcome(b []byte, env *sdk.Envelope, out sdk.Outcome) ([]
 	w := v.pool.Get().(*view)
 	defer v.release(w)
 	v.fill(w, env)
+	w.msg.Trace = env.Trace
 	return appendMessage(b, &pluginpb.Outcome{
 		Envelope: &w.msg, Verdict: uint32(out.Decision.Verdict), Reason: string(out.Decision.Reason), Stage: out.Stage,
 		TookNanos: int64(out.Took), SettledNanos: int64(out.Settled),
@@ -88,7 +93,7 @@ func (v *viewer) fill(w *view, env *sdk.Envelope) {
 	m := &w.msg
 	m.Kind, m.Mesh, m.Conn = string(env.Kind), env.Mesh, env.Sender.Conn
 	m.Priority, m.Size, m.Arrived = uint32(env.Priority), int64(env.Size), env.Arrived.UnixNano()
-	m.MessageId, m.Trace, m.Target = env.MessageID, env.Trace, uint32(env.Target.Kind)
+	m.MessageId, m.Target = env.MessageID, uint32(env.Target.Kind)
 	w.reserve(3)
 	m.Member, m.Session = v.key(w, &env.Sender.Member), v.key(w, &env.Sender.Session)
 	m.TargetKey = v.key(w, &env.Target.Key)

@@ -80,6 +80,7 @@ func (h *Hop) expireFlights(now time.Time) (next time.Duration) {
 		}
 		f.expired = true
 		f.report(errDeadline)
+		h.failBatch(f, errDeadline)
 		h.cancels = append(h.cancels, f.seq)
 		h.end(errDeadline, f.calls...)
 		f.calls = nil

@@ -1,0 +1,147 @@
+package hop
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// sampledIn returns the span that a context is within when it is sampled, and
+// nothing otherwise.
+func sampledIn(ctx context.Context) trace.SpanContext {
+	if c := trace.SpanContextFromContext(ctx); c.IsSampled() && c.IsValid() {
+		return c
+	}
+	return trace.SpanContext{}
+}
+
+// traceparent is the text of a span's context, empty for one that is not
+// sampled (https://www.w3.org/TR/trace-context/#traceparent-header).
+func traceparent(c trace.SpanContext) string {
+	if !c.IsSampled() {
+		return ""
+	}
+	id, span := c.TraceID(), c.SpanID()
+	b := append(make([]byte, 0, 55), "00-"...)
+	b = append(hex.AppendEncode(b, id[:]), '-')
+	b = append(hex.AppendEncode(b, span[:]), "-01"...)
+	return string(b)
+}
+
+// recent are the traces that a plugin was asked about lately, each with the span
+// that it was told as the parent. A plugin adds spans to no other trace: ids are
+// random, so it has to have been told one. All methods may be called
+// concurrently.
+type recent struct {
+	mu     sync.Mutex
+	now    map[trace.TraceID]trace.SpanID
+	before map[trace.TraceID]trace.SpanID
+	since  time.Time // when now began
+}
+
+const (
+	recentFor  = time.Minute // a trace is known for this long, and at most twice as long
+	mostRecent = 8192        // of these; beyond them the oldest are forgotten sooner
+)
+
+func (r *recent) add(c trace.SpanContext, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	if len(r.now) == mostRecent || r.now == nil {
+		r.before, r.now, r.since = r.now, make(map[trace.TraceID]trace.SpanID), now
+	}
+	r.now[c.TraceID()] = c.SpanID()
+}
+
+// parent returns the span that was told of a trace, and whether there is one.
+func (r *recent) parent(id trace.TraceID, now time.Time) (span trace.SpanID, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	if span, known = r.now[id]; !known {
+		span, known = r.before[id]
+	}
+	return span, known
+}
+
+// turn forgets what is too old.
+func (r *recent) turn(now time.Time) {
+	switch age := now.Sub(r.since); {
+	case age >= 2*recentFor:
+		r.before, r.now, r.since = nil, nil, now
+	case age >= recentFor:
+		r.before, r.now, r.since = r.now, nil, now
+	}
+}
+
+// linksOf returns a link to the span of each sampled envelope, nil when there is
+// none or nobody makes spans of batches. A batch has fewer envelopes than a span
+// may have links (128, as OpenTelemetry has it).
+func (h *Hop) linksOf(calls []*call) (links []trace.Link) {
+	if h.o.Tracer == nil {
+		return nil
+	}
+	for _, c := range calls {
+		if c.span.IsSampled() {
+			links = append(links, trace.Link{SpanContext: c.span})
+		}
+	}
+	return links
+}
+
+// landing is the end of a batch that has a span.
+type landing struct {
+	f      *flight
+	at     time.Time
+	judged time.Duration // as the plugin says; 0: it does not
+	err    error         // why nothing of it counts; nil when it was answered
+}
+
+// failBatch keeps the end of a batch that nobody answered, for when the lock is
+// free.
+func (h *Hop) failBatch(f *flight, err error) {
+	if f.links != nil {
+		h.landings = append(h.landings, landing{f: f, at: time.Now(), err: err})
+	}
+}
+
+// record makes the span of a batch that has ended, unless it has none. It is a
+// root: a batch belongs to the traces of all its envelopes. The lock is not
+// held.
+func (h *Hop) record(l landing) {
+	f := l.f
+	if f.links == nil {
+		return
+	}
+	crossing := l.at.Sub(f.sent)
+	_, span := h.o.Tracer.Start(context.Background(), "batch/"+h.o.Link,
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(f.sent), trace.WithLinks(f.links...),
+		trace.WithAttributes(
+			attribute.String("messaging.system", "claudemesh"),
+			attribute.Int("messaging.batch.message_count", f.n),
+			attribute.String("claudemesh.link", h.o.Link),
+			attribute.Float64("claudemesh.batch.queue_seconds", f.queued.Seconds()),
+		))
+	if judged := min(l.judged, crossing); judged > 0 {
+		span.SetAttributes(
+			attribute.Float64("claudemesh.batch.plugin_seconds", judged.Seconds()),
+			attribute.Float64("claudemesh.batch.wire_seconds", (crossing-judged).Seconds()),
+		)
+	}
+	if l.err != nil {
+		word := "error"
+		if e, ok := errors.AsType[*Error](l.err); ok {
+			word = e.ErrorType()
+		}
+		span.SetAttributes(attribute.String("error.type", word))
+		span.SetStatus(codes.Error, word)
+	}
+	span.End(trace.WithTimestamp(l.at))
+}
