@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/claudemesh/broker/core/console"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -50,3 +51,13 @@ func (a *App) Refused(r sdk.Reason) int64 { return a.exchange.Counters.Refused.S
 
 // SweepTokens is what the hourly sweep of tokens does at a time.
 func (a *App) SweepTokens(ctx context.Context, now time.Time) error { return a.sweepTokens(ctx, now) }
+
+// ConsoleSource returns what tells the operator's page of a broker. What works
+// for it ends with ctx.
+func (a *App) ConsoleSource(ctx context.Context, o Console) console.Source {
+	s := newConsoleSource(a, o)
+	for _, task := range s.tasks() {
+		go task(ctx)
+	}
+	return s
+}

@@ -148,6 +148,9 @@ type About struct {
 	PID       int       `json:"pid"`
 	URL       string    `json:"url"` // where peers connect
 	StartedAt time.Time `json:"startedAt"`
+
+	Console          string `json:"console,omitempty"`          // the page's URL; empty where there is none
+	ConsoleTokenFile string `json:"consoleTokenFile,omitempty"` // where its token is; empty where the config has it
 }
 
 // failure is the body of an operation that could not be done.

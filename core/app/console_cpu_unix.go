@@ -1,0 +1,18 @@
+//go:build unix
+
+package app
+
+import (
+	"syscall"
+	"time"
+)
+
+// cpuTime is what this process has used since its start, 0 when that is not
+// known.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

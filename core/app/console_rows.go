@@ -1,0 +1,162 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/claudemesh/broker/core/console"
+	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/store"
+)
+
+const (
+	// rowsEvery is how often the store is asked while somebody watches, and
+	// rowsTimeout how long it may take.
+	rowsEvery   = 5 * time.Second
+	rowsTimeout = 10 * time.Second
+
+	// storeShare bounds what asking costs: one hundredth of one connection, however
+	// much waits.
+	storeShare = 100
+
+	// consoleMeshes is how many meshes the page shows, and queuedMeshes of how many
+	// it is known what waits in them.
+	consoleMeshes = 100
+	queuedMeshes  = 1000
+)
+
+// consoleRows is what the page shows of what takes a query, or a look at each
+// session.
+type consoleRows struct {
+	meshes   []console.Mesh // those with the most peers first, then those with the longest queue
+	left     int            // meshes beyond them
+	waiting  int            // deliveries, in all meshes
+	oldest   time.Time
+	sessions int
+	nodes    []console.Node
+}
+
+// readRows asks the store, with one query for each table.
+func (s *consoleSource) readRows(ctx context.Context) (rows consoleRows, err error) {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	a, st := s.app, s.app.options.Store
+	list, err := st.ListMeshes(ctx)
+	if err != nil {
+		return rows, err
+	}
+	queues, err := st.QueueByMesh(ctx, queuedMeshes)
+	if err != nil {
+		return rows, err
+	}
+	rows.waiting, rows.oldest = total(queues)
+	if len(queues) == queuedMeshes { // there may be more
+		n, oldest, err := st.QueueDepth(ctx)
+		if err != nil {
+			return rows, err
+		}
+		rows.waiting, rows.oldest = int(n), oldest
+	}
+	counts := a.dir.Counts()
+	for _, c := range counts {
+		rows.sessions += c.Here + c.Away
+	}
+	rows.meshes, rows.left = busiest(meshesOf(list, queues, counts))
+	if rows.meshes, err = withHeads(ctx, st, rows.meshes); err != nil {
+		return rows, err
+	}
+	rows.nodes, err = s.nodes(ctx)
+	return rows, err
+}
+
+// total adds queues up.
+func total(queues []store.MeshQueue) (n int, oldest time.Time) {
+	for _, q := range queues {
+		n += int(q.Waiting)
+		if oldest.IsZero() || q.Oldest.Before(oldest) {
+			oldest = q.Oldest
+		}
+	}
+	return n, oldest
+}
+
+// meshesOf joins what is known of the meshes in use, and of those in which
+// something waits or somebody is all the same.
+func meshesOf(list []store.MeshSummary, queues []store.MeshQueue, counts map[string]presence.Counts) []console.Mesh {
+	meshes := make([]console.Mesh, 0, len(list))
+	place := make(map[string]int, len(list))
+	at := func(id string) *console.Mesh {
+		i, ok := place[id]
+		if !ok {
+			i = len(meshes)
+			place[id] = i
+			meshes = append(meshes, console.Mesh{ID: id})
+		}
+		return &meshes[i]
+	}
+	for _, m := range list {
+		at(m.Mesh.ID).Slug = m.Mesh.Slug
+	}
+	for _, q := range queues {
+		m := at(q.MeshID)
+		m.Queue, m.Oldest = int(q.Waiting), q.Oldest
+	}
+	for id, c := range counts {
+		at(id).Peers = c.Here
+	}
+	return meshes
+}
+
+// busiest returns the meshes that the page has room for, and how many it has
+// not.
+func busiest(meshes []console.Mesh) (shown []console.Mesh, left int) {
+	slices.SortFunc(meshes, func(a, b console.Mesh) int {
+		return cmp.Or(cmp.Compare(b.Peers, a.Peers), cmp.Compare(b.Queue, a.Queue), strings.Compare(a.Slug, b.Slug), strings.Compare(a.ID, b.ID))
+	})
+	n := min(len(meshes), consoleMeshes)
+	return slices.Clone(meshes[:n]), len(meshes) - n
+}
+
+// withHeads adds the ends of the meshes' audit logs.
+func withHeads(ctx context.Context, st store.Overview, meshes []console.Mesh) ([]console.Mesh, error) {
+	ids := make([]string, len(meshes))
+	place := make(map[string]int, len(meshes))
+	for i, m := range meshes {
+		ids[i], place[m.ID] = m.ID, i
+		meshes[i].Audit.Known = true
+	}
+	ends, err := st.AuditEnds(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range ends {
+		meshes[place[e.MeshID]].Audit = console.AuditHead{Known: true, Entries: e.Count, Hash: e.Hash, At: e.At}
+	}
+	return meshes, nil
+}
+
+// nodes lists the replicas that share the store.
+func (s *consoleSource) nodes(ctx context.Context) ([]console.Node, error) {
+	n := s.app.options.Cluster
+	if n == nil {
+		return nil, nil
+	}
+	list, err := n.Shared().ListNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	nodes := make([]console.Node, 0, len(list))
+	for _, r := range list {
+		node := console.Node{
+			ID: r.ID, Host: r.Host, Version: r.Version, Slot: r.Slot, Self: r.ID == n.ID(),
+			Lease: now.Add(r.Expires), Held: r.Expires > 0,
+		}
+		node.BusUp = node.Self && n.BusUp()
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
