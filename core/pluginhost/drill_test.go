@@ -1,14 +1,17 @@
 package pluginhost_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	grpcstatus "google.golang.org/grpc/status"
 
@@ -38,6 +41,7 @@ const (
 	sizePanic = 1_000_002
 	sizeStuck = 1_000_003 // Handle never returns
 	sizeFail  = 1_000_004 // Handle returns an error
+	sizeTrace = 1_000_005 // Handle makes a span of its own, and logs within it
 )
 
 // drillOptions are what tests say to the drill stage.
@@ -68,7 +72,7 @@ func (d *drill) Match() sdk.Match {
 	return m
 }
 
-func (d *drill) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+func (d *drill) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
 	switch env.Size {
 	case sizeExit:
 		os.Exit(9)
@@ -78,6 +82,11 @@ func (d *drill) Handle(_ context.Context, env *sdk.Envelope) (sdk.Decision, erro
 		select {}
 	case sizeFail:
 		return sdk.Decision{}, fmt.Errorf("drilled")
+	case sizeTrace:
+		ctx, span := plugin.Tracer(ctx).Start(ctx, "look up")
+		span.SetAttributes(attribute.Int("rows", 3))
+		slog.InfoContext(ctx, "looked up")
+		span.End()
 	}
 	if d.o.Sleep > 0 {
 		time.Sleep(time.Duration(d.o.Sleep))
@@ -147,7 +156,7 @@ type liar struct {
 }
 
 func (liar) Hello(context.Context, *pluginpb.HelloRequest) (*pluginpb.HelloResponse, error) {
-	return &pluginpb.HelloResponse{Name: "liar", Version: "0.0.0", Features: []string{"stream/1"}}, nil
+	return &pluginpb.HelloResponse{Name: "liar", Version: "0.0.0", Features: []string{"stream/1", "trace/1"}}, nil
 }
 
 func (liar) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
@@ -198,6 +207,10 @@ func (l liar) Process(s grpc.BidiStreamingServer[pluginpb.HostFrame, pluginpb.Pl
 			v.Exceptions = []*pluginpb.Verdict{{Verdict: 2, Text: string(make([]byte, 5<<20))}}
 		case "drop": // a right that it was not granted
 			v.DefaultVerdict = 3
+		case "forge":
+			if err := s.Send(&pluginpb.PluginFrame{Spans: forged(b)}); err != nil {
+				return err
+			}
 		case "twice":
 			if err := s.Send(&pluginpb.PluginFrame{Verdicts: v}); err != nil {
 				return err
@@ -207,6 +220,26 @@ func (l liar) Process(s grpc.BidiStreamingServer[pluginpb.HostFrame, pluginpb.Pl
 			return err
 		}
 	}
+}
+
+// forged are 100 spans in traces that the plugin was not asked about, and one
+// that is right.
+func forged(b *pluginpb.Batch) *pluginpb.Spans {
+	now := time.Now().UnixNano()
+	list := &pluginpb.Spans{}
+	for i := range 100 {
+		list.Spans = append(list.Spans, &pluginpb.Span{
+			TraceId: bytes.Repeat([]byte{byte(i + 1)}, 16), SpanId: bytes.Repeat([]byte{7}, 8), ParentSpanId: bytes.Repeat([]byte{8}, 8),
+			Name: "forged", StartNanos: now, EndNanos: now,
+		})
+	}
+	var trace, parent []byte
+	if _, err := fmt.Sscanf(b.GetEnvelopes()[0].GetTrace(), "00-%32x-%16x-01", &trace, &parent); err == nil {
+		list.Spans = append(list.Spans, &pluginpb.Span{
+			TraceId: trace, SpanId: bytes.Repeat([]byte{7}, 8), ParentSpanId: parent, Name: "right", StartNanos: now, EndNanos: now,
+		})
+	}
+	return list
 }
 
 // serveLiar serves with go-plugin alone, with none of what the sdk forbids.

@@ -47,10 +47,15 @@ func newHost(t testing.TB) *pluginhost.Host {
 // hostWithLog is newHost for tests that look at the log.
 func hostWithLog(t testing.TB) (*pluginhost.Host, *journal) {
 	t.Helper()
+	return hostWith(t, pluginhost.Options{})
+}
+
+// hostWith is hostWithLog for tests that want more of a host.
+func hostWith(t testing.TB, o pluginhost.Options) (*pluginhost.Host, *journal) {
+	t.Helper()
 	log := new(journal)
-	h, err := pluginhost.New(pluginhost.Options{
-		RunDir: t.TempDir(), Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
-	})
+	o.RunDir, o.Version, o.Log = t.TempDir(), "test", slog.New(slog.NewTextHandler(log, nil))
+	h, err := pluginhost.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
