@@ -8,6 +8,7 @@
 //	bench relay   the yardstick: hands frames on, and nothing else
 //	bench serve   the broker in a process that can be profiled
 //	bench nats    a NATS server, for brokers that use it as their bus
+//	bench sink    a receiver of spans, which drops them
 //
 // Server and generator are child processes, each on a core of its own. The
 // generator (bench load) gets a task on its standard input and answers with
@@ -50,6 +51,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRunCommand(), newRelayCommand(), newServeCommand(), newNATSCommand(), newLoadCommand(), newPinCommand())
+	root.AddCommand(newRunCommand(), newRelayCommand(), newServeCommand(), newNATSCommand(), newSinkCommand(), newLoadCommand(), newPinCommand())
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func ignore(*dial.Peer, *wire.Push) {}
 func (p *program) peerSendCommand() *cobra.Command {
 	var m membership
 	var priority string
-	var asJSON bool
+	var asJSON, trace bool
 	c := &cobra.Command{
 		Use:   "send TO TEXT...",
 		Short: "Send a message and wait for the broker's ack",
@@ -32,7 +33,11 @@ least), @group, or * for everybody. A name is looked up among the peers that are
 key also reaches a member who is away, later. Messages to one peer are sealed for it; those
 to groups and everybody are not.
 
-TEXT "-" is read from standard input. Exits with 1 when the broker refuses.`,
+TEXT "-" is read from standard input. Exits with 1 when the broker refuses.
+
+--trace begins a trace with the message, and prints its id to standard error: a broker
+that sends traces (telemetry.traces) shows there what each stage, the plugins, the disk and
+the delivery took.`,
 		Example: "  broker peer send --name ada --invite TOKEN bo \"hello\"\n" +
 			"  broker peer send --member ada.json @crew \"lunch?\" --priority low",
 		Args: takes("TO", "TEXT..."),
@@ -46,7 +51,11 @@ TEXT "-" is read from standard input. Exits with 1 when the broker refuses.`,
 				return err
 			}
 			return p.visit(c.Context(), &m, func(ctx context.Context, peer *dial.Peer) error {
-				ack, err := send(ctx, peer, args[0], urgency, text)
+				o := dial.SendOptions{ClientMessageID: identity.NewID()}
+				if trace {
+					o.Traceparent = p.beginTrace()
+				}
+				ack, err := send(ctx, peer, args[0], urgency, text, o)
 				if err != nil {
 					return err
 				}
@@ -57,7 +66,16 @@ TEXT "-" is read from standard input. Exits with 1 when the broker refuses.`,
 	m.addTo(c)
 	c.Flags().StringVar(&priority, "priority", "next", "now (disturbs a busy peer), next or low")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&trace, "trace", false, "begin a trace, and print its id to standard error")
 	return c
+}
+
+// beginTrace says a new trace's id, and returns the traceparent of what is in it.
+func (p *program) beginTrace() string {
+	var ids [24]byte // of the trace, and of the span that we are
+	_, _ = rand.Read(ids[:])
+	fmt.Fprintf(p.err, "trace %x\n", ids[:16])
+	return fmt.Sprintf("00-%x-%x-01", ids[:16], ids[16:])
 }
 
 // maxText is how much is read from standard input. Brokers take 64 KiB unless
@@ -74,8 +92,7 @@ func (p *program) messageText(args []string) (string, error) {
 }
 
 // send finds out whom to means, seals what can be sealed, and sends.
-func send(ctx context.Context, peer *dial.Peer, to string, urgency sdk.Priority, text string) (wire.Ack, error) {
-	o := dial.SendOptions{ClientMessageID: identity.NewID()}
+func send(ctx context.Context, peer *dial.Peer, to string, urgency sdk.Priority, text string, o dial.SendOptions) (wire.Ack, error) {
 	if to == "*" || strings.HasPrefix(to, "@") || strings.HasPrefix(to, "#") {
 		nonce, ciphertext := dial.Plain(text)
 		return peer.Send(ctx, to, urgency, nonce, ciphertext, o)

@@ -40,6 +40,8 @@ type fleetOptions struct {
 	through  map[int]string // other URLs of the database, for some replicas
 	lease    string         // "" means short
 	bus      string         // lines of YAML under bus; "" leaves the default
+	plugin   string         // a link of the pipeline, before the route, as lines of YAML; may be empty
+	environ  []string       // more variables
 	members  int
 }
 
@@ -67,9 +69,9 @@ pipeline:
   - stage: grants
   - stage: rate-limit
     with: {send: "off"}
-  - stage: route
+%s  - stage: route
   - stage: audit
-`, o.lease, strings.ReplaceAll(o.bus, "\n", "\n  ")))
+`, o.lease, strings.ReplaceAll(o.bus, "\n", "\n  "), o.plugin))
 	for i := range o.size {
 		x := newTerminal(t)
 		database, other := o.through[i]
@@ -77,6 +79,7 @@ pipeline:
 			database = o.database
 		}
 		x.environ = append(x.environ, "DATABASE_URL="+database, "BROKER_ENCRYPTION_KEY="+strings.Repeat("5a", 32))
+		x.environ = append(x.environ, o.environ...)
 		r := &replica{terminal: x, number: i, config: config}
 		f.replicas = append(f.replicas, r)
 		r.start()

@@ -27,8 +27,8 @@ func (p *program) lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// describe says to who receives its telemetry which broker this is.
-func describe(ctx context.Context, c config.Telemetry, node *cluster.Node, log *slog.Logger) *otelresource.Resource {
+// resourceOf says to who receives its telemetry which broker this is.
+func resourceOf(ctx context.Context, c config.Telemetry, node *cluster.Node, log *slog.Logger) *otelresource.Resource {
 	id := identity.NewID()
 	if node != nil {
 		id = node.ID()

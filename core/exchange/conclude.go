@@ -55,6 +55,7 @@ func httpAttributes(env *sdk.Envelope, out sdk.Outcome) []attribute.KeyValue {
 	}
 	return []attribute.KeyValue{
 		attribute.String("http.request.method", call.HTTP.Method),
+		attribute.String("claudemesh.request", call.HTTP.Request),
 		attribute.String("http.route", call.HTTP.Route),
 		attribute.Int("http.response.status_code", status(env, out)),
 	}

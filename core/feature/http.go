@@ -35,6 +35,7 @@ const (
 type HTTP struct {
 	Access        Access
 	Legacy        bool   // legacy-auth may vouch for the caller of this route
+	Request       string // the id that the answer carries; not unique
 	Route         string // the path of the route, with {names} in it
 	Method        string // as signed, like the next two
 	Target        string // path and query as they were sent

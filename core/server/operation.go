@@ -79,7 +79,7 @@ func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, route *a
 func (s *routes) turnedAway(r *http.Request, route *api.Route, d sdk.Decision) {
 	env := &sdk.Envelope{Kind: route.Kind, Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
-	env.Body = &feature.Call{Env: env, HTTP: &feature.HTTP{Route: route.Path, Method: r.Method, Status: route.StatusFor}}
+	env.Body = &feature.Call{Env: env, HTTP: &feature.HTTP{Request: edge.RequestID(r), Route: route.Path, Method: r.Method, Status: route.StatusFor}}
 	s.Exchange.Refused(env, d)
 }
 
@@ -129,7 +129,8 @@ func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, 
 	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
-		Access: route.Access, Legacy: route.Legacy, Route: route.Path, Status: route.StatusFor, Method: r.Method, Target: r.RequestURI, Body: body,
+		Access: route.Access, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,
+		Method: r.Method, Target: r.RequestURI, Body: body,
 		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),
 	}}
 	if route.Legacy {
