@@ -222,7 +222,7 @@ func TestFlaw52MetricsWithoutBounds(t *testing.T) {
 	}
 	var b bytes.Buffer
 	out := telemetry.NewText(&b)
-	out.Counters("x_total", "A counter", "label", map[string]int64{"a\\b\"c\nd": 1})
+	telemetry.To{Sink: out}.Counters("x_total", "A counter", []telemetry.Label{{Name: "label"}}, []telemetry.Sample{{Values: []string{"a\\b\"c\nd"}, Value: 1}})
 	if err := out.Err(); err != nil || !strings.Contains(b.String(), `x_total{label="a\\b\"c\nd"} 1`) {
 		t.Errorf("got %s, %v", b.String(), err)
 	}

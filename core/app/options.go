@@ -60,7 +60,7 @@ func (a *App) serverOptions(c config.Config, routes []*api.Route) server.Options
 		Timeouts: server.Timeouts{
 			Header: c.HTTP.HeaderTimeout, Read: c.HTTP.ReadTimeout, Write: c.HTTP.WriteTimeout, Idle: c.HTTP.IdleTimeout,
 		},
-		Hub: a.hub, Exchange: a.exchange, Metrics: a.metrics, Left: a.left, Go: a.peers.Go, Log: a.log,
+		Hub: a.hub, Exchange: a.exchange, Metrics: a.Metrics, Left: a.left, Go: a.peers.Go, Log: a.log,
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
 		Health: server.Health{
 			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),

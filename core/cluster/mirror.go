@@ -35,6 +35,7 @@ type row struct {
 	Node           string          `json:"node"`
 	Version        int64           `json:"version"`
 	Details        json.RawMessage `json:"details"`
+	Sent           int64           `json:"sent,omitempty"` // see stamp
 }
 
 // event is an event of a mesh on the bus.
@@ -43,6 +44,7 @@ type event struct {
 	ExceptSession string          `json:"exceptSession,omitempty"`
 	ExceptMember  sdk.Key         `json:"exceptMember"`
 	Frame         json.RawMessage `json:"frame"`
+	Sent          int64           `json:"sent,omitempty"` // see stamp
 }
 
 // Journal is what a directory writes to.
@@ -70,13 +72,13 @@ func (j journal) SavePresence(p *store.Presence) {
 	j.node.publish(subjectPresence, row{
 		ID: p.ID, Mesh: p.MeshID, Member: p.MemberID, Key: p.SessionKey, SessionID: p.SessionID, Name: p.DisplayName,
 		Role: p.Role, Pid: p.Pid, Cwd: p.Cwd, ConnectedAt: p.ConnectedAt, DisconnectedAt: p.DisconnectedAt,
-		Node: p.Node, Version: p.Version, Details: p.Details,
+		Node: p.Node, Version: p.Version, Details: p.Details, Sent: stamp(),
 	})
 }
 
 // Forward implements [presence.Others].
 func (n *Node) Forward(mesh string, frame []byte, except presence.Except) {
-	n.publish(subjectEvent, event{mesh, except.Session, except.Member, frame})
+	n.publish(subjectEvent, event{mesh, except.Session, except.Member, frame, stamp()})
 }
 
 func (n *Node) publish(subject string, v any) {
@@ -108,6 +110,7 @@ func (n *Node) heardPresence(b []byte) {
 		n.log.Warn("another node's presence cannot be read", slog.Any("err", err))
 		return
 	}
+	n.late(r.Sent)
 	n.take(&store.Presence{
 		ID: r.ID, MeshID: r.Mesh, MemberID: r.Member, SessionKey: r.Key, SessionID: r.SessionID, DisplayName: r.Name,
 		Role: r.Role, Pid: r.Pid, Cwd: r.Cwd, ConnectedAt: r.ConnectedAt, DisconnectedAt: r.DisconnectedAt,
@@ -121,6 +124,7 @@ func (n *Node) heardEvent(b []byte) {
 		n.log.Warn("another node's event cannot be read", slog.Any("err", err))
 		return
 	}
+	n.late(e.Sent)
 	n.parts.Directory.Hear(e.Mesh, e.Frame, presence.Except{Session: e.ExceptSession, Member: e.ExceptMember})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 )
 
 // DefaultLease is how long a node is taken for alive after its last word. It is
@@ -64,6 +65,8 @@ type Counters struct {
 	Mirrored  atomic.Int64 // presence rows taken in
 	Orphans   atomic.Int64 // sessions of dead nodes that this node ended
 	Signalled atomic.Int64 // signals worked on
+
+	Lag telemetry.Histogram // from another node's publishing of a message until it is worked on here
 }
 
 // Parts are what the node works with in its process.

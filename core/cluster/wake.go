@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -113,15 +114,39 @@ func (n *Node) listen(ctx context.Context) {
 
 // Wake implements [delivery.Others].
 func (n *Node) Wake(mesh string, key sdk.Key, p sdk.Priority) {
-	n.bus.Publish(address{mesh, key}.subject(), []byte{'0' + byte(p)})
+	n.bus.Publish(address{mesh, key}.subject(), appendWake(make([]byte, 0, wakeSize), p, stamp()))
+}
+
+// wakeSize is about the length of a wake.
+const wakeSize = 18
+
+// appendWake appends a wake: the priority as one digit, and the stamp behind it.
+// Older releases send the priority alone, and take anything else for the most
+// urgent one, which costs them a look at the store.
+func appendWake(dst []byte, p sdk.Priority, sent int64) []byte {
+	return strconv.AppendInt(append(dst, '0'+byte(p)), sent, 10)
+}
+
+// readWake is the inverse of appendWake. A wake that it does not understand is of
+// the most urgent priority and has no stamp.
+func readWake(b []byte) (p sdk.Priority, sent int64) {
+	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(sdk.PriorityLow) {
+		return sdk.PriorityNow, 0
+	}
+	if len(b) > 1 {
+		at, err := strconv.ParseInt(string(b[1:]), 10, 64)
+		if err != nil {
+			return sdk.PriorityNow, 0
+		}
+		sent = at
+	}
+	return sdk.Priority(b[0] - '0'), sent
 }
 
 // woken looks for what another node has stored for a key.
 func (n *Node) woken(a address, b []byte) {
-	p := sdk.PriorityNow
-	if len(b) == 1 && b[0] >= '0' && b[0] <= '0'+byte(sdk.PriorityLow) {
-		p = sdk.Priority(b[0] - '0')
-	}
+	p, sent := readWake(b)
+	n.late(sent)
 	n.Counters.Wakes.Add(1)
 	n.parts.Engine.Nudge(a.mesh, a.key, p)
 }

@@ -70,6 +70,19 @@ func New(o Options, log *slog.Logger) *Hub {
 // Count returns the number of connected peers, with and without a session.
 func (h *Hub) Count() int { return int(h.count.Load()) }
 
+// Waiting returns how many bytes wait in the outboxes of all peers. It asks each
+// of them, so that who sends pays nothing for it.
+func (h *Hub) Waiting() (bytes int) {
+	var peers []*Peer
+	for i := range h.slots {
+		peers = h.slots[i].snapshot(peers[:0])
+		for _, p := range peers {
+			bytes += p.out.waiting()
+		}
+	}
+	return bytes
+}
+
 func (h *Hub) add(p *Peer) bool {
 	s := &h.slots[p.id%slots]
 	s.mu.Lock()

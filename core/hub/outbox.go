@@ -153,6 +153,13 @@ func (o *Outbox) Pong(payload []byte) (confirmed uint64) {
 	return number
 }
 
+// waiting returns how many bytes nobody writes yet.
+func (o *Outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waitingLocked()
+}
+
 func (o *Outbox) waitingLocked() int {
 	if o.buf == nil {
 		return 0

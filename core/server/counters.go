@@ -48,30 +48,26 @@ func (c *Counters) since(start time.Time, pattern string, w *counted) {
 	r.latency.Observe(time.Since(start))
 }
 
-// Write writes the counters as families of metrics.
-func (c *Counters) Write(t *telemetry.Text) {
+// Write gives the counters as families of metrics.
+func (c *Counters) Write(sink telemetry.Sink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var requests []telemetry.Sample
 	var latencies []telemetry.Series
 	for _, pattern := range slices.Sorted(maps.Keys(c.routes)) {
 		r := c.routes[pattern]
-		route := telemetry.Label{Name: "route", Value: pattern}
 		for status, n := range r.statuses {
-			requests = append(requests, telemetry.Sample{
-				Labels: []telemetry.Label{route, {Name: "status", Value: strconv.Itoa(status)}}, Value: float64(n),
-			})
+			requests = append(requests, telemetry.Sample{Values: []string{pattern, strconv.Itoa(status)}, Value: float64(n)})
 		}
 		if len(r.statuses) > 0 {
-			latencies = append(latencies, r.series(route))
+			latencies = append(latencies, r.latency.Series(longestRequest, pattern))
 		}
 	}
-	t.Samples("broker_http_requests_total", "HTTP requests by route and status; no route for paths that nobody has", requests)
-	t.Histograms("broker_http_request_seconds", "From an HTTP request's headers to its answer, by route", latencies)
-}
-
-func (r *routeCounters) series(route telemetry.Label) telemetry.Series {
-	return r.latency.Series(longestRequest, route)
+	to := telemetry.To{Sink: sink}
+	route := telemetry.Label{Name: "route", Values: "method and path of a route of [http.md](http.md), such as `GET /cli/meshes`; empty for paths that nobody has"}
+	to.Counters("broker_http_requests_total", "HTTP requests by route and status; no route for paths that nobody has",
+		[]telemetry.Label{route, {Name: "status", Values: "HTTP status of the answer"}}, requests)
+	to.Histograms("broker_http_request_seconds", "From an HTTP request's headers to its answer, by route", []telemetry.Label{route}, latencies...)
 }
 
 // counted is a ResponseWriter that remembers the status.

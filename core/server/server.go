@@ -58,7 +58,7 @@ type Options struct {
 	Hub       *hub.Hub
 	Exchange  Exchange
 	Health    Health
-	Metrics   func(*telemetry.Text)
+	Metrics   func(telemetry.Sink)
 	Routes    []*api.Route
 	Pages     map[string]http.Handler // for people, by pattern, which may be a route's too; not operations on a mesh
 	Counters  *Counters               // of Routes

@@ -17,17 +17,30 @@ func TestHistogram(t *testing.T) {
 		h.Observe(d)
 	}
 	want := Series{
-		Labels:  []Label{{"way", "queue"}},
+		Values:  []string{"queue"},
 		Buckets: []Bucket{{1e-6, 4}, {2e-6, 6}, {4e-6, 8}},
 		Count:   11,
 		Sum:     (1001*time.Hour + 16*time.Microsecond + 2).Seconds(),
 	}
-	if diff := cmp.Diff(want, h.Series(3*time.Microsecond, Label{"way", "queue"})); diff != "" {
+	if diff := cmp.Diff(want, h.Series(3*time.Microsecond, "queue")); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
 	all := h.Series(1 << 62).Buckets
 	if last := all[len(all)-1]; len(all) != doublings || last.UpTo < (19*time.Hour).Seconds() || last.Count != 10 {
 		t.Errorf("%d buckets, the last %+v; want %d, with all but the longest in them", len(all), last, doublings)
+	}
+}
+
+// TestTheSumOfLongWaits has more nanoseconds than fit into 64 bits.
+func TestTheSumOfLongWaits(t *testing.T) {
+	t.Parallel()
+	var h Histogram
+	const week, n = 7 * 24 * time.Hour, 20_000
+	for range n {
+		h.Observe(week)
+	}
+	if got, want := h.Series(time.Second).Sum, n*week.Seconds(); got != want {
+		t.Errorf("the sum is %v s, want %v", got, want)
 	}
 }
 

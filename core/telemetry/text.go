@@ -1,17 +1,15 @@
-// Package telemetry writes what the broker counts.
 package telemetry
 
 import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // ContentType is the media type of the text form.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Text writes metrics in the Prometheus text form. A write that failed makes
+// Text is a [Sink] that writes Prometheus' text form. A write that failed makes
 // all later ones do nothing; see [Text.Err]. One goroutine uses it.
 type Text struct {
 	w   io.Writer
@@ -22,64 +20,70 @@ type Text struct {
 // NewText returns a writer of metrics to w.
 func NewText(w io.Writer) *Text { return &Text{w: w} }
 
-// Counter writes a family with one sample. Names end in _total.
-func (t *Text) Counter(name, help string, value int64) {
-	t.family(name, "counter", help)
-	t.sample(name, "", "", value)
-	t.flush()
-}
-
-// Gauge writes a family with one sample.
-func (t *Text) Gauge(name, help string, value int64) {
-	t.family(name, "gauge", help)
-	t.sample(name, "", "", value)
-	t.flush()
-}
-
-// Counters writes a family with one sample for each value of a label. An empty
-// family has one sample of 0 without labels, as dashboards expect.
-func (t *Text) Counters(name, help, label string, values map[string]int64) {
-	t.family(name, "counter", help)
-	if len(values) == 0 {
-		t.sample(name, "", "", 0)
-	}
-	names := make([]string, 0, len(values))
-	for v := range values {
-		names = append(names, v)
-	}
-	slices.Sort(names)
-	for _, v := range names {
-		t.sample(name, label, v, values[v])
-	}
-	t.flush()
-}
-
-// Bucket is one step of a histogram: how many observations were at most UpTo.
-type Bucket struct {
-	UpTo  float64
-	Count int64
-}
-
-// Histogram writes a family with its buckets.
-func (t *Text) Histogram(name, help string, buckets []Bucket, count int64, sum float64) {
-	t.Histograms(name, help, []Series{{Buckets: buckets, Count: count, Sum: sum}})
-}
-
 // Err returns the first error of a write.
 func (t *Text) Err() error { return t.err }
 
-func (t *Text) family(name, kind, help string) {
-	t.buf = append(t.buf, "# HELP "+name+" "+help+"\n# TYPE "+name+" "+kind+"\n"...)
+// Samples implements [Sink]. They are written in the order of their values.
+func (t *Text) Samples(f Family, samples []Sample) {
+	t.family(f)
+	if len(samples) == 0 && f.Bare {
+		t.line(f, "", nil, "", 0)
+	}
+	sorted := slices.Clone(samples)
+	slices.SortStableFunc(sorted, func(a, b Sample) int { return slices.Compare(a.Values, b.Values) })
+	for _, s := range sorted {
+		t.line(f, "", s.Values, "", s.Value)
+	}
+	t.flush()
 }
 
-func (t *Text) sample(name, label, value string, n int64) {
-	t.buf = append(t.buf, name...)
-	if label != "" {
-		t.buf = append(t.buf, "{"+label+`="`+escape(value)+`"}`...)
+// Series implements [Sink]. They are written in the order given.
+func (t *Text) Series(f Family, series []Series) {
+	t.family(f)
+	for _, s := range series {
+		if f.Kind == KindHistogram {
+			for _, b := range s.Buckets {
+				t.line(f, "_bucket", s.Values, strconv.FormatFloat(b.UpTo, 'g', -1, 64), float64(b.Count))
+			}
+			t.line(f, "_bucket", s.Values, "+Inf", float64(s.Count))
+		}
+		t.line(f, "_sum", s.Values, "", s.Sum)
+		t.line(f, "_count", s.Values, "", float64(s.Count))
+	}
+	t.flush()
+}
+
+func (t *Text) family(f Family) {
+	t.buf = append(append(append(t.buf, "# HELP "...), f.Name...), ' ')
+	t.buf = appendEscaped(t.buf, f.Help, false)
+	t.buf = append(append(append(t.buf, "\n# TYPE "...), f.Name...), ' ')
+	t.buf = append(append(t.buf, f.Kind...), '\n')
+}
+
+// line writes one sample; upTo is the bound of a bucket, else empty.
+func (t *Text) line(f Family, suffix string, values []string, upTo string, v float64) {
+	t.buf = append(append(t.buf, f.Name...), suffix...)
+	between := byte('{')
+	for i, value := range values {
+		t.label(between, f.Labels[i].Name, value)
+		between = ','
+	}
+	if upTo != "" {
+		t.label(between, "le", upTo)
+		between = ','
+	}
+	if between == ',' {
+		t.buf = append(t.buf, '}')
 	}
 	t.buf = append(t.buf, ' ')
-	t.buf = strconv.AppendInt(t.buf, n, 10)
+	t.buf = strconv.AppendFloat(t.buf, v, 'f', -1, 64) // without an exponent
 	t.buf = append(t.buf, '\n')
+}
+
+func (t *Text) label(before byte, name, value string) {
+	t.buf = append(append(append(t.buf, before), name...), '=', '"')
+	t.buf = appendEscaped(t.buf, value, true)
+	t.buf = append(t.buf, '"')
 }
 
 func (t *Text) flush() {
@@ -89,7 +93,18 @@ func (t *Text) flush() {
 	t.buf = t.buf[:0]
 }
 
-// escape makes a label value fit between quotes.
-func escape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
+// appendEscaped appends a text that stands between quotes, or to the end of a
+// line.
+func appendEscaped(b []byte, s string, quoted bool) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\\', c == '"' && quoted:
+			b = append(b, '\\', c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
 }

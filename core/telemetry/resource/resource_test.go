@@ -36,7 +36,7 @@ func TestOf(t *testing.T) {
 			}
 			got := map[string]string{}
 			for _, a := range r.Attributes() {
-				got[string(a.Key)] = a.Value.Emit()
+				got[string(a.Key)] = a.Value.String()
 			}
 			for name, want := range tt.want {
 				if got[name] != want {
