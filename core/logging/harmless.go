@@ -16,7 +16,8 @@ import (
 // LogValue). What is left are doors that no type can close: bytes, which JSON
 // writes in base64; structs, of which fmt prints unexported fields without
 // asking them; and errors of others that repeat a URL with its password.
-func harmless(_ []string, a slog.Attr) slog.Attr {
+func harmless(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
 	case slog.KindString:
 		if text := a.Value.String(); mayHavePassword(text) {
@@ -24,6 +25,12 @@ func harmless(_ []string, a slog.Attr) slog.Attr {
 		}
 	case slog.KindAny:
 		a.Value = harmlessValue(a.Value)
+	case slog.KindGroup:
+		var safe []slog.Attr
+		for _, each := range a.Value.Group() {
+			safe = append(safe, harmless(each))
+		}
+		a.Value = slog.GroupValue(safe...)
 	default: // numbers and times
 	}
 	return a
@@ -31,7 +38,7 @@ func harmless(_ []string, a slog.Attr) slog.Attr {
 
 func harmlessValue(v slog.Value) slog.Value {
 	switch x := v.Any().(type) {
-	case nil, *slog.Source, slog.Level:
+	case nil, slog.Level:
 		return v
 	case error:
 		return slog.StringValue(withoutPassword(fmt.Sprint(x))) // a nil pointer inside is no panic

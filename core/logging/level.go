@@ -21,6 +21,7 @@ type Level struct {
 	base  slog.Level  // what comes back when the time is over
 	until time.Time   // zero without an end
 	timer *time.Timer // nil without an end
+	turn  uint64      // counts changes, so that a timer knows whether it is the last one's
 }
 
 var _ slog.Leveler = (*Level)(nil)
@@ -55,15 +56,15 @@ func (l *Level) State() State {
 func (l *Level) Set(level slog.Level, while time.Duration) State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.turn++
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer, l.until = nil, time.Time{}
 	}
 	if while > 0 {
 		l.until = time.Now().Add(while)
-		var timer *time.Timer
-		timer = time.AfterFunc(while, func() { l.end(timer) }) // reads it under mu
-		l.timer = timer
+		turn := l.turn
+		l.timer = time.AfterFunc(while, func() { l.end(turn) })
 	} else {
 		l.base = level
 	}
@@ -72,10 +73,10 @@ func (l *Level) Set(level slog.Level, while time.Duration) State {
 }
 
 // end brings the level back, unless another change came before.
-func (l *Level) end(timer *time.Timer) {
+func (l *Level) end(turn uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.timer != timer {
+	if l.turn != turn {
 		return
 	}
 	l.timer, l.until = nil, time.Time{}

@@ -18,14 +18,14 @@ import (
 // written to by one goroutine at a time, once for each line.
 func New(out io.Writer, c config.Log) (*slog.Logger, *Level) {
 	l := newLevel(levelOf(c.Level))
-	o := &slog.HandlerOptions{Level: l, ReplaceAttr: harmless}
+	o := &slog.HandlerOptions{Level: l}
 	var h slog.Handler
 	if c.Format == config.Text {
 		h = slog.NewTextHandler(out, o)
 	} else {
 		h = slog.NewJSONHandler(out, o)
 	}
-	l.handler = traced{h}
+	l.handler = handler{h}
 	return slog.New(l.handler), l
 }
 
