@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,13 @@ func newTraced(t *testing.T, path string, receiver *otlptest.Receiver) traced {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Stop(t.Context()) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := p.Stop(ctx); err != nil {
+			t.Errorf("stop tracing: %v", err)
+		}
+	})
 	x := traced{spans: receiver, refusals: refusals.New(refusals.DefaultSize)}
 	x.rig = startWith(t, path, nil, func(o *app.Options) { o.Traces, o.Refusals = p, x.refusals })
 	return x
