@@ -39,6 +39,7 @@ func TestJudgeAllocates(t *testing.T) {
 		return sdk.Refuse("no", "not now"), nil
 	})
 	s := newService(Plugin{}, io.Discard, func(error) {})
+	s.traced.Store(true) // these envelopes are not sampled
 	req := &pluginpb.ConfigureRequest{Instance: "one", Granted: []string{"audience.read", "priority.write"}}
 	in := newInstance(s, req, parts{judge: stage, whole: stage})
 	defer in.cancel()
