@@ -47,7 +47,7 @@ one that runs on the same data directory, and to its store when none runs.`,
 		serve, p.demoCommand(),
 		p.meshCommand(), p.memberCommand(), p.inviteCommand(), p.peerCommand(), p.sessionCommand(), p.accountCommand(),
 		p.configCommand(), p.chainCommand(), p.reloadCommand(), p.pluginCommand(), p.auditCommand(), p.migrateCommand(),
-		p.healthCommand(), p.versionCommand(), p.stageCommand(),
+		p.consoleCommand(), p.doctorCommand(), p.refusalsCommand(), p.logCommand(), p.healthCommand(), p.versionCommand(), p.stageCommand(),
 	)
 	return root
 }

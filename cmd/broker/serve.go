@@ -19,8 +19,11 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/logging"
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/reload"
+	"github.com/claudemesh/broker/core/tracing"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -64,7 +67,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return err
 	}
 	c := loaded.Config
-	log := p.newLogger(c.Log)
+	log, level := logging.New(p.err, c.Log)
 	for _, w := range loaded.Warnings {
 		log.Warn(w)
 	}
@@ -94,19 +97,33 @@ func (p *program) serve(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeBus()) }()
 
-	plugins, closePlugins, err := openPlugins(c, log)
+	traces, closeTraces, err := p.openTraces(ctx, c.Telemetry, resourceOf(ctx, c.Telemetry, node, log), log)
+	if err != nil {
+		return errors.Join(err, leave(ctx, node))
+	}
+	defer closeTraces()
+
+	plugins, closePlugins, err := openPlugins(c, traces, log)
 	if err != nil {
 		return errors.Join(err, leave(ctx, node))
 	}
 	defer func() { err = errors.Join(err, closePlugins()) }()
 
+	token, tokenFile, err := consoleToken(c)
+	if err != nil {
+		return errors.Join(err, leave(ctx, node))
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	b := &broker{program: p, config: c, store: st, plugins: plugins, log: log, fail: fail}
+	b := &broker{
+		program: p, config: c, store: st, plugins: plugins, log: log, fail: fail,
+		refusals: refusals.New(refusals.DefaultSize), level: level, tokenFile: tokenFile,
+	}
 	b.app, err = newApp(ctx, c, st, log, app.Options{
 		Cluster: node, Keys: keys, Tokens: tokenKeys(keys), URL: b.publicURL,
-		Plugins: plugins,
+		Plugins: plugins, Traces: traces, Refusals: b.refusals,
 		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
+		Console: b.console(token, loaded.File),
 		Ready: func(addr string) {
 			if err := b.ready(ctx, addr); err != nil {
 				fail(err)
@@ -123,9 +140,10 @@ func (p *program) serve(ctx context.Context) (err error) {
 
 // openPlugins makes the host of the broker's plugins, whose sockets are in the
 // data directory. It is closed when the chain has been.
-func openPlugins(c config.Config, log *slog.Logger) (_ *pluginhost.Host, closeAll func() error, err error) {
+func openPlugins(c config.Config, traces *tracing.Provider, log *slog.Logger) (_ *pluginhost.Host, closeAll func() error, err error) {
 	h, err := pluginhost.New(pluginhost.Options{
 		RunDir: filepath.Join(c.DataDir, "plugins"), Version: programVersion(), Log: log,
+		Tracer: traces.Spans(), Spans: traces.Processor(),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -168,6 +186,11 @@ type broker struct {
 	reloads *reload.Reloader
 	fail    context.CancelCauseFunc
 
+	refusals *refusals.Ring
+	level    *logging.Level
+
+	tokenFile string // of the console; empty where the config has the token
+
 	control *control.Server // set by ready, when the broker accepts connections
 }
 
@@ -184,6 +207,7 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h.Loaded = b.reloads.Loaded
 	h.Plugins = b.plugins.Status
 	h.ResumePlugin = b.plugins.Resume
+	h.Refusals, h.Level = b.refusals, b.level
 	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
 	return admin.New(b.store, keys, h)
 }
@@ -213,6 +237,7 @@ func (b *broker) run(ctx context.Context) error {
 func (b *broker) ready(ctx context.Context, addr string) (err error) {
 	about := control.About{
 		Version: programVersion(), PID: os.Getpid(), URL: publicURL(b.config, addr), StartedAt: time.Now().UTC().Truncate(time.Millisecond),
+		Console: b.app.ConsoleURL(), ConsoleTokenFile: b.tokenFile,
 	}
 	if b.control, err = control.Serve(ctx, b.config.DataDir, b.ops, about, b.log); err != nil {
 		return err
@@ -220,6 +245,7 @@ func (b *broker) ready(ctx context.Context, addr string) (err error) {
 	if err := b.greet(ctx, addr); err != nil {
 		return err
 	}
+	b.sayConsole()
 	_, err = fmt.Fprintln(b.out, "ready", localURL(addr))
 	return err
 }

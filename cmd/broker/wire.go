@@ -167,18 +167,5 @@ func localURL(addr string) string {
 	return "ws://" + net.JoinHostPort(host, port) + "/ws"
 }
 
-// newLogger makes the broker's own log.
-func (p *program) newLogger(c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == config.Text {
-		return slog.New(slog.NewTextHandler(p.err, o))
-	}
-	return slog.New(slog.NewJSONHandler(p.err, o))
-}
-
 // stopTime bounds what is left to do when the broker has stopped.
 const stopTime = 10 * time.Second
