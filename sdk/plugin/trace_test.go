@@ -43,11 +43,11 @@ func tracing(t testing.TB, h handle, features ...string) *stream {
 	return r.open("one")
 }
 
-// spans returns the next n spans, by their names, and the verdicts that came.
-func (s *stream) spans(n int) (spans map[string]*pluginpb.Span, verdicts []*pluginpb.Verdicts) {
+// spans reads until n spans and m verdicts have come, in whatever order.
+func (s *stream) spans(n, m int) (spans map[string]*pluginpb.Span, verdicts []*pluginpb.Verdicts) {
 	s.t.Helper()
 	spans = make(map[string]*pluginpb.Span)
-	for len(spans) < n {
+	for len(spans) < n || len(verdicts) < m {
 		f := s.frame()
 		for _, span := range f.GetSpans().GetSpans() {
 			spans[span.Name] = span
@@ -73,7 +73,7 @@ func TestSpans(t *testing.T) {
 		return sdk.Refuse("no", "not now"), nil
 	}, "stream/1", "log/1", "trace/1")
 	s.batch(1, envelope(1, "a"), sampled("b"))
-	spans, verdicts := s.spans(2)
+	spans, verdicts := s.spans(2, 1)
 	mine, authors := spans["plugin/judge"], spans["look up b"]
 	if mine == nil || authors == nil {
 		t.Fatal(spans)
@@ -126,7 +126,7 @@ func TestSpansOfFailures(t *testing.T) {
 	}, "trace/1")
 	for i, id := range []string{"stage", "panic"} {
 		s.batch(uint64(i+1), sampled(id))
-		spans, _ := s.spans(1)
+		spans, _ := s.spans(1, 1)
 		mine := spans["plugin/judge"]
 		if mine.Status != 2 || mine.StatusText != id || strings.Contains(mine.String(), "ada") {
 			t.Errorf("the span of a failure is %v, want the status %s", mine, id)
@@ -143,9 +143,9 @@ func TestSpansThatEndLater(t *testing.T) {
 		return sdk.Next(), nil
 	}, "trace/1")
 	s.batch(1, sampled("a"))
-	s.spans(1)
+	s.spans(1, 1)
 	(<-later)()
-	if spans, _ := s.spans(1); spans["write down"] == nil {
+	if spans, _ := s.spans(1, 0); spans["write down"] == nil {
 		t.Errorf("got %v", spans)
 	}
 }

@@ -62,6 +62,7 @@ func cases() []one {
 		{"it answers 16 batches at once, each one time", (*talk).manyBatches},
 		{"it answers a ping while it works", (*talk).ping},
 		{"it refuses an instance that it does not have", (*talk).unknownInstance},
+		{"it brings the spans of sampled envelopes", (*talk).spans},
 		{"it is told outcomes", (*talk).outcomes},
 		{"it drains an instance", (*talk).drains},
 		{"it ends within 2 s when it is told to", (*talk).ends},

@@ -1,11 +1,14 @@
 package conform_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -64,13 +67,18 @@ func (f *faulty) Hello(context.Context, *pluginpb.HelloRequest) (*pluginpb.Hello
 		r.Version = "one"
 	case "unary":
 		r.Features = []string{"batch/1"}
+	case "traced unary":
+		r.Features = []string{"batch/1", "trace/1"}
+	}
+	if strings.HasPrefix(f.fault, "traced") && f.fault != "traced unary" {
+		r.Features = append(r.Features, "trace/1")
 	}
 	return r, nil
 }
 
 func (f *faulty) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
 	s := &pluginpb.Stage{
-		Name: "faulty", Summary: "has faults", Judges: true, Observes: f.fault != "unary",
+		Name: "faulty", Summary: "has faults", Judges: true, Observes: !strings.HasSuffix(f.fault, "unary"),
 		OptionsSchema:  []byte(`{"type": "object", "properties": {"most": {"type": "integer"}}, "additionalProperties": false}`),
 		OptionsExample: []byte(`{"most": 3}`),
 	}
@@ -118,7 +126,32 @@ func (f *faulty) judge(b *pluginpb.Batch) *pluginpb.Verdicts {
 	case "failing":
 		v.Exceptions = []*pluginpb.Verdict{{Error: "panic: oh"}}
 	}
+	for i, e := range b.Envelopes {
+		if span := f.span(e, byte(i+1)); span != nil {
+			v.Spans = &pluginpb.Spans{Spans: append(v.GetSpans().GetSpans(), span)}
+		}
+	}
 	return v
+}
+
+// span is the work for one envelope, of a plugin that says so.
+func (f *faulty) span(e *pluginpb.Envelope, id byte) *pluginpb.Span {
+	if !strings.HasPrefix(f.fault, "traced") || f.fault == "traced, and silent" || e.Trace == "" && f.fault != "traced, and unasked" {
+		return nil
+	}
+	s := &pluginpb.Span{SpanId: bytes.Repeat([]byte{id}, 8), Name: "plugin/faulty", StartNanos: 1, EndNanos: 2}
+	if e.Trace != "" {
+		_, _ = fmt.Sscanf(e.Trace, "00-%32x-%16x-01", &s.TraceId, &s.ParentSpanId)
+	}
+	switch f.fault {
+	case "traced, and forging":
+		s.TraceId = bytes.Repeat([]byte{9}, 16)
+	case "traced, and rootless":
+		s.ParentSpanId = bytes.Repeat([]byte{9}, 8)
+	case "traced, and backwards":
+		s.EndNanos = 0
+	}
+	return s
 }
 
 func (f *faulty) known(instance string) error {
@@ -136,7 +169,7 @@ func (f *faulty) ProcessBatch(_ context.Context, b *pluginpb.Batch) (*pluginpb.V
 }
 
 func (f *faulty) Process(s grpc.BidiStreamingServer[pluginpb.HostFrame, pluginpb.PluginFrame]) error {
-	if f.fault == "unary" {
+	if strings.HasSuffix(f.fault, "unary") {
 		return status.Error(codes.Unimplemented, "no streams")
 	}
 	for {

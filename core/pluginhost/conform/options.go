@@ -22,6 +22,7 @@ const (
 	featureStream  = "stream/1"
 	featureBatch   = "batch/1"
 	featureObserve = "observe/1"
+	featureTrace   = "trace/1"
 )
 
 var (

@@ -119,10 +119,7 @@ type flight struct {
 	expired bool
 	alone   bool        // its envelope was lost with a process before
 	report  func(error) // tells the breaker how it ended
-
-	landed time.Time     // when it was answered
-	links  []trace.Link  // to the spans of its envelopes; nil: it gets no span
-	queued time.Duration // of its oldest envelope, where there are links
+	traced  *traced     // for its span; nil: it gets none
 }
 
 // ending is calls that got no verdict.

@@ -173,7 +173,9 @@ func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
 	if f == nil {
 		return
 	}
-	h.record(landing{f: f, at: f.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
+	if f.traced != nil {
+		h.record(landing{f: f, at: f.traced.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
+	}
 	if err != nil {
 		f.report(err)
 		for _, c := range f.calls {
@@ -218,7 +220,9 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(strin
 			continue
 		}
 		h.remove(i)
-		f.landed = h.heard
+		if f.traced != nil {
+			f.traced.landed = h.heard
+		}
 		h.counters.landed(f, h.heard)
 		if f.expired {
 			h.counters.late.Add(1)

@@ -87,11 +87,7 @@ func (h *Hop) takeOff() (lane, uint64, raw) {
 		f.calls = append(f.calls, h.queue.pop())
 	}
 	f.n, f.alone = len(f.calls), f.calls[0].lost
-	if f.links = h.linksOf(f.calls); f.links != nil {
-		for _, c := range f.calls {
-			f.queued = max(f.queued, f.sent.Sub(c.at))
-		}
-	}
+	f.traced = h.tracedOf(f)
 	h.ahead.add(f)
 	h.flights = append(h.flights, f)
 	h.inHand += f.n

@@ -1,10 +1,13 @@
 package hop
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/claudemesh/broker/sdk"
 )
 
 // A text that an exporter could not send never reaches one.
@@ -40,5 +43,22 @@ func TestRecentTraces(t *testing.T) {
 	}
 	if known(0, 1) || !known(3*mostRecent-1, 1) || len(r.now)+len(r.before) > 2*mostRecent {
 		t.Errorf("%d and %d traces are kept", len(r.now), len(r.before))
+	}
+}
+
+// An envelope that is not sampled pays nothing for traces: its view takes no
+// memory once it has run, with all that makes spans in place.
+func TestUnsampledAllocatesNothing(t *testing.T) {
+	type key struct{}
+	v := newViewer(Rights{Identity: true}, "guard")
+	env := &sdk.Envelope{Kind: sdk.KindSend, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+	ctx, room := context.WithValue(t.Context(), key{}, 1), make([]byte, 0, 1024)
+	allocated := testing.AllocsPerRun(1000, func() {
+		if _, err := v.appendView(ctx, room, env, sampledIn(ctx)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocated >= 1 {
+		t.Errorf("%v allocations, want none", allocated)
 	}
 }

@@ -81,19 +81,36 @@ func (r *recent) turn(now time.Time) {
 	}
 }
 
-// linksOf returns a link to the span of each sampled envelope, nil when there is
-// none or nobody makes spans of batches. A batch has fewer envelopes than a span
-// may have links (128, as OpenTelemetry has it).
-func (h *Hop) linksOf(calls []*call) (links []trace.Link) {
+// traced is what the span of a batch says of its envelopes: the batch outlives
+// them.
+type traced struct {
+	links  []trace.Link  // to the span of each that is sampled
+	queued time.Duration // of the oldest
+	landed time.Time     // when the batch was answered
+}
+
+// tracedOf returns what the span of a batch will say, nil when no envelope of it
+// is sampled or nobody makes spans of batches. A batch has fewer envelopes than a
+// span may have links (128, as OpenTelemetry has it).
+func (h *Hop) tracedOf(f *flight) (t *traced) {
 	if h.o.Tracer == nil {
 		return nil
 	}
-	for _, c := range calls {
-		if c.span.IsSampled() {
-			links = append(links, trace.Link{SpanContext: c.span})
+	for _, c := range f.calls {
+		if !c.span.IsSampled() {
+			continue
+		}
+		if t == nil {
+			t = new(traced)
+		}
+		t.links = append(t.links, trace.Link{SpanContext: c.span})
+	}
+	if t != nil {
+		for _, c := range f.calls {
+			t.queued = max(t.queued, f.sent.Sub(c.at))
 		}
 	}
-	return links
+	return t
 }
 
 // landing is the end of a batch that has a span.
@@ -107,27 +124,23 @@ type landing struct {
 // failBatch keeps the end of a batch that nobody answered, for when the lock is
 // free.
 func (h *Hop) failBatch(f *flight, err error) {
-	if f.links != nil {
+	if f.traced != nil {
 		h.landings = append(h.landings, landing{f: f, at: time.Now(), err: err})
 	}
 }
 
-// record makes the span of a batch that has ended, unless it has none. It is a
-// root: a batch belongs to the traces of all its envelopes. The lock is not
+// record makes the span of a batch that has ended. It is a root: a batch belongs to the traces of all its envelopes. The lock is not
 // held.
 func (h *Hop) record(l landing) {
 	f := l.f
-	if f.links == nil {
-		return
-	}
 	crossing := l.at.Sub(f.sent)
 	_, span := h.o.Tracer.Start(context.Background(), "batch/"+h.o.Link,
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(f.sent), trace.WithLinks(f.links...),
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(f.sent), trace.WithLinks(f.traced.links...),
 		trace.WithAttributes(
 			attribute.String("messaging.system", "claudemesh"),
 			attribute.Int("messaging.batch.message_count", f.n),
 			attribute.String("claudemesh.link", h.o.Link),
-			attribute.Float64("claudemesh.batch.queue_seconds", f.queued.Seconds()),
+			attribute.Float64("claudemesh.batch.queue_seconds", f.traced.queued.Seconds()),
 		))
 	if judged := min(l.judged, crossing); judged > 0 {
 		span.SetAttributes(
