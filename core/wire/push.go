@@ -28,7 +28,7 @@ type Push struct {
 	Subtype            string         `json:"subtype,omitempty" doc:"reminder for a schedule that fired, system for news from the broker"`
 	Event              string         `json:"event,omitempty" doc:"what happened, with subtype system"`
 	EventData          jsontext.Value `json:"eventData,omitzero" doc:"details of the event"`
-	Traceparent        string         `json:"traceparent,omitempty" doc:"W3C trace context of the send"`
+	Traceparent        string         `json:"traceparent,omitempty" doc:"W3C trace context: the sender's as it came, or, where the broker traces the message, that of its own span in the same trace"`
 }
 
 // FrameType returns push.

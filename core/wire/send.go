@@ -22,7 +22,7 @@ type Send struct {
 	ReplyToID          string         `json:"replyToId,omitempty" max:"256" doc:"id of the message that this one answers"`
 	Mentions           []string       `json:"mentions,omitempty" max:"64" each:"256" doc:"display names to notify, with #topic only"`
 	BodyVersion        int64          `json:"bodyVersion,omitzero" doc:"form of the body, with #topic only: 1 plain (when absent), 2 sealed with the topic's key"`
-	Traceparent        string         `json:"traceparent,omitempty" max:"128" doc:"W3C trace context, handed on to the recipient"`
+	Traceparent        string         `json:"traceparent,omitempty" max:"128" doc:"W3C trace context. It is handed on to the recipient, and where the broker traces the message, the push names the broker's own span as its parent"`
 }
 
 // FrameType returns send.
