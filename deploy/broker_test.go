@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -136,30 +137,101 @@ func (b *broker) start(c *exec.Cmd, prefix string) string {
 // run runs a command to its end, and returns what it printed.
 func (b *broker) run(args ...string) string {
 	b.t.Helper()
-	out, err := b.command(args...).CombinedOutput()
-	if err != nil {
-		b.t.Fatalf("broker %q: %v\n%s", args, err, out)
+	var out, errs bytes.Buffer
+	c := b.command(args...)
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		b.t.Fatalf("broker %q: %v\n%s%s", args, err, out.String(), errs.String())
 	}
-	return string(out)
+	return out.String()
 }
 
-// use makes what has samples only when it happened: a message to somebody who
-// is away and then comes, and a reload.
+// refused runs a command that has to fail with these words.
+func (b *broker) refused(words string, args ...string) {
+	b.t.Helper()
+	if out, err := b.command(args...).CombinedOutput(); err == nil || !strings.Contains(string(out), words) {
+		b.t.Errorf("broker %q: %v, want %q\n%s", args, err, words, out)
+	}
+}
+
+// use makes what has samples only when it has happened: a message to somebody
+// who is away and then comes, one that is refused, a hello and a request that
+// are refused, a reload, and a plugin that hangs while it is asked.
 func (b *broker) use() {
 	b.t.Helper()
 	keys := filepath.Join(filepath.Dir(b.file), "keys")
+	ada, bo := filepath.Join(keys, "member-1.json"), filepath.Join(keys, "member-2.json")
 	b.run("mesh", "create", "observed", "--members", "2", "--save", keys)
-	b.run("peer", "send", "--member", filepath.Join(keys, "member-1.json"), "member-2", "hello")
-	b.run("peer", "listen", "--member", filepath.Join(keys, "member-2.json"), "--count", "1")
+	b.run("mesh", "create", "elsewhere", "--members", "1")
+	b.run("peer", "send", "--member", ada, b.key("observed", "member-2"), "hello")
+	b.run("peer", "listen", "--member", bo, "--count", "1")
+	b.refused("nobody else", "peer", "send", "--member", ada, b.key("elsewhere", "member-1"), "hello")
+	b.get("/cli/meshes", http.StatusUnauthorized)
 	b.run("reload")
+
+	b.signal(b.plugin("rate-limit"), syscall.SIGSTOP) // until it is found to hang, and killed
+	b.run("peer", "send", "--member", ada, b.key("observed", "member-2"), "hello")
+	for deadline := time.Now().Add(patience); !strings.Contains(b.scrape(), "broker_plugin_restarts_total{"); {
+		if time.Now().After(deadline) {
+			b.t.Fatal("a plugin that hangs is not started again")
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks
+	}
+
+	b.run("member", "revoke", "observed", "member-1")
+	b.refused("revoked", "peer", "send", "--member", ada, "*", "hello")
+}
+
+// plugin returns the process of a link's plugin.
+func (b *broker) plugin(link string) (pid int) {
+	b.t.Helper()
+	var list []struct {
+		PID int `json:"pid"`
+	}
+	if err := json.Unmarshal([]byte(b.run("plugin", "status", link, "--json")), &list); err != nil || len(list) != 1 || list[0].PID <= 0 {
+		b.t.Fatalf("%v, %+v", err, list)
+	}
+	return list[0].PID
+}
+
+func (b *broker) signal(pid int, s syscall.Signal) {
+	b.t.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// key returns the key of a member, which reaches one who is away.
+func (b *broker) key(mesh, name string) string {
+	b.t.Helper()
+	var members []struct {
+		Name string `json:"displayName"`
+		Key  string `json:"pubkey"`
+	}
+	if err := json.Unmarshal([]byte(b.run("member", "list", mesh, "--json")), &members); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, m := range members {
+		if m.Name == name {
+			return m.Key
+		}
+	}
+	b.t.Fatalf("no member %s in %+v", name, members)
+	return ""
 }
 
 // scrape asks for the metrics.
 func (b *broker) scrape() string {
 	b.t.Helper()
+	return b.get("/metrics", http.StatusOK)
+}
+
+// get asks for a path, and returns what is answered with the status.
+func (b *broker) get(path string, status int) string {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+"/metrics", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+path, http.NoBody)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -169,8 +241,8 @@ func (b *broker) scrape() string {
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("/metrics: %d, %v\n%s", resp.StatusCode, err, text)
+	if err != nil || resp.StatusCode != status {
+		b.t.Fatalf("%s: %d, %v\n%s", path, resp.StatusCode, err, text)
 	}
 	return string(text)
 }
