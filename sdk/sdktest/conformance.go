@@ -91,6 +91,7 @@ var checks = []check{
 	{"it contains a panic", (*host).panics},
 	{"it keeps instances apart", (*host).instances},
 	{"it refuses an instance that it does not have", (*host).unknownInstance},
+	{"it brings the spans of sampled envelopes", (*host).spans},
 	{"it is told outcomes", (*host).outcomes},
 	{"it drains", (*host).drains},
 }
