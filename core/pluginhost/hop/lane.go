@@ -96,8 +96,8 @@ func (s *stream) read() {
 		}
 		s.h.sign(s)
 		if v := f.GetVerdicts(); v != nil {
-			s.h.collect(s.who, v.GetSpans())
 			s.h.answered(s, v)
+			s.h.collect(s.who, v.GetSpans())
 		}
 		if o := f.GetObserved(); o != nil {
 			s.h.observed(s, o.GetSeq())
@@ -143,8 +143,8 @@ func (u *unary) batch(seq uint64, b raw) {
 			u.failed(seq, err)
 			return
 		}
-		u.h.collect(u.who, v.GetSpans())
 		u.h.answered(u, v)
+		u.h.collect(u.who, v.GetSpans())
 	})
 }
 

@@ -173,8 +173,8 @@ func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
 	if f == nil {
 		return
 	}
-	if f.traced != nil {
-		h.record(landing{f: f, at: f.traced.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
+	if f.traced != nil { // when nobody waits for it any more
+		defer h.record(landing{f: f, at: f.traced.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
 	}
 	if err != nil {
 		f.report(err)

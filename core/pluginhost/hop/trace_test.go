@@ -226,6 +226,7 @@ func TestSpansOfAPlugin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, recorder, tracer := traced()
+			o.Tracer = nil // no span but that
 			ctx, stage := tracer.Start(t.Context(), "stage/guard")
 			f := &fake{judge: func(b *pluginpb.Batch) *pluginpb.Verdicts {
 				s := work(stage.SpanContext())
@@ -238,7 +239,8 @@ func TestSpansOfAPlugin(t *testing.T) {
 			if _, err := h.Ask(ctx, message(1)); err != nil {
 				t.Fatal(err)
 			}
-			st := h.Stats()
+			var st hop.Stats
+			until(t, "the span", func() bool { st = h.Stats(); return st.Spans+st.SpansDropped > 0 })
 			if st.Breaches != 0 || (st.SpansDropped == 1) != test.dropped || (st.Spans == 1) == test.dropped {
 				t.Fatalf("%d taken, %d dropped, %d breaches", st.Spans, st.SpansDropped, st.Breaches)
 			}
@@ -338,6 +340,7 @@ func TestSpansThatNobodyAskedFor(t *testing.T) {
 	if _, err := h.Ask(ctx, message(1)); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the span", func() bool { return h.Stats().SpansDropped > 0 })
 	if st := h.Stats(); st.SpansDropped != 1 || len(ended(recorder, "plugin/guard")) != 0 {
 		t.Errorf("%d dropped", st.SpansDropped)
 	}
