@@ -26,7 +26,7 @@ const busConnections = 3
 const (
 	pgServer = `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
 		pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool, current_user`
-	pgRights = `SELECT to_regclass('broker.migration_file') IS NOT NULL,
+	pgRights = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'broker' AND c.relname = 'migration_file'),
 		has_database_privilege(current_database(), 'CREATE'),
 		coalesce((SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'broker'), false),
 		(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'broker' AND c.relkind IN ('r', 'p')
@@ -54,9 +54,11 @@ func (r *round) postgres(ctx context.Context) {
 	if !r.pgServer(ctx, conn) {
 		return
 	}
-	begun := r.pgRights(ctx, conn)
-	r.pgRoom(ctx, conn, begun)
-	r.pgTables(ctx, conn, begun)
+	begun, may := r.pgRights(ctx, conn)
+	r.pgRoom(ctx, conn, begun && may)
+	if may {
+		r.pgTables(ctx, conn, begun)
+	}
 	r.pgClock(ctx, conn)
 }
 
@@ -102,9 +104,9 @@ func (r *round) pgServer(ctx context.Context, conn *pgx.Conn) bool {
 	return true
 }
 
-// pgRights looks at what the role may do. It reports whether there are tables
-// that it can read.
-func (r *round) pgRights(ctx context.Context, conn *pgx.Conn) (begun bool) {
+// pgRights looks at what the role may do. It reports whether a broker has used
+// the database, and whether this role can.
+func (r *round) pgRights(ctx context.Context, conn *pgx.Conn) (begun, may bool) {
 	var mayCreate, schema bool
 	var closed int
 	err := conn.QueryRow(ctx, pgRights).Scan(&begun, &mayCreate, &schema, &closed)
@@ -112,18 +114,17 @@ func (r *round) pgRights(ctx context.Context, conn *pgx.Conn) (begun bool) {
 	switch {
 	case err != nil:
 		r.fail(CheckPermissions, "look at the log of PostgreSQL", "%v", err)
-		return false
 	case !begun && !schema && !mayCreate:
 		r.fail(CheckPermissions, "GRANT CREATE ON DATABASE "+conn.Config().Database+" TO "+user,
 			"there is no schema broker, and %s may not make it", user)
 	case begun && (!schema || closed > 0):
 		r.fail(CheckPermissions, "GRANT USAGE, CREATE ON SCHEMA broker TO "+user+"; GRANT ALL ON ALL TABLES IN SCHEMA broker TO "+user+
 			"; or connect as the role that owns them", "%s may not use the schema broker, or %d of its tables", user, closed)
-		return false
 	default:
 		r.ok(CheckPermissions, "%s may read, write and migrate", user)
+		may = true
 	}
-	return begun
+	return begun, may
 }
 
 // pgRoom compares what the brokers may open with what the server takes.
