@@ -55,11 +55,14 @@ func (c *collector) run(ctx context.Context) {
 func (c *collector) follow(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for c.watched() {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			if !c.watched() {
+				return
+			}
 			c.ask(ctx, time.Now())
 		}
 	}

@@ -127,7 +127,7 @@ func refuse(ring *refusals.Ring, now time.Time, n int) {
 		c := cases[(n+i)%len(cases)]
 		c.At = now.Add(-time.Duration(i) * 700 * time.Millisecond)
 		if i == 0 {
-			c.TraceID = fmt.Sprintf("%032x", 0x4bf92f3577b34da6+n*7919)
+			c.TraceID = fmt.Sprintf("%016x%016x", uint64(0x9e3779b97f4a7c15)*uint64(n+1), uint64(0xbf58476d1ce4e5b9)*uint64(n+7)) //nolint:gosec // any number
 		}
 		ring.Add(&c)
 	}

@@ -103,25 +103,22 @@ func plural[N int | int64 | uint64](n N, one, more string) string {
 }
 
 // curve returns the points of a line, oldest left, in a box of 60 by 20; nothing
-// for fewer than two.
+// for fewer than two, or when nothing happened.
 func curve(values []float64) string {
-	if len(values) < 2 {
-		return ""
-	}
 	top := 0.0
 	for _, v := range values {
 		top = max(top, v)
 	}
-	var b strings.Builder
-	for i, v := range values {
-		y := 19.0
-		if top > 0 {
-			y = 19 - 18*max(v, 0)/top
-		}
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		fmt.Fprintf(&b, "%d,%.1f", maxPoints-len(values)+i+1, y)
+	if top == 0 || len(values) < 2 {
+		return ""
 	}
-	return b.String()
+	var b []byte
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(b, int64(maxPoints-len(values)+i+1), 10)
+		b = strconv.AppendFloat(append(b, ','), 19-18*v/top, 'f', 1, 64)
+	}
+	return string(b)
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -34,7 +35,7 @@ type file struct {
 	content         []byte
 }
 
-// kinds of files by their ending; nobody asks the machine.
+// mediaTypes are the kinds of files by their ending; nobody asks the machine.
 var mediaTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -44,27 +45,32 @@ var mediaTypes = map[string]string{
 // newPage reads what is embedded. It panics when that is not whole: that is a
 // mistake in the code, seen by the first test that runs.
 func newPage() *page {
-	p := &page{files: map[string]*file{}, assets: assets{}}
-	p.templates = template.Must(template.New("").ParseFS(embedded, "assets/*.html"))
+	p := &page{templates: template.New(""), files: map[string]*file{}, assets: assets{}}
 	entries, err := fs.ReadDir(embedded, "assets")
 	if err != nil {
 		panic(err)
 	}
 	for _, e := range entries {
-		kind, ok := mediaTypes[path.Ext(e.Name())]
-		if !ok {
-			continue
-		}
 		content, err := embedded.ReadFile("assets/" + e.Name())
 		if err != nil {
 			panic(err)
 		}
-		sum := sha256.Sum256(content)
-		tag := hex.EncodeToString(sum[:8])
-		p.files[e.Name()] = &file{e.Name(), kind, `"` + tag + `"`, content}
-		p.assets[e.Name()] = "assets/" + e.Name() + "?v=" + tag
+		if path.Ext(e.Name()) == ".html" {
+			// Lines of a template end between elements: without the ends there is less
+			// to send and to compare.
+			template.Must(p.templates.Parse(strings.ReplaceAll(string(content), "\n", "")))
+			continue
+		}
+		p.add(e.Name(), content)
 	}
 	return p
+}
+
+func (p *page) add(name string, content []byte) {
+	sum := sha256.Sum256(content)
+	tag := hex.EncodeToString(sum[:8])
+	p.files[name] = &file{name, mediaTypes[path.Ext(name)], `"` + tag + `"`, content}
+	p.assets[name] = "assets/" + name + "?v=" + tag
 }
 
 // serve answers with a file. It holds nothing of the broker, so it may be kept.

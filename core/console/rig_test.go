@@ -30,7 +30,7 @@ type rig struct {
 // open starts a page on a source.
 func open(tb testing.TB, source Source, change ...func(*Options)) *rig {
 	tb.Helper()
-	o := Options{Listen: "127.0.0.1:0", Token: token, Source: source, Log: slog.New(slog.DiscardHandler)}
+	o := Options{Listen: "127.0.0.1:0", Token: token, Source: source, Log: quiet()}
 	for _, f := range change {
 		f(&o)
 	}
@@ -123,3 +123,5 @@ func until(tb testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -76,7 +76,7 @@ func mentions(f *refusals.Refusal, slug, part string) bool {
 
 func newRefusal(f *refusals.Refusal, slug string) refusalRow {
 	r := refusalRow{
-		ID: "refusal-" + strconv.FormatUint(f.Seq, 10), At: momentOf(f.At), Who: cmp.Or(f.Name, short(f.MemberID), "nobody known"),
+		ID: "refusal-" + strconv.FormatUint(f.Seq, 10), At: momentOf(f.At), Who: cmp.Or(f.Name, short(f.MemberID), "unknown"),
 		WhoID: f.MemberID, Mesh: slug, Kind: string(f.Kind), Stage: cmp.Or(f.Stage, "outside the chain"),
 		Reason: string(f.Reason), Text: f.Text, TraceID: f.TraceID, ShortID: short(f.TraceID),
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,7 +26,7 @@ func newSummary(s *Snapshot, r rates) summaryView {
 	b := &s.Broker
 	queue := tile{Name: "Queue", Value: count(b.Queue), Note: "nothing waits"}
 	if b.Queue > 0 {
-		queue.Note, queue.Since = "oldest since", momentOf(b.Oldest)
+		queue.Note, queue.Since = "oldest", momentOf(b.Oldest)
 	}
 	send := tile{Name: "Send to ack", Value: unknown, Note: "none was timed"}
 	if q := r.Sends; q.Count > 0 {
@@ -40,9 +41,9 @@ func newSummary(s *Snapshot, r rates) summaryView {
 		Tiles: []tile{
 			{Name: "Peers", Value: count(b.Peers), Note: plural(b.Sessions, "session", "sessions")},
 			{Name: "Frames", Value: rate(r.Frames), Unit: "/s", Note: count(b.Frames) + " since the start", Curve: curve(r.FramesCurve)},
-			{Name: "Messages", Value: rate(r.Routed), Unit: "/s", Note: rate(r.Confirmed) + " deliveries/s confirmed"},
+			{Name: "Messages", Value: rate(r.Routed), Unit: "/s", Note: rate(r.Confirmed) + "/s confirmed"},
 			refused, send, queue,
-			{Name: "CPU", Value: percent(r.CPU), Note: "of one core; memory " + size(b.Memory)},
+			{Name: "CPU", Value: percent(r.CPU), Note: "of one core; " + size(b.Memory)},
 		},
 	}
 }
@@ -67,8 +68,10 @@ func newStatus(v *view) statusView {
 	if len(v.Chain.Down) > 0 {
 		wrong = append(wrong, plural(len(v.Chain.Down), "stage is", "stages are")+" down: "+strings.Join(v.Chain.Down, ", "))
 	}
-	if len(v.Plugins.Away) > 0 {
-		wrong = append(wrong, plural(len(v.Plugins.Away), "plugin does", "plugins do")+" not run: "+strings.Join(v.Plugins.Away, ", "))
+	// A plugin that is away usually takes its stage down, which has been said.
+	away := slices.DeleteFunc(slices.Clone(v.Plugins.Away), func(link string) bool { return slices.Contains(v.Chain.Down, link) })
+	if len(away) > 0 {
+		wrong = append(wrong, plural(len(away), "plugin does", "plugins do")+" not run: "+strings.Join(away, ", "))
 	}
 	if v.Config.Failed {
 		wrong = append(wrong, "the newest config was refused")
