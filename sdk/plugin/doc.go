@@ -17,9 +17,10 @@
 //
 // Three things differ from a stage inside the broker. An envelope shows what
 // the operator granted and no more: without identity.read its keys are
-// pseudonyms, and recipients never have a MemberID. The answers Continue, Deny
-// and Drop are all there is. And envelopes arrive one at a time, unless the
-// stage says [Parallel].
+// pseudonyms, and recipients never have a MemberID; its Trace is that of the
+// broker's span around the stage, and empty unless that is sampled. The answers
+// Continue, Deny and Drop are all there is. And envelopes arrive one at a time,
+// unless the stage says [Parallel].
 //
 // What the program prints goes to the broker's log by way of its standard
 // error, and log/slog is connected when Serve begins. What is printed before
