@@ -90,7 +90,8 @@ func (a *App) originalMetrics(to telemetry.To) {
 	if n := x.Invalid.Load(); n > 0 {
 		refused["parse_or_handler"] = n
 	}
-	bare(to, "broker_messages_rejected_total", "Messages rejected (size, auth, malformed)", byReason(), refused)
+	bare(to, "broker_messages_rejected_total", "Messages rejected (size, auth, malformed)",
+		telemetry.Label{Name: "reason", Values: "parse_or_handler for what is no message; else " + byReason().Values}, refused)
 	bare(to, "broker_messages_dropped_by_grant_total", "Messages silently dropped because recipient didn't grant sender the required capability",
 		telemetry.Label{Name: "cap", Values: "dm or broadcast"}, a.dropped())
 	to.Counter("broker_legacy_auth_hits_total", "Pre-alpha.36 clients authenticating via body.user_id fallback (remove shim when near zero)", float64(a.legacyHits()))

@@ -14,7 +14,7 @@ func byLink() telemetry.Label {
 }
 
 func byReason() telemetry.Label {
-	return telemetry.Label{Name: "reason", Values: "a code of [errors.md](errors.md), one that a stage of yours gives (64 different ones of a plugin at most), or parse_or_handler"}
+	return telemetry.Label{Name: "reason", Values: "a code of [errors.md](errors.md), or one that a stage of yours gives: at most 64 different ones of a plugin"}
 }
 
 // by is a label whose values are listed here.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -157,6 +158,46 @@ func TestOutboxTellsOnceThatAPeerIsSlow(t *testing.T) {
 	o.Send(make([]byte, 512))
 	if len(told) != 1 {
 		t.Errorf("told %d times, want once", len(told))
+	}
+}
+
+// TestWaiting has two peers that read nothing yet. The first frame of each is with
+// the socket.
+func TestWaiting(t *testing.T) {
+	h := New(Options{}, slog.New(slog.DiscardHandler))
+	var outs []*Outbox
+	var conns []net.Conn
+	for id := range uint64(2) {
+		o, peer := testOutbox(t, 1<<20)
+		if !h.add(&Peer{id: id, out: o}) {
+			t.Fatal("the hub takes no peer")
+		}
+		o.Send(make([]byte, 100))
+		for start := time.Now(); o.waiting() > 0; time.Sleep(time.Millisecond) {
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("nobody writes")
+			}
+		}
+		outs, conns = append(outs, o), append(conns, peer)
+	}
+	if n := h.Waiting(); n != 0 {
+		t.Errorf("%d bytes wait behind what is being written, want none", n)
+	}
+	for _, o := range outs {
+		o.Send(make([]byte, 120))
+		o.Send(make([]byte, 300))
+	}
+	if n, want := h.Waiting(), 2*(2+120+4+300); n != want {
+		t.Errorf("%d bytes wait, want %d", n, want)
+	}
+	for i, peer := range conns {
+		for range 3 {
+			frameOf(t, peer)
+		}
+		<-outs[i].Flushed()
+	}
+	if n := h.Waiting(); n != 0 {
+		t.Errorf("%d bytes wait after all are read, want none", n)
 	}
 }
 
