@@ -143,9 +143,9 @@ func readToken(file string) (config.Secret, error) {
 }
 
 // console is what the broker's page needs of this program.
-func (b *broker) console(token config.Secret, file string) *app.Console {
+func (b *broker) console() *app.Console {
 	return &app.Console{
-		Token: token, File: file,
+		Token: b.token, File: b.loaded.File,
 		Loaded: func() admin.Loaded { return b.reloads.Loaded() },
 		Check: func(ctx context.Context) (*admin.Reload, error) {
 			return b.reloads.Reload(ctx, admin.ReloadOptions{DryRun: true})

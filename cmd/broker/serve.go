@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
@@ -66,110 +67,42 @@ func (p *program) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c := loaded.Config
-	log, level := logging.New(p.err, c.Log)
+	b := &broker{program: p, loaded: loaded, config: loaded.Config, refusals: refusals.New(refusals.DefaultSize)}
+	b.log, b.level = logging.New(p.err, b.config.Log)
 	for _, w := range loaded.Warnings {
-		log.Warn(w)
+		b.log.Warn(w)
 	}
-	st, unlock, err := takeStore(ctx, c, log)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.open(ctx); err != nil {
+		return errors.Join(err, leave(ctx, b.node))
 	}
-	defer unlock()
-	defer func() { err = errors.Join(err, st.Close()) }()
-	keys, err := loadKeys(ctx, c, st, true)
-	if err != nil {
-		return err
+	ctx, b.fail = context.WithCancelCause(ctx)
+	defer b.fail(nil)
+	if err := b.assemble(ctx); err != nil {
+		return errors.Join(err, leave(ctx, b.node))
 	}
-	if keys == nil && c.Mode == config.Dev {
-		log.Warn("no encryption key: this replica makes no meshes and no invites; set BROKER_ENCRYPTION_KEY to what the first one has")
-	} else {
-		bound, err := bindSecrets(ctx, st, keys, log)
-		if err != nil {
-			return err
-		}
-		defer bound()
-	}
+	return b.run(ctx)
+}
 
-	node, closeBus, err := backend.JoinCluster(ctx, c, st, programVersion(), log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeBus()) }()
-
-	traces, closeTraces, err := p.openTraces(ctx, c.Telemetry, resourceOf(ctx, c.Telemetry, node, log), log)
-	if err != nil {
-		return errors.Join(err, leave(ctx, node))
-	}
-	defer closeTraces()
-
-	plugins, closePlugins, err := openPlugins(c, traces, log)
-	if err != nil {
-		return errors.Join(err, leave(ctx, node))
-	}
-	defer func() { err = errors.Join(err, closePlugins()) }()
-
-	token, tokenFile, err := consoleToken(c)
-	if err != nil {
-		return errors.Join(err, leave(ctx, node))
-	}
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	b := &broker{
-		program: p, config: c, store: st, plugins: plugins, log: log, fail: fail,
-		refusals: refusals.New(refusals.DefaultSize), level: level, tokenFile: tokenFile,
-	}
-	b.app, err = newApp(ctx, c, st, log, app.Options{
-		Cluster: node, Keys: keys, Tokens: tokenKeys(keys), URL: b.publicURL,
-		Plugins: plugins, Traces: traces, Refusals: b.refusals,
+// assemble puts the broker together of what is open.
+func (b *broker) assemble(ctx context.Context) (err error) {
+	b.app, err = newApp(ctx, b.config, b.store, b.log, app.Options{
+		Cluster: b.node, Keys: b.keys, Tokens: tokenKeys(b.keys), URL: b.publicURL,
+		Plugins: b.plugins, Traces: b.traces, Refusals: b.refusals,
 		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
-		Console: b.console(token, loaded.File),
+		Console: b.console(),
 		Ready: func(addr string) {
 			if err := b.ready(ctx, addr); err != nil {
-				fail(err)
+				b.fail(err)
 			}
 		},
 	})
 	if err != nil {
-		return errors.Join(err, leave(ctx, node))
+		return err
 	}
-	b.reloads = reload.New(reload.Options{First: loaded, Load: b.loadToServe, Chains: b.app, Log: log})
-	b.ops = b.operations(keys)
-	return b.run(ctx)
-}
-
-// openPlugins makes the host of the broker's plugins, whose sockets are in the
-// data directory. It is closed when the chain has been.
-func openPlugins(c config.Config, traces *tracing.Provider, log *slog.Logger) (_ *pluginhost.Host, closeAll func() error, err error) {
-	h, err := pluginhost.New(pluginhost.Options{
-		RunDir: filepath.Join(c.DataDir, "plugins"), Version: programVersion(), Log: log,
-		Tracer: traces.Spans(), Spans: traces.Processor(),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return h, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		return h.Close(ctx)
-	}, nil
-}
-
-// takeStore locks the data directory, which it makes when there is none, and
-// opens its store.
-func takeStore(ctx context.Context, c config.Config, log *slog.Logger) (_ backend.Database, unlock func(), err error) {
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("data_dir: %w", err)
-	}
-	if unlock, err = control.Lock(ctx, c.DataDir); err != nil {
-		return nil, nil, err
-	}
-	st, err := openStore(ctx, c, true, log)
-	if err != nil {
-		unlock()
-		return nil, nil, err
-	}
-	return st, unlock, nil
+	b.reloads = reload.New(reload.Options{First: b.loaded, Load: b.loadToServe, Chains: b.app, Log: b.log})
+	b.ops = b.operations()
+	return b.sendMetrics(ctx)
 }
 
 // broker is one serving process.
@@ -177,25 +110,34 @@ type broker struct {
 	*program
 
 	// Set by serve.
-	config  config.Config
-	store   backend.Database
-	plugins *pluginhost.Host
-	log     *slog.Logger
-	app     *app.App
-	ops     *admin.Local
-	reloads *reload.Reloader
-	fail    context.CancelCauseFunc
-
-	refusals *refusals.Ring
+	loaded   reload.Loaded
+	config   config.Config
+	log      *slog.Logger
 	level    *logging.Level
+	refusals *refusals.Ring
+	fail     context.CancelCauseFunc
 
-	tokenFile string // of the console; empty where the config has the token
+	// Set by open.
+	store     backend.Database
+	keys      *identity.AtRest
+	node      *cluster.Node // nil for a broker on its own
+	resource  *resource.Resource
+	traces    *tracing.Provider // nil when no traces are sent
+	plugins   *pluginhost.Host
+	token     config.Secret // of the console; empty without one
+	tokenFile string        // that has it; empty where the config has
+	closers   []func() error
+
+	// Set by assemble.
+	app     *app.App
+	reloads *reload.Reloader
+	ops     *admin.Local
 
 	control *control.Server // set by ready, when the broker accepts connections
 }
 
 // operations returns what the control socket offers.
-func (b *broker) operations(keys *identity.AtRest) *admin.Local {
+func (b *broker) operations() *admin.Local {
 	h := hooks(b.config, b.store, b.publicURL)
 	h.AppURL = func() string { return b.config.HTTP.Links(b.publicURL()) }
 	h.TokenTTL = b.config.HTTP.TokenTTL
@@ -209,7 +151,7 @@ func (b *broker) operations(keys *identity.AtRest) *admin.Local {
 	h.ResumePlugin = b.plugins.Resume
 	h.Refusals, h.Level = b.refusals, b.level
 	h.Chain = func() (chain.Description, bool, error) { return b.app.Chain().Describe(true), true, nil }
-	return admin.New(b.store, keys, h)
+	return admin.New(b.store, b.keys, h)
 }
 
 // publicURL is what others reach this broker by.

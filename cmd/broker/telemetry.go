@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
-	otelresource "go.opentelemetry.io/otel/sdk/resource"
 	"golang.org/x/time/rate"
 
-	"github.com/claudemesh/broker/core/cluster"
-	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/telemetry/otlp"
 	"github.com/claudemesh/broker/core/telemetry/resource"
 	"github.com/claudemesh/broker/core/tracing"
 )
@@ -27,19 +25,6 @@ func (p *program) lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// resourceOf says to who receives its telemetry which broker this is.
-func resourceOf(ctx context.Context, c config.Telemetry, node *cluster.Node, log *slog.Logger) *otelresource.Resource {
-	id := identity.NewID()
-	if node != nil {
-		id = node.ID()
-	}
-	res, err := resource.Of(ctx, c.Service, programVersion(), id)
-	if err != nil {
-		log.Warn("telemetry says less than it should of this broker", slog.Any("err", err))
-	}
-	return res
-}
-
 // tellEvery is how often the log says that telemetry is not taken.
 const tellEvery = time.Minute
 
@@ -47,22 +32,45 @@ const tellEvery = time.Minute
 const flushTime = 3 * time.Second
 
 // openTraces starts to send traces, if anything says where.
-func (p *program) openTraces(ctx context.Context, c config.Telemetry, res *otelresource.Resource, log *slog.Logger) (_ *tracing.Provider, closeTraces func(), err error) {
-	t, err := tracing.Start(ctx, c, p.lookup, res, programVersion())
-	if err != nil {
-		return nil, nil, err
+func (b *broker) openTraces(ctx context.Context) (err error) {
+	id := identity.NewID()
+	if b.node != nil {
+		id = b.node.ID()
 	}
-	if t != nil { // the library has one handler for a whole process
-		sometimes := rate.Sometimes{Interval: tellEvery}
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-			sometimes.Do(func() { log.Warn("telemetry not sent", slog.Any("err", err)) })
-		}))
+	if b.resource, err = resource.Of(ctx, b.config.Telemetry.Service, programVersion(), id); err != nil {
+		b.log.Warn("telemetry says less than it should of this broker", slog.Any("err", err))
 	}
-	return t, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-		defer cancel()
-		if err := t.Stop(ctx); err != nil {
-			log.Warn("the last traces were not sent", slog.Any("err", err))
+	b.traces, err = tracing.Start(ctx, b.config.Telemetry, b.lookup, b.resource, programVersion(), b.log)
+	if err != nil || b.traces == nil {
+		return err
+	}
+	sometimes := rate.Sometimes{Interval: tellEvery}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the library has one for a whole process
+		sometimes.Do(func() { b.log.Warn("telemetry not sent", slog.Any("err", err)) })
+	}))
+	b.laterWithin(flushTime, func(ctx context.Context) error {
+		if err := b.traces.Stop(ctx); err != nil {
+			b.log.Warn("the last traces were not sent", slog.Any("err", err))
 		}
-	}, nil
+		return nil
+	})
+	return nil
+}
+
+// sendMetrics starts to send what the broker counts, if anything says where.
+func (b *broker) sendMetrics(ctx context.Context) error {
+	stop, err := otlp.Start(ctx, otlp.Options{
+		Config: b.config.Telemetry.Metrics, Resource: b.resource, Collect: b.app.Metrics,
+		Started: time.Now(), Version: programVersion(), Log: b.log,
+	})
+	if err != nil {
+		return err
+	}
+	b.laterWithin(flushTime, func(ctx context.Context) error {
+		if err := stop(ctx); err != nil {
+			b.log.Warn("the last metrics were not sent", slog.Any("err", err))
+		}
+		return nil
+	})
+	return nil
 }

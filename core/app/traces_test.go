@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,7 @@ func newTraced(t *testing.T, path string, receiver *otlptest.Receiver) traced {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, res, "test")
+	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, res, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 
@@ -34,9 +35,9 @@ type Environment func(name string) (value string, ok bool)
 // returns nil, without an error, when they say nowhere. The receiver need not be
 // there: spans that it does not take are dropped and counted. res says who sends.
 // The caller stops the provider after the last span.
-func Start(ctx context.Context, c config.Telemetry, env Environment, res *resource.Resource, version string) (*Provider, error) {
-	if send, err := wanted(c.Traces, env); err != nil || !send {
-		return nil, err
+func Start(ctx context.Context, c config.Telemetry, env Environment, res *resource.Resource, version string, log *slog.Logger) (*Provider, error) {
+	if !wanted(c.Traces, env, log) {
+		return nil, nil //nolint:nilnil // the nil Provider traces nothing
 	}
 	name, _ := env("OTEL_TRACES_SAMPLER")
 	arg, _ := env("OTEL_TRACES_SAMPLER_ARG")
@@ -60,21 +61,31 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 }
 
 // wanted reports whether spans are sent at all.
-func wanted(c config.Traces, env Environment) (bool, error) {
+func wanted(c config.Traces, env Environment, log *slog.Logger) bool {
 	if off, _ := env("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
-		return false, nil
+		return false
 	}
-	switch name := first(env, "OTEL_TRACES_EXPORTER"); name {
-	case "":
-	case "otlp", "none":
-		return name == "otlp", nil
-	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER must be otlp or none; got %q", name)
+	if names := first(env, "OTEL_TRACES_EXPORTER"); names != "" {
+		return sends(names, log)
 	}
 	if c.Export != config.ExportAuto {
-		return c.Export == config.ExportOTLP, nil
+		return c.Export == config.ExportOTLP
 	}
-	return first(env, endpointVariables()...) != "" || c.Endpoint != "", nil
+	return first(env, endpointVariables()...) != "" || c.Endpoint != ""
+}
+
+// sends reports whether a list of exporters has ours.
+func sends(names string, log *slog.Logger) (otlp bool) {
+	for name := range strings.SplitSeq(names, ",") {
+		switch strings.TrimSpace(name) {
+		case "otlp":
+			otlp = true
+		case "none":
+		default:
+			log.Warn("OTEL_TRACES_EXPORTER names an exporter that this broker has not: use otlp or none", slog.String("name", name))
+		}
+	}
+	return otlp
 }
 
 // newExporter makes the exporter. The exporters read the variables themselves;

@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func start(t *testing.T, change func(*config.Telemetry), variables ...string) (*
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := tracing.Start(t.Context(), c, func(name string) (string, bool) { v, ok := values[name]; return v, ok }, res, "1.2.3")
+	p, err := tracing.Start(t.Context(), c, func(name string) (string, bool) { v, ok := values[name]; return v, ok }, res, "1.2.3", slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { stop(t, p) })
 	return p, err
 }
@@ -119,6 +120,8 @@ func TestWhenSpansAreSent(t *testing.T) {
 		{"a variable", nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + here}, true},
 		{"a variable's exporter", nil, []string{"OTEL_TRACES_EXPORTER=otlp"}, true},
 		{"a variable's none over the file", on(config.ExportOTLP, here), []string{"OTEL_TRACES_EXPORTER=none"}, false},
+		{"a variable's other exporter", on(config.ExportOTLP, here), []string{"OTEL_TRACES_EXPORTER=zipkin"}, false},
+		{"one of a variable's", nil, []string{"OTEL_TRACES_EXPORTER=console, otlp"}, true},
 		{"disabled", on(config.ExportOTLP, here), []string{"OTEL_SDK_DISABLED=true"}, false},
 	}
 	for _, test := range tests {
@@ -140,7 +143,7 @@ func TestWhenSpansAreSent(t *testing.T) {
 // TestWrongVariables are errors that name the variable.
 func TestWrongVariables(t *testing.T) {
 	for _, v := range []string{
-		"OTEL_TRACES_SAMPLER=always", "OTEL_TRACES_SAMPLER_ARG=2", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_TRACES_EXPORTER=zipkin",
+		"OTEL_TRACES_SAMPLER=always", "OTEL_TRACES_SAMPLER_ARG=2", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
 	} {
 		t.Run(v, func(t *testing.T) {
 			variables := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", v}
