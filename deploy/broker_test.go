@@ -97,8 +97,12 @@ func (b *broker) serve() {
 // begins so.
 func (b *broker) start(c *exec.Cmd, prefix string) string {
 	b.t.Helper()
-	var errs bytes.Buffer
-	c.Stderr = &errs
+	log, err := os.Create(b.file + ".log")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer log.Close()
+	c.Stderr = log
 	out, err := c.StdoutPipe()
 	if err != nil {
 		b.t.Fatal(err)
@@ -119,15 +123,15 @@ func (b *broker) start(c *exec.Cmd, prefix string) string {
 		}
 	}()
 	b.t.Cleanup(func() {
-		c.Cancel() //nolint:errcheck // it may have ended
+		c.Cancel() // it may have ended
 		<-over
-		c.Wait() //nolint:errcheck // as it was told
+		c.Wait()
 	})
 	select {
 	case line := <-found:
 		return line
 	case <-over:
-		b.t.Fatalf("broker %q ended: %s", c.Args[1:], errs.String())
+		b.t.Fatalf("broker %q ended: %s", c.Args[1:], read(b.t, log.Name()))
 	case <-time.After(patience):
 		b.t.Fatalf("broker %q does not say %q", c.Args[1:], prefix)
 	}
@@ -239,7 +243,7 @@ func (b *broker) get(path string, status int) string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != status {
 		b.t.Fatalf("%s: %d, %v\n%s", path, resp.StatusCode, err, text)

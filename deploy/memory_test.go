@@ -16,7 +16,7 @@ import (
 var alone = []string{
 	"core/adopt", "core/api/openapi", "core/bus/bustest", "core/bus/local", "core/config", "core/dial",
 	"core/pluginhost/conform", "core/pluginhost/measure", "core/pluginhost/process/processtest", "core/store/pgtest",
-	"core/store/sqlite", "core/store/storetest", "core/transcript",
+	"core/store/sqlite", "core/store/storetest", "core/tracing/otlptest", "core/transcript",
 }
 
 // passing are types that live as long as one call or one transaction.

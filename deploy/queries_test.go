@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -22,6 +22,8 @@ type query struct {
 type family struct {
 	kind   string   // counter, gauge, histogram, summary or untyped
 	labels []string // of its samples, without le; nil when nothing is known of them
+
+	values map[string]string // in words, by label, as far as they are known
 }
 
 // families are all metrics that a broker has, by name.
@@ -159,7 +161,7 @@ func namesOf(n *parser.VectorSelector) []string {
 		return []string{n.Name}
 	}
 	for _, m := range n.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			return strings.Split(m.Value, "|")
 		}
 	}
@@ -168,7 +170,7 @@ func namesOf(n *parser.VectorSelector) []string {
 
 func matched(n *parser.VectorSelector) (names []string) {
 	for _, m := range n.LabelMatchers {
-		if m.Name != labels.MetricName {
+		if m.Name != model.MetricNameLabel {
 			names = append(names, m.Name)
 		}
 	}
