@@ -14,8 +14,8 @@ import (
 //
 // Secrets have types that do not print ([config.Secret] and others with a
 // LogValue). What is left are doors that no type can close: bytes, which JSON
-// writes in base64; structs, of which fmt prints unexported fields without
-// asking them; and errors of others that repeat a URL with its password.
+// writes in base64; what is inside of structs, where neither fmt nor JSON asks for
+// a LogValue; and errors of others that repeat a URL with its password.
 func harmless(a slog.Attr) slog.Attr {
 	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
@@ -51,21 +51,32 @@ func harmlessValue(v slog.Value) slog.Value {
 	}
 }
 
-// plain is the JSON of a value, which has no unexported fields, or what a value
-// that is bytes has instead of them.
+// plain is a list or a map of numbers or texts, as JSON, and of anything else
+// its type alone: bytes may be a key, and a struct may have a secret somewhere
+// inside. What is worth a line has attributes, or a LogValue.
 func plain(x any) slog.Value {
-	if t := reflect.TypeOf(x); isBytes(t) {
-		return slog.StringValue(fmt.Sprintf("(%d bytes)", reflect.ValueOf(x).Len()))
+	t := reflect.TypeOf(x)
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		if t.Elem().Kind() == reflect.Uint8 || !isSimple(t.Elem()) || t.Kind() == reflect.Map && !isSimple(t.Key()) {
+			return slog.StringValue(fmt.Sprintf("(%T)", x))
+		}
+	default:
+		if !isSimple(t) {
+			return slog.StringValue(fmt.Sprintf("(%T)", x))
+		}
 	}
 	text, err := json.Marshal(x)
-	if err != nil {
-		return slog.StringValue(fmt.Sprintf("(%T)", x))
+	if err != nil { // NaN
+		return slog.StringValue(fmt.Sprint(x))
 	}
 	return slog.AnyValue(object(withoutPassword(string(text))))
 }
 
-func isBytes(t reflect.Type) bool {
-	return (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && t.Elem().Kind() == reflect.Uint8
+// isSimple reports whether a value is a number, a truth or a text, which types
+// with a mask of their own are too: JSON asks those.
+func isSimple(t reflect.Type) bool {
+	return t.Kind() >= reflect.Bool && t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
 }
 
 // object is JSON that is written as it is, in either format.

@@ -1,4 +1,4 @@
-package console
+package control
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // the verb, and whatever it is part of; JSON, where it has any, is as it was.
 
 // Format implements [fmt.Formatter].
-func (doors) Format(f fmt.State, _ rune) { io.WriteString(f, "console.doors(***)") } //nolint:errcheck // fmt ignores it too
+func (approveQuestion) Format(f fmt.State, _ rune) { io.WriteString(f, "control.approveQuestion(***)") } //nolint:errcheck // fmt ignores it too
 
 // LogValue implements [slog.LogValuer].
-func (doors) LogValue() slog.Value { return slog.StringValue("console.doors(***)") }
+func (approveQuestion) LogValue() slog.Value { return slog.StringValue("control.approveQuestion(***)") }
