@@ -5,7 +5,7 @@ import "testing"
 // The moment between reading the chain and being counted in it is too short for
 // a test to hit, so this one stops the clock there.
 func TestEnterOfAChainThatWasSwappedOut(t *testing.T) {
-	h, next := NewHolder(), closedChain()
+	h, next := NewHolder(), closedChain(newMeters())
 	old := h.current.Load()
 	if err := h.Swap(t.Context(), next); err != nil {
 		t.Fatal(err)

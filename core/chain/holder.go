@@ -25,7 +25,7 @@ type Holder struct {
 // NewHolder returns a holder that denies everything until the first Swap.
 func NewHolder() *Holder {
 	h := new(Holder)
-	h.current.Store(closedChain())
+	h.current.Store(closedChain(newMeters()))
 	return h
 }
 
@@ -97,7 +97,7 @@ func (h *Holder) Replace(ctx context.Context, next *Chain) (drain func(context.C
 func (h *Holder) Close(ctx context.Context) error {
 	h.swap.Lock()
 	defer h.swap.Unlock()
-	return h.current.Swap(closedChain()).retire(ctx)
+	return h.current.Swap(closedChain(h.current.Load().meters)).retire(ctx)
 }
 
 // retire waits for the last envelope and stops the chain.
@@ -119,9 +119,11 @@ func (closing) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) {
 	return sdk.Refuse(sdk.ReasonShuttingDown, "the broker is not serving now; connect again in a moment"), nil
 }
 
-// closedChain stands where no chain is.
-func closedChain() *Chain {
+// closedChain stands where no chain is. It counts on where the one before it
+// stopped, so that the last look at the counters has all of them.
+func closedChain(m *meters) *Chain {
 	c := newChain(Spec{Timing: -1})
+	c.meters = m
 	l := &Link{name: "closed", stageName: "closed", policy: FailClosed, meter: c.meters.of("closed"), log: c.log}
 	l.use(newInstance(closing{}))
 	c.links = []*Link{l}

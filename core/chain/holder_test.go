@@ -49,9 +49,22 @@ func TestHolder(t *testing.T) {
 	if err := h.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if got := answersOf(h.Current(), "route"); got != 2 {
+		t.Errorf("after the end, route has decided %d times, want the 2 from before", got)
+	}
 	if d := ask(h); d.Reason != sdk.ReasonShuttingDown {
 		t.Errorf("after the end: got %+v, want a denial", d)
 	}
+}
+
+// answersOf returns how many answers of a link a chain has counted.
+func answersOf(c *chain.Chain, link string) (n uint64) {
+	for _, s := range c.Stats() {
+		if s.Link == link {
+			n += s.Total(sdk.Answer)
+		}
+	}
+	return n
 }
 
 func TestSwapDrains(t *testing.T) {
