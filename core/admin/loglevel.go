@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,13 +40,14 @@ func (l *Local) LogLevel(context.Context) (*LogLevel, error) {
 
 // SetLogLevel implements [Ops].
 func (l *Local) SetLogLevel(_ context.Context, o LogLevelOptions) (*LogLevel, error) {
+	levels := []string{"debug", "info", "warn", "error"} // slog reads info+1 too
 	var level slog.Level
 	err := level.UnmarshalText([]byte(o.Level))
 	switch {
 	case l.hooks.Level == nil:
 		return nil, noLog()
-	case err != nil || wordOf(level) != o.Level:
-		return nil, invalid("a log level is one of debug, info, warn, error; got " + quote(string(o.Level)))
+	case err != nil || !slices.Contains(levels, string(o.Level)):
+		return nil, invalid("a log level is one of " + strings.Join(levels, ", ") + "; got " + quote(string(o.Level)))
 	case o.For < 0 || o.For > maxLevelTime:
 		return nil, invalid("a log level is set for up to 7 days; set log.level in the config for one that is to stay")
 	}
