@@ -136,6 +136,7 @@ type App struct {
 	http      *http.Server
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
+	notices   *notices
 
 	config  atomic.Pointer[config.Config]
 	addr    atomic.Pointer[string]
@@ -177,9 +178,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
+	a.notices = newNotices(time.Now())
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: sendOptions(c, a.gate), Callers: a.callers(),
+		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a,
 	})
 	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{

@@ -15,7 +15,7 @@
 //	a session came, changed     presence              Node.reconcile, every five seconds
 //	an event of the mesh        event                 nothing: lists tell the truth
 //	end a session, forget a     a row of the signal   Node.follow reads the rows, in order;
-//	cached row                  log, and a hint       the hint only makes it read at once
+//	cached row, tell a mesh     log, and a hint       the hint only makes it read at once
 //
 // The work that is everybody's, such as ending the sessions of a dead node, is
 // done by whoever holds the lock for it.

@@ -21,6 +21,11 @@ const (
 	// has lost its registration, and starts afresh.
 	keepSignals = 2 * time.Hour
 
+	// keepNotices is how long notices are kept. Who could not read the log for so
+	// long has peers that missed more than these, and would tell them what is
+	// long past.
+	keepNotices = 2 * time.Minute
+
 	// sendRetry is the pause after a signal that could not be written.
 	sendRetry = 250 * time.Millisecond
 )
@@ -50,6 +55,13 @@ func (n *Node) Signal(kind string, payload any) {
 	prod(n.signals.news)
 }
 
+// Signalled says that the store has appended a signal in the transaction of a
+// change: every node, this one too, reads the log now and not when it would next.
+func (n *Node) Signalled() {
+	n.bus.Publish(subjectSignal, nil)
+	prod(n.prod.follow)
+}
+
 // send writes signals, until ctx ends.
 func (n *Node) send(ctx context.Context) {
 	every(ctx, sendRetry, 0, n.signals.news, func(ctx context.Context) {
@@ -62,8 +74,7 @@ func (n *Node) flushSignals(ctx context.Context) error {
 	wrote := false
 	defer func() {
 		if wrote {
-			n.bus.Publish(subjectSignal, nil)
-			prod(n.prod.follow)
+			n.Signalled()
 		}
 	}()
 	for {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/claudemesh/broker/core/store"
 )
 
 // sweepEvery is how often a node looks for others that are dead.
@@ -63,8 +65,7 @@ func (n *Node) sweepOnce(ctx context.Context) error {
 		if err := n.endOrphans(ctx); err != nil || !due {
 			return err
 		}
-		_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
-		return err
+		return n.prune(ctx, now)
 	})
 	return err
 }
@@ -97,6 +98,15 @@ func (n *Node) pruneDue(now time.Time) bool {
 		n.nodes.pruned = now
 	}
 	return due
+}
+
+// prune deletes the signals that every node has read by now.
+func (n *Node) prune(ctx context.Context, now time.Time) error {
+	if _, err := n.store.PruneSignals(ctx, now.Add(-keepNotices), store.SignalNotice); err != nil {
+		return err
+	}
+	_, err := n.store.PruneSignals(ctx, now.Add(-keepSignals))
+	return err
 }
 
 // backAt notes that this node's own lease holds from now on.

@@ -14,6 +14,7 @@ type Deps struct {
 	Store     Store
 	Sessions  Ender
 	Send      SendOptions
+	Announcer Announcer
 }
 
 // Store is what the handlers read and write themselves.

@@ -85,7 +85,7 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 	r.roster = roster.New(st, r.dir, journal, nil)
 	r.reg = All(Deps{
 		Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: st, Sessions: r,
-		Send: SendOptions{MessageBytes: 1 << 16},
+		Send: SendOptions{MessageBytes: 1 << 16}, Announcer: announcer{r},
 	})
 	t.Cleanup(func() {
 		r.engine.Close()

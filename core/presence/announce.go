@@ -100,3 +100,37 @@ func (d *Directory) Tell(meshID, memberID string, frame []byte) {
 		}
 	}
 }
+
+// TellOthers writes a frame to the connected sessions of a mesh on this node,
+// hidden ones too, that allows says yes to. The session with the presence id
+// except is not asked.
+func (d *Directory) TellOthers(meshID string, frame []byte, except string, allows func(*Session) bool) {
+	m := d.mesh(meshID)
+	if m == nil {
+		return
+	}
+	for _, l := range m.connected(except) {
+		if !l.conn.Full(len(frame)) && allows(l.session) { // a hint must not make a peer slow
+			l.conn.Send(frame)
+		}
+	}
+}
+
+// listener is a session with its connection, as it was when somebody looked.
+type listener struct {
+	session *Session
+	conn    Conn
+}
+
+// connected returns the sessions of this node that are connected, but for one.
+func (m *mesh) connected(except string) []listener {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	list := make([]listener, 0, len(m.sessions))
+	for s := range m.sessions {
+		if s.conn != nil && s.ID != except {
+			list = append(list, listener{s, s.conn})
+		}
+	}
+	return list
+}

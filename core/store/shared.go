@@ -114,6 +114,11 @@ const (
 	SignalMesh    = "mesh"    // the mesh's row has changed; when it was archived, its sessions have to end
 )
 
+// SignalNotice is the kind of signals that carry a frame for the sessions of a
+// mesh. They are large, and of no use to anybody soon after, so that they are not
+// kept as long as the others.
+const SignalNotice = "notice"
+
 // Signals is an ordered log that every node follows.
 type Signals interface {
 	// Signal appends. It sets ID and At. A signal never becomes visible before
@@ -127,6 +132,7 @@ type Signals interface {
 	// LastSignal returns the highest ID, 0 when there is none.
 	LastSignal(ctx context.Context) (int64, error)
 
-	// PruneSignals deletes signals from before t.
-	PruneSignals(ctx context.Context, t time.Time) (int64, error)
+	// PruneSignals deletes signals from before t: those of the kinds, or all
+	// where none is named.
+	PruneSignals(ctx context.Context, t time.Time, kinds ...string) (int64, error)
 }

@@ -1,40 +1,16 @@
 package grants
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
 
-// Allows reports whether a recipient that said g allows a sender something.
-//
-// The entry under the sender's member key decides, also when it is empty; where
-// there is none, the one under its session key; where there is none either, the
-// default. An entry stands alone: it adds nothing to the default.
+// Allows reports whether a recipient that said g allows a sender something; see
+// [store.Grants.Allows].
 func Allows(g store.Grants, member, session sdk.Key, want store.Capability) bool {
-	if len(g) == 0 {
-		return byDefault(want)
-	}
-	list, ok := g[member]
-	if !ok && !session.IsZero() {
-		list, ok = g[session]
-	}
-	if !ok {
-		return byDefault(want)
-	}
-	return slices.Contains(list, want)
-}
-
-// byDefault reports what a member allows everybody of whom it has said nothing.
-func byDefault(c store.Capability) bool {
-	switch c {
-	case store.CapRead, store.CapDM, store.CapBroadcast, store.CapStateRead:
-		return true
-	default:
-		return false
-	}
+	return g.Allows(member, session, want)
 }
 
 // Drops counts recipients that were left out, by the capability that they did

@@ -97,7 +97,7 @@ func plans() map[string]planned {
 		"pruning presences": {prunePresences, []any{now.Add(-1000 * time.Hour)}},
 		"SignalsAfter":      {signalsAfter, []any{int64(9000), 100}},
 		"LastSignal":        {lastSignal, nil},
-		"pruning signals":   {pruneSignals, []any{now.Add(-2 * time.Hour)}},
+		"pruning signals":   {pruneSignals, []any{now.Add(-2 * time.Hour), []string{}}},
 		"forgetting tokens": {forgetTokens, nil},
 		"message witness":   {messageWitness, []any{int64(1), "id"}},
 		"audit witness":     {auditWitness, []any{"mesh1", int64(1), "hash"}},

@@ -22,7 +22,7 @@ const (
 		RETURNING id, at`
 	signalsAfter = `SELECT ` + signalColumns + ` FROM signal WHERE id > $1 ORDER BY id LIMIT $2`
 	lastSignal   = `SELECT coalesce(max(id), 0) FROM signal`
-	pruneSignals = `DELETE FROM signal WHERE at < $1`
+	pruneSignals = `DELETE FROM signal WHERE at < $1 AND (cardinality($2::text[]) = 0 OR kind = ANY ($2))`
 )
 
 // signalLock is the name of the lock under which signals are appended.
@@ -43,7 +43,17 @@ func signalRow(ctx context.Context, tx pgx.Tx, kind, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, insertSignal, lockKey(signalLock), "", kind, string(payload))
+	return appendSignal(ctx, tx, &store.Signal{Kind: kind, Payload: payload})
+}
+
+// appendSignal writes a signal, in the transaction of the change that it tells
+// of: as the last thing, since others wait for their turn until it commits. A nil
+// signal is none.
+func appendSignal(ctx context.Context, tx pgx.Tx, sig *store.Signal) error {
+	if sig == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, insertSignal, lockKey(signalLock), sig.Node, sig.Kind, string(sig.Payload))
 	return err
 }
 
@@ -63,7 +73,7 @@ func (s *Store) LastSignal(ctx context.Context) (id int64, err error) {
 }
 
 // PruneSignals implements [store.Signals].
-func (s *Store) PruneSignals(ctx context.Context, t time.Time) (n int64, err error) {
+func (s *Store) PruneSignals(ctx context.Context, t time.Time, kinds ...string) (n int64, err error) {
 	defer wrap(&err, "prune signals")
-	return s.exec(ctx, pruneSignals, whole(t))
+	return s.exec(ctx, pruneSignals, whole(t), append([]string{}, kinds...))
 }

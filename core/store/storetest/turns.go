@@ -161,7 +161,13 @@ func signalPrune(s *shared) {
 	if n, err := s.brokers[1].PruneSignals(s.ctx, sigs[0].At); err != nil || n != 0 {
 		s.Errorf("deleted %d, error %v; want none", n, err)
 	}
-	if n, err := s.brokers[1].PruneSignals(s.ctx, sigs[1].At.Add(time.Second)); err != nil || n != 2 {
+	bulky := store.Signal{Kind: store.SignalNotice}
+	s.must(s.brokers[0].Signal(s.ctx, &bulky))
+	later := bulky.At.Add(time.Second)
+	if n, err := s.brokers[1].PruneSignals(s.ctx, later, store.SignalNotice); err != nil || n != 1 {
+		s.Errorf("deleted %d of one kind, error %v; want 1", n, err)
+	}
+	if n, err := s.brokers[1].PruneSignals(s.ctx, later); err != nil || n != 2 {
 		s.Errorf("deleted %d, error %v; want 2", n, err)
 	}
 	var next store.Signal
