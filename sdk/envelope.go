@@ -120,7 +120,7 @@ type Envelope struct {
 	Size      int       // bytes of the frame or the HTTP body
 	Arrived   time.Time // broker's clock
 	MessageID string    // the broker's id of a message; empty for other kinds
-	Trace     string    // W3C traceparent that came with the frame, or empty
+	Trace     string    // W3C traceparent: the sender's as it came, or, where the envelope is traced, that of its own span; may be empty
 
 	// HoldUntil holds a message back: it is accepted, acknowledged and queued as
 	// any other, and delivered no sooner. Zero, or a time that is over: deliver
