@@ -39,18 +39,18 @@ func instanceNumber(s pluginhost.Status) int {
 // batchMetrics gives how envelopes cross.
 func batchMetrics(to telemetry.To, list []pluginhost.Status) {
 	var sizes, queued, crossing []telemetry.Series
+	of := func(link string, s telemetry.Series) telemetry.Series {
+		s.Values = []string{link}
+		return s
+	}
 	for _, s := range list {
-		h := s.Hop
-		size := series(s.Link, h.Batches, 0, nil)
-		size.Sum = float64(h.Sent)
-		sizes = append(sizes, size)
-		queued = append(queued, series(s.Link, h.Sent, h.Queued, nil))
-		crossing = append(crossing, series(s.Link, h.Answered, h.Crossing, nil))
+		sizes, crossing = append(sizes, of(s.Link, s.Hop.Sizes)), append(crossing, of(s.Link, s.Hop.Crossings))
+		queued = append(queued, series(s.Link, s.Hop.Sent, s.Hop.Queued, nil))
 	}
 	stage := labels(by("stage", byLink().Values))
-	to.Summaries("broker_stage_batch_size", "Envelopes in the batches that went to a plugin", stage, sizes...)
+	to.Histograms("broker_stage_batch_size", "Envelopes in the batches that went to a plugin", stage, sizes...)
 	to.Summaries("broker_stage_queued_seconds", "How long an envelope waited for its batch to be sent", stage, queued...)
-	to.Summaries("broker_stage_crossing_seconds", "From a batch's way to the plugin until its answer", stage, crossing...)
+	to.Histograms("broker_stage_crossing_seconds", "From a batch's way to the plugin until its answer", stage, crossing...)
 }
 
 // breakerState is the value of the gauge.
@@ -78,8 +78,9 @@ func hopMetrics(to telemetry.To, list []pluginhost.Status) {
 	to.Gauges("broker_stage_waiting", "Envelopes that wait to be sent to a plugin", stage, per(func(s pluginhost.Status) uint64 { return count(s.Hop.Waiting) }))
 	to.Gauges("broker_stage_credit", "Most envelopes that a plugin may have in hand", stage, per(func(s pluginhost.Status) uint64 { return count(s.Hop.Window) }))
 	to.Gauges("broker_stage_breaker_state", "0 closed, 1 half-open, 2 open: the plugin is left alone", stage, per(breakerState))
-	var failures []telemetry.Sample
+	var failures, spans []telemetry.Sample
 	for _, s := range list {
+		spans = append(spans, sample(s.Hop.Spans, s.Link, "taken"), sample(s.Hop.SpansDropped, s.Link, "dropped"))
 		for reason, n := range s.Hop.Failures {
 			failures = append(failures, sample(n, s.Link, reason))
 		}
@@ -90,6 +91,8 @@ func hopMetrics(to telemetry.To, list []pluginhost.Status) {
 	to.Counters("broker_plugin_protocol_errors_total", "Answers against the protocol", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Breaches }))
 	to.Counters("broker_plugin_replayed_total", "Envelopes that were asked again after a crash", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Replayed }))
 	to.Counters("broker_plugin_outcomes_missed_total", "Outcomes that an observer was not told, because it was behind or away", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Missed }))
+	to.Counters("broker_plugin_spans_total", "Spans of its own work that a plugin brought",
+		labels(byLink(), by("result", "taken, or dropped: too many, too large, or not its own")), spans)
 }
 
 // count is n, 0 when it is less.

@@ -13,6 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/pluginhost/hop"
 	"github.com/claudemesh/broker/core/pluginhost/process"
+	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -24,6 +25,8 @@ func sampled() pluginhost.Status {
 		Hop: hop.Stats{
 			Up: true, Breaker: "open", Window: 1024, InHand: 3, Waiting: 4, Batches: 5, Sent: 90, Queued: 45 * time.Millisecond,
 			Answered: 4, Crossing: 2 * time.Millisecond, Failures: map[string]uint64{"deadline": 6}, Late: 7, Replayed: 8, Breaches: 9, Missed: 11,
+			Sizes:     telemetry.Series{Buckets: []telemetry.Bucket{{UpTo: 32, Count: 5}}, Count: 5, Sum: 90},
+			Crossings: telemetry.Series{Buckets: []telemetry.Bucket{{UpTo: 0.001, Count: 4}}, Count: 4, Sum: 0.002},
 		},
 	}
 }
@@ -40,7 +43,7 @@ func TestMetricsOfPlugins(t *testing.T) {
 	_, text, _ := r.request(http.MethodGet, "/metrics", "")
 	families(t, text)
 	wantSamples(t, text,
-		`broker_stage_batch_size_sum{stage="hours"} 90`, `broker_stage_batch_size_count{stage="hours"} 5`,
+		`broker_stage_batch_size_sum{stage="hours"} 90`, `broker_stage_batch_size_count{stage="hours"} 5`, `broker_stage_batch_size_bucket{stage="hours",le="32"} 5`,
 		`broker_stage_queued_seconds_sum{stage="hours"} 0.045`, `broker_stage_queued_seconds_count{stage="hours"} 90`,
 		`broker_stage_crossing_seconds_sum{stage="hours"} 0.002`, `broker_stage_crossing_seconds_count{stage="hours"} 4`,
 		`broker_stage_inflight{stage="hours"} 3`, `broker_stage_waiting{stage="hours"} 4`, `broker_stage_credit{stage="hours"} 1024`,

@@ -4,24 +4,27 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/claudemesh/broker/core/telemetry"
 )
 
 // Counters count since the hop was made.
 type Counters struct {
-	failures  [numFailures]atomic.Uint64
-	batches   atomic.Uint64
-	envelopes atomic.Uint64
-	queued    atomic.Int64 // nanoseconds that envelopes waited to be sent
-	answered  atomic.Uint64
-	crossing  atomic.Int64 // nanoseconds from a batch's send to its answer
-	late      atomic.Uint64
-	replayed  atomic.Uint64
-	breaches  atomic.Uint64
-	missed    atomic.Uint64
+	failures [numFailures]atomic.Uint64
+	batches  telemetry.Sizes     // envelopes in each that was sent
+	queued   atomic.Int64        // nanoseconds that envelopes waited to be sent
+	crossing telemetry.Histogram // from a batch's send to its answer
+	late     atomic.Uint64
+	replayed atomic.Uint64
+	breaches atomic.Uint64
+	missed   atomic.Uint64
 
 	spans        atomic.Uint64
 	spansDropped atomic.Uint64
 }
+
+// longestCrossing is up to where crossings are told apart.
+const longestCrossing = 16 * time.Second
 
 func (c *Counters) fail(err error) {
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -31,8 +34,7 @@ func (c *Counters) fail(err error) {
 
 // batch counts one that is sent.
 func (c *Counters) batch(f *flight) {
-	c.batches.Add(1)
-	c.envelopes.Add(uint64(f.n))
+	c.batches.Observe(f.n)
 	var waited time.Duration
 	for _, call := range f.calls {
 		waited += f.sent.Sub(call.at)
@@ -42,8 +44,7 @@ func (c *Counters) batch(f *flight) {
 
 // landed counts one that was answered.
 func (c *Counters) landed(f *flight, now time.Time) {
-	c.answered.Add(1)
-	c.crossing.Add(int64(now.Sub(f.sent)))
+	c.crossing.Observe(now.Sub(f.sent))
 }
 
 // Stats are the counters and the state of a hop at one moment.
@@ -66,6 +67,10 @@ type Stats struct {
 
 	Spans        uint64 `json:"spans"`        // of its own work that the plugin brought
 	SpansDropped uint64 `json:"spansDropped"` // of those that were too many, too large or not its own
+
+	// The same as Batches with Sent, and Answered with Crossing, as histograms.
+	Sizes     telemetry.Series `json:"-"` // envelopes in a batch
+	Crossings telemetry.Series `json:"-"` // seconds
 }
 
 // Stats reads the counters.
@@ -74,8 +79,9 @@ func (h *Hop) Stats() Stats {
 	s := Stats{Up: h.lane != nil, Window: h.window, InHand: h.inHand, Waiting: h.queue.len(), Breaker: h.trip.state()}
 	h.mu.Unlock()
 	c := &h.counters
-	s.Batches, s.Sent, s.Queued = c.batches.Load(), c.envelopes.Load(), time.Duration(c.queued.Load())
-	s.Answered, s.Crossing = c.answered.Load(), time.Duration(c.crossing.Load())
+	s.Sizes, s.Crossings = c.batches.Series(maxBatch), c.crossing.Series(longestCrossing)
+	s.Batches, s.Sent, s.Queued = uint64(s.Sizes.Count), uint64(s.Sizes.Sum), time.Duration(c.queued.Load()) //nolint:gosec // counts
+	s.Answered, s.Crossing = uint64(s.Crossings.Count), time.Duration(s.Crossings.Sum*float64(time.Second))  //nolint:gosec // a count
 	s.Late, s.Replayed, s.Breaches, s.Missed = c.late.Load(), c.replayed.Load(), c.breaches.Load(), c.missed.Load()
 	s.Spans, s.SpansDropped = c.spans.Load(), c.spansDropped.Load()
 	for f := range numFailures {

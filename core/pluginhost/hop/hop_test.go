@@ -66,6 +66,9 @@ func TestVerdictsReachTheirEnvelopes(t *testing.T) {
 			if s.Sent != 64*50 || s.InHand != 0 || s.Waiting != 0 || s.Batches == s.Sent {
 				t.Errorf("%+v: want 3200 sent in fewer batches, and nothing left", s)
 			}
+			if s.Answered != s.Batches || s.Crossing <= 0 || len(s.Sizes.Buckets) != 7 || len(s.Crossings.Buckets) == 0 {
+				t.Errorf("%+v: want every batch answered, and both told apart by buckets, sizes up to 64", s)
+			}
 		})
 	}
 }
