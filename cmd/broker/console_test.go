@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/claudemesh/broker/core/console"
 )
@@ -172,5 +173,39 @@ func TestConsolePortInUse(t *testing.T) {
 	r := other.try(other.on("serve", "--listen", "127.0.0.1:0", "--set", "console.listen="+page.Host)...)
 	if r.code != exitFailed || !strings.Contains(r.err, "console.listen: ") || !strings.Contains(r.err, page.Host) || strings.Contains(r.out, "ready ") {
 		t.Errorf("exit %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+// TestConsoleTellsHowPluginsEnd kills a plugin while nobody watches, and wants
+// it on the page of who comes later.
+func TestConsoleTellsHowPluginsEnd(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	good := script(t, "good", "stage", "serve", "rate-limit")
+	file := withPlugin(t, writeProgram(t, "limit", "#!/bin/sh\necho 'here I am' >&2\nexec '"+good+"'\n"), "    with: {burst: 5}")
+	x.serve("--config", file, "--set", "console.listen=127.0.0.1:0")
+	first := waitPhase(x, "up")
+	killPID(t, first.PID)
+	access := parse[consoleAccess](t, x.ok(x.on("console", "--json")...))
+	operator := newBrowser(t, access.URL)
+	operator.do(http.MethodPost, "signin", url.Values{"token": {access.Token}}, nil)
+	var p console.Plugin
+	for deadline := time.Now().Add(patience); len(p.Ends) == 0 || p.Phase != "up"; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v", p)
+		}
+		var s console.Snapshot
+		operator.do(http.MethodGet, "snapshot.json", nil, &s)
+		if len(s.Plugins) != 1 {
+			t.Fatalf("plugins: %+v", s.Plugins)
+		}
+		p = s.Plugins[0]
+	}
+	if p.Link != "limit" || p.PID == 0 || p.PID == first.PID || p.Restarts["crash"] != 1 || len(p.Ends) != 1 {
+		t.Errorf("got %+v", p)
+	}
+	end := p.Ends[0]
+	if end.Reason != "crash" || !strings.Contains(end.Text, "killed") || !strings.Contains(end.Stderr, "here I am") || end.At.IsZero() {
+		t.Errorf("its end: %+v", end)
 	}
 }

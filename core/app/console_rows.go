@@ -105,7 +105,8 @@ func meshesOf(list []store.MeshSummary, queues []store.MeshQueue, counts map[str
 		m.Queue, m.Oldest = int(q.Waiting), q.Oldest
 	}
 	for id, c := range counts {
-		at(id).Peers = c.Here
+		m := at(id)
+		m.Peers, m.There = c.Here, c.There
 	}
 	return meshes
 }

@@ -66,6 +66,7 @@ type Mesh struct {
 	ID     string    `json:"id"`
 	Slug   string    `json:"slug"`
 	Peers  int       `json:"peers"`           // connected to this process
+	There  int       `json:"there,omitzero"`  // connected to other replicas, as far as this one knows
 	Queue  int       `json:"queue"`           // deliveries that wait
 	Oldest time.Time `json:"oldest,omitzero"` // when the oldest of them was accepted; zero: none waits
 	Audit  AuditHead `json:"audit"`

@@ -157,7 +157,7 @@ func order(by string) func(a, b *Mesh) int {
 
 func newMesh(m *Mesh, verdicts map[string]verdict) meshRow {
 	r := meshRow{
-		ID: "mesh-" + anchor(m.ID), MeshID: m.ID, ShortID: short(m.ID), Slug: m.Slug, Peers: count(m.Peers), Queue: count(m.Queue),
+		ID: "mesh-" + anchor(m.ID), MeshID: m.ID, ShortID: short(m.ID), Slug: m.Slug, Peers: peersText(m), Queue: count(m.Queue),
 		Oldest: momentOf(m.Oldest), Known: m.Audit.Known, Entries: plural(m.Audit.Entries, "entry", "entries"),
 		Hash: m.Audit.Hash, HashPart: short(m.Audit.Hash), HeadAt: momentOf(m.Audit.At),
 	}
@@ -188,4 +188,12 @@ func newVerdict(d verdict) *verdictView {
 		v.Text = "At entry " + strconv.FormatInt(d.Answer.BrokenAt, 10) + ": " + d.Answer.Why + "."
 	}
 	return v
+}
+
+// peersText says how many are in a mesh, and where.
+func peersText(m *Mesh) string {
+	if m.There == 0 {
+		return count(m.Peers)
+	}
+	return count(m.Peers) + " and " + count(m.There) + " elsewhere"
 }
