@@ -45,6 +45,8 @@ type Store interface {
 	Tokens
 	SignIns
 	States
+	Values
+	Memories
 	Queue
 	Audit
 	Overview

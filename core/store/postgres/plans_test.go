@@ -43,6 +43,10 @@ INSERT INTO sent SELECT i, 'mesh' || i % 20 + 1, 'member' || i % 100, 'client' |
 INSERT INTO audit_log SELECT 'mesh' || i % 20 + 1, i, 'message_sent', 'member' || i % 100, '', '{}', now(), md5(i::text), md5(i::text)
 	FROM generate_series(1, 100000) i;
 INSERT INTO audit_head SELECT 'mesh' || i, md5(i::text), 5000, 100000 FROM generate_series(1, 20) i;
+INSERT INTO memory SELECT 'memory' || i, 'mesh' || i % 20 + 1, 'content', '[]', sha256(i::text::bytea),
+	to_tsvector('pg_catalog.english', 'word' || i % 100 || ' common') || array_to_tsvector(ARRAY['=mesh' || i % 20 + 1]), 'member' || i % 100,
+	'', now() FROM generate_series(1, 20000) i;
+INSERT INTO shared_state SELECT 'mesh' || i % 20 + 1, 'key' || i, 'member' || i % 100, '', now(), '{}' FROM generate_series(1, 20000) i;
 INSERT INTO node SELECT 'node' || i, i, 'host', 'v', now(), now() FROM generate_series(1, 3) i;
 INSERT INTO signal (node, kind, payload, at) SELECT '', 'k', '{}', now() - i * interval '1 second' FROM generate_series(1, 10000) i;
 INSERT INTO used_token SELECT sha256(i::text::bytea), now() + i * interval '1 second' FROM generate_series(1, 10000) i;
@@ -70,6 +74,12 @@ func plans() map[string]planned {
 		"MemberByID":        {memberByID, []any{"member1"}},
 		"SessionKeyOwner":   {sessionKeyOwner, []any{"mesh1", key}},
 		"State":             {readState, []any{"mesh1", "member1", key}},
+		"Value":             {valueByKey, []any{"mesh1", "key20"}},
+		"ListValues":        {listValues, []any{"mesh1", "key20", 64}},
+		"ValueKeys":         {valueKeys, []any{"mesh1"}},
+		"SetValue":          {changeValue, []any{"mesh1", "key20", "member1", "", now, "{}", "member20"}},
+		"a new one":         {countValues, []any{"mesh1", "member1"}},
+		"DeleteValue":       {deleteValue, []any{"mesh1", "key20", "member20"}},
 		"InviteByToken":     {inviteByToken, []any{store.TokenColumn(store.HashInvite("token1")), shortHash("token1")}},
 		"PlainInvites":      {plainInvites, []any{"", 100}},
 		"SealInvites":       {sealInvite, []any{"invite1", shortHash("token1"), "sealed", "sha256:x", "sha256:y"}},
@@ -90,6 +100,11 @@ func plans() map[string]planned {
 		"AuditChain":        {auditChain, []any{"mesh1"}},
 		"AuditHead":         {auditHead, []any{"mesh1"}},
 		"AuditEnds":         {auditEnds, []any{[]string{"mesh1", "mesh2"}}},
+		"Remember":          {sameMemory, []any{"mesh1", "member1", key}},
+		"its counts":        {countMemories, []any{"mesh1", "member1"}},
+		"Recall":            {recall, []any{"mesh1", "word1 common", 20}},
+		"Memory":            {memoryByID, []any{"memory1", "mesh1"}},
+		"Forget":            {forgetMemory, []any{"memory1", "mesh1", now}},
 		"QueueByMesh":       {queueByMesh, []any{100}},
 		"OpenPresences":     {openPresences, nil},
 		"PresencesByID":     {presencesByID, []any{[]string{"presence1", "presence2"}}},

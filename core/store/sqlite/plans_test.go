@@ -48,6 +48,12 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"MemberByID":      {memberByID, 1, "SEARCH member USING PRIMARY KEY (id=?)"},
 		"SessionKeyOwner": {sessionKeyOwner, 2, "SEARCH session_key USING PRIMARY KEY (mesh_id=? AND pubkey=?)"},
 		"State":           {readState, 3, "SEARCH peer_state USING PRIMARY KEY (mesh_id=? AND member_id=? AND session_key=?)"},
+		"Value":           {valueByKey, 2, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=? AND key=?)"},
+		"ListValues":      {listValues, 3, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=? AND key>?)"},
+		"ValueKeys":       {valueKeys, 1, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=?)"},
+		"SetValue":        {changeValue, 7, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=? AND key=?)"},
+		"a new one":       {countValues, 2, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=?)"},
+		"DeleteValue":     {deleteValue, 3, "SEARCH shared_state USING INDEX sqlite_autoindex_shared_state_1 (mesh_id=? AND key=?)"},
 		"InviteByToken":   {inviteByToken, 2, "SEARCH invite USING INDEX sqlite_autoindex_invite_2 (token=?)"},
 		"PlainInvites":    {plainInvites, 2, "SEARCH invite USING INDEX invite_unsealed (id>?)"},
 		"SealInvites": {sealInvite, 5, "SEARCH invite USING INDEX sqlite_autoindex_invite_2 (token=?); " +
@@ -79,6 +85,12 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"AuditHead":     {auditHead, 1, "SEARCH audit_head USING PRIMARY KEY (mesh_id=?)"},
 		"AuditEnds": {auditEnds, 1, "SEARCH h USING PRIMARY KEY (mesh_id=?); LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; " +
 			"SEARCH l USING PRIMARY KEY (mesh_id=? AND id=?) LEFT-JOIN"},
+		"Remember":      {sameMemory, 3, "SEARCH memory USING INDEX memory_once (mesh_id=? AND member_id=? AND digest=?)"},
+		"its counts":    {countMemories, 1, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=?)"},
+		"of the member": {countMemoriesOf, 2, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=? AND member_id=?)"},
+		"Recall":        {recall, 3, "SCAN memory_words VIRTUAL TABLE INDEX 0:M2; SEARCH m USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR ORDER BY"},
+		"Memory":        {memoryByID, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
+		"Forget":        {forgetMemory, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
 		"QueueByMesh": {queueByMesh, 1, "CO-ROUTINE q; CO-ROUTINE w; COMPOUND QUERY; LEFT-MOST SUBQUERY; " +
 			"SCAN d USING COVERING INDEX delivery_pending; UNION ALL; SCAN held_delivery; USE TEMP B-TREE FOR GROUP BY; SCAN w; " +
 			"USE TEMP B-TREE FOR GROUP BY; USE TEMP B-TREE FOR ORDER BY; SCAN q; SEARCH m USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"},

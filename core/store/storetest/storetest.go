@@ -44,6 +44,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"used tokens", onces},
 		{"presences", presences},
 		{"states", states},
+		{"values", values},
+		{"memories", memories},
 		{"pending", pending},
 		{"holds", holds},
 		{"sent", sent},
