@@ -33,6 +33,7 @@ func RunShared(t *testing.T, open func(t *testing.T) SharedStore) {
 		{"turns", turns},
 		{"sends", sharedSends},
 		{"chains", sharedChains},
+		{"values", sharedValues},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, tt := range group.tests {
