@@ -20,6 +20,7 @@ const (
 type collector struct {
 	source   Source
 	verifier *verifier
+	every    time.Duration // set before anybody watches
 	log      *slog.Logger
 
 	asking sync.Mutex // held while the source is asked
@@ -34,7 +35,7 @@ type collector struct {
 
 func newCollector(source Source, v *verifier, log *slog.Logger) *collector {
 	return &collector{
-		source: source, verifier: v, log: log,
+		source: source, verifier: v, every: every, log: log,
 		changed: make(chan struct{}), woken: make(chan struct{}, 1),
 	}
 }
@@ -53,7 +54,7 @@ func (c *collector) run(ctx context.Context) {
 
 // follow asks until nobody watches.
 func (c *collector) follow(ctx context.Context) {
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(c.every)
 	defer tick.Stop()
 	for {
 		select {
@@ -101,10 +102,10 @@ func (c *collector) current() (*frame, <-chan struct{}) {
 // fresh returns a frame that is not older than a second, and asks for one if
 // there is none.
 func (c *collector) fresh(ctx context.Context) *frame {
-	if f, _ := c.current(); f != nil && time.Since(f.asked) < every {
+	if f, _ := c.current(); f != nil && time.Since(f.asked) < c.every {
 		return f
 	}
-	return c.ask(ctx, time.Now().Add(-every))
+	return c.ask(ctx, time.Now().Add(-c.every))
 }
 
 // ask asks the source, but for a frame that was asked for after a time. One at

@@ -123,7 +123,11 @@ func refuse(ring *refusals.Ring, now time.Time, n int) {
 		{Kind: "send", Mesh: "mesh-0000", Name: "grace", MemberID: "2Ht7ppQw", Conn: 12, Stage: "office-hours", Reason: "closed", Text: "messages to @all wait until 09:00"},
 		{Kind: "hello", Mesh: "mesh-0003", Conn: 98, Reason: "capacity", Text: "the mesh has 100 connections already"},
 	}
-	for i := range 2 {
+	news := 2
+	if n == 0 {
+		news = len(cases)
+	}
+	for i := range news {
 		c := cases[(n+i)%len(cases)]
 		c.At = now.Add(-time.Duration(i) * 700 * time.Millisecond)
 		if i == 0 {

@@ -37,8 +37,12 @@ func open(tb testing.TB, source Source, change ...func(*Options)) *rig {
 	return start(tb, New(o))
 }
 
+// start starts a page that does not wait a second between two answers.
 func start(tb testing.TB, s *Server) *rig {
 	tb.Helper()
+	if s.collect.every == every {
+		s.collect.every = 25 * time.Millisecond
+	}
 	transport := &http.Transport{}
 	tb.Cleanup(transport.CloseIdleConnections)
 	tb.Cleanup(func() {

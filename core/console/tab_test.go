@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -191,4 +192,48 @@ func (tb *tab) shoot(name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
 		tb.t.Fatal(err)
 	}
+}
+
+// shootView is shoot without what is scrolled away.
+func (tb *tab) shootView(name string) {
+	tb.t.Helper()
+	dir := os.Getenv("CONSOLE_SHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), runOf(tb, chromedp.CaptureScreenshot()), 0o600); err != nil {
+		tb.t.Fatal(err)
+	}
+}
+
+// runOf returns what an action does.
+func runOf[T any](tb *tab, action chromedp.Action[T]) T {
+	tb.t.Helper()
+	v, err := chromedp.Run(tb.ctx, action)
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	return v
+}
+
+// rigs opens pages with a tab each.
+type rigs struct {
+	t       *testing.T
+	browser context.Context //nolint:containedctx // chromedp hides the browser in it
+}
+
+func (rs *rigs) open(source Source) (*rig, *tab) {
+	rs.t.Helper()
+	s := New(Options{Listen: "127.0.0.1:0", Token: token, Source: source, Log: quiet()})
+	s.collect.every = 200 * time.Millisecond // what a browser draws in time
+	r := start(rs.t, s)
+	return r, newTab(rs.t, rs.browser, r)
+}
+
+// word is the text of a value of the accessibility tree.
+func word(v *accessibility.Value) string {
+	if v == nil {
+		return ""
+	}
+	return strings.Trim(string(v.Value), `"`)
 }

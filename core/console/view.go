@@ -9,7 +9,7 @@ import (
 // Most rows of the long lists.
 const (
 	mostMeshes   = 50
-	mostRefusals = 50
+	mostRefusals = 25
 )
 
 // maxChoice is how long a text to search for may be, in bytes.

@@ -43,7 +43,8 @@ type linkView struct {
 	State                       state
 	Why                         string // it is down
 	Shadow, Required            bool
-	Rate, Refused, Failed       string // a second; refused and failed are empty at 0
+	Rate, Refused, Failed       string // a second; failed is empty at 0
+	Refusing                    bool
 	Curve                       string
 	Time                        quantiles
 	P50, P99                    string
@@ -102,7 +103,7 @@ func newLink(d chain.LinkDescription, phase string, reasons []refusals.Count, r 
 	l := &linkView{
 		Name: d.Name, Stage: d.Stage, Role: d.Role, RoleText: roleText(d.Role), Plugin: d.Plugin,
 		State: linkState(d, phase), Shadow: d.Shadow, Required: d.Required,
-		Rate: unknown, P50: unknown, P99: unknown, Curve: curve(r.Curve), Time: r.Time,
+		Rate: unknown, Refused: unknown, P50: unknown, P99: unknown, Curve: curve(r.Curve), Time: r.Time,
 		Kinds: kinds(d.Kinds), Filter: d.Filter, Also: strings.Join(d.Also, ", "),
 	}
 	if why, ok := strings.CutPrefix(d.Condition, "down: "); ok {
@@ -122,20 +123,15 @@ func newLink(d chain.LinkDescription, phase string, reasons []refusals.Count, r 
 		return l
 	}
 	l.Rate = rate(r.Asked)
-	l.Refused, l.Failed = positive(r.Refused), positive(r.Failed)
+	l.Refused, l.Refusing = rate(r.Refused), r.Refused > 0
+	if r.Failed > 0 {
+		l.Failed = rate(r.Failed)
+	}
 	var n uint64
 	l.Reasons, n, l.MoreReasons = newReasons(reasons, func(c refusals.Count) bool { return c.Stage == d.Name })
 	l.RefusedTotal = count(max(n, d.Stats.Total(sdk.Deny)+d.Stats.Total(sdk.Drop)))
 	l.Totals, l.Failures = totals(d.Stats), failures(d.Stats)
 	return l
-}
-
-// positive writes a rate, but not one of nothing.
-func positive(r float64) string {
-	if r <= 0 {
-		return ""
-	}
-	return rate(r)
 }
 
 func linkState(d chain.LinkDescription, phase string) state {
