@@ -184,6 +184,16 @@ func TestKeys(t *testing.T) {
 			r.wants(tt.want, "listen")
 		})
 	}
+	t.Run("none in production, before the first start", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, "")
+		r.remove(backend.StoreName)
+		r.Config.Mode = config.Production
+		r.Keys = func() (*identity.AtRest, error) { return nil, nil }
+		r.wants(Finding{CheckKey, Warn, "does not start without one", "openssl rand"})
+		r.Config.Mode = config.Dev
+		r.wants(Finding{CheckKey, OK, "broker serve makes one", ""})
+	})
 	t.Run("one mesh of two is damaged", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, "")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/migrate"
@@ -85,8 +86,12 @@ func (r *round) key(ctx context.Context, meshes []store.MeshSummary) {
 	case keys == nil && r.running != nil:
 		r.ok(CheckKey, "not given to this command; the broker that runs has tried its own when it started")
 		return
+	case keys == nil && secrets == 0 && r.Config.Mode == config.Production && !r.Config.Insecure:
+		r.warn(CheckKey, "set BROKER_ENCRYPTION_KEY for the broker, to what openssl rand -hex 32 prints, and keep a copy",
+			"not given to this command; in production a broker does not start without one")
+		return
 	case keys == nil && secrets == 0:
-		r.ok(CheckKey, "none yet, and nothing is sealed: broker serve makes one, in production it is to be set")
+		r.ok(CheckKey, "none yet, and nothing is sealed: broker serve makes one")
 		return
 	}
 	damaged, err := issue.New(sealed{meshes: meshes}, keys, nil).CheckKey(ctx)
