@@ -14,7 +14,7 @@ const keptWait = 2 * time.Second
 // one. The other methods may be called concurrently.
 type kept[T any] struct {
 	every  time.Duration // the least time from one make to the next
-	share  time.Duration // and the least in makes: with 100, making takes a hundredth of the time at most
+	share  int           // and the least in makes: with 100, making takes a hundredth of the time at most
 	create func(ctx context.Context) (T, error)
 
 	wanted chan struct{} // holds one wake-up for run
@@ -27,7 +27,7 @@ type kept[T any] struct {
 	renewed chan struct{} // closed at the next make
 }
 
-func newKept[T any](every, share time.Duration, create func(ctx context.Context) (T, error)) *kept[T] {
+func newKept[T any](every time.Duration, share int, create func(ctx context.Context) (T, error)) *kept[T] {
 	return &kept[T]{every: every, share: share, create: create, wanted: make(chan struct{}, 1), renewed: make(chan struct{})}
 }
 
@@ -41,7 +41,7 @@ func (k *kept[T]) run(ctx context.Context) {
 		}
 		began := time.Now()
 		value, err := k.create(ctx)
-		pause := max(k.every, k.share*time.Since(began))
+		pause := max(k.every, time.Duration(k.share)*time.Since(began))
 		k.put(value, err, pause)
 		select {
 		case <-ctx.Done():

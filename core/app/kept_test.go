@@ -33,7 +33,7 @@ func (m *making) count() int {
 }
 
 // newMaking runs it for the rest of the test.
-func newMaking(t *testing.T, every, share time.Duration) *making {
+func newMaking(t *testing.T, every time.Duration, share int) *making {
 	t.Helper()
 	m := new(making)
 	m.kept = newKept(every, share, func(context.Context) (int, error) {
