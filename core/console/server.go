@@ -83,7 +83,7 @@ func New(o Options) *Server {
 // the address. After one the Server is still to be closed.
 func (s *Server) Start(ctx context.Context) error {
 	if s.options.Token == "" {
-		return errors.New("console: there is no token: set console.token or BROKER_CONSOLE_TOKEN")
+		return errors.New("console: there is no token: set console.token or CLAUDEMESH_CONSOLE__TOKEN")
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.options.Listen)
