@@ -72,6 +72,9 @@ func (c *Connection) send(f wire.Frame, reqID jsontext.Value) {
 		return
 	}
 	c.peer.Send(b)
+	if both, ok := f.(wire.Twofold); ok {
+		c.send(both.Twin(), reqID)
+	}
 }
 
 // read works on one frame. What comes before the session goes to a goroutine of

@@ -24,6 +24,7 @@ type Store interface {
 	AuditStore
 	ModerationStore
 	GrantStore
+	StateStore
 }
 
 // All returns a registry with every type that this broker answers.
@@ -36,8 +37,10 @@ func All(d Deps) *Registry {
 	Presence(r, d.Directory)
 	Groups(r, d.Directory)
 	Peers(r, d.Directory)
+	MeshInfo(r, d.Directory)
 	Audit(r, d.Store, d.Roster)
 	Moderation(r, d.Directory, d.Store, d.Roster, d.Sessions)
 	Grants(r, d.Store, d.Roster)
+	State(r, d.Store, d.Roster, d.Announcer)
 	return r
 }

@@ -56,12 +56,14 @@ func MessagesDoc(r *Registry, comments map[string]string) []byte {
 	answers := []reflect.Type{reflect.TypeFor[wire.Error]()}
 	for _, o := range owners {
 		d.name(o.Request)
-		if o.Reply != nil && !slices.Contains(answers, o.Reply) {
-			answers = append(answers, o.Reply)
+		for _, t := range o.replies() {
+			if !slices.Contains(answers, t) {
+				answers = append(answers, t)
+			}
 		}
 	}
 	slices.SortFunc(answers, func(a, b reflect.Type) int { return strings.Compare(frameType(a), frameType(b)) })
-	for _, t := range append(answers, reflect.TypeFor[wire.Push]()) {
+	for _, t := range append(answers, reflect.TypeFor[wire.Push](), reflect.TypeFor[wire.StateChange]()) {
 		d.name(t)
 	}
 	d.printf(messagesHead, wire.MaxDepth, wire.MaxEcho)
@@ -89,6 +91,17 @@ func (d *docs) printf(format string, args ...any) { fmt.Fprintf(&d.b, format, ar
 // frameType returns the type on the wire of a struct.
 func frameType(t reflect.Type) string { return reflect.Zero(t).Interface().(wire.Frame).FrameType() }
 
+// replies returns the types of an owner's answer: none, one, or one and its twin.
+func (o *Owner) replies() []reflect.Type {
+	if o.Reply == nil {
+		return nil
+	}
+	if both, ok := reflect.TypeAssert[wire.Twofold](reflect.Zero(o.Reply)); ok {
+		return []reflect.Type{o.Reply, reflect.TypeOf(both.Twin())}
+	}
+	return []reflect.Type{o.Reply}
+}
+
 func (d *docs) name(t reflect.Type) { d.anchors[t.Name()] = link(frameType(t)) }
 
 func link(typ string) string { return "[`" + typ + "`](#" + typ + ")" }
@@ -97,8 +110,12 @@ func (d *docs) index(owners []*Owner) {
 	d.printf("\n## Requests\n\n| type | answer | refused by | what it does |\n| --- | --- | --- | --- |\n")
 	for _, o := range owners {
 		answer, refusal := "none", link("error")
-		if o.Reply != nil {
-			answer = link(frameType(o.Reply))
+		for i, t := range o.replies() {
+			if i == 0 {
+				answer = link(frameType(t))
+			} else {
+				answer += " and " + link(frameType(t))
+			}
 		}
 		if o.refuse != nil {
 			refusal = "its answer"
@@ -153,6 +170,7 @@ func (d *docs) pushes() {
 	d.table(reflect.TypeFor[wire.PeerEvent](), false)
 	d.printf("\nThe `eventData` of `%s`, what was set and nothing else:\n", wire.EventProfileUpdated)
 	d.table(reflect.TypeFor[wire.ProfileChanges](), false)
+	d.section(reflect.TypeFor[wire.StateChange](), false)
 }
 
 var docLink = regexp.MustCompile(`\[(\w+)\]`)

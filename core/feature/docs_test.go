@@ -202,6 +202,7 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"audit_query": "audit_result", "audit_verify": "audit_verify_result",
 		"disconnect": "disconnect_ack", "kick": "kick_ack", "ban": "ban_ack", "unban": "unban_ack", "list_bans": "list_bans_result",
 		"set_grants": "grants", "get_grants": "grants",
+		"set_state": "", "get_state": "state_result", "list_state": "state_list",
 	}
 	got := map[string]string{}
 	for _, o := range All(Deps{}).Owners() {

@@ -15,7 +15,6 @@ func Peers(r *Registry, dir *presence.Directory) {
 	On(r, p.list).RefuseWith(func(*Call, sdk.Reason, string) wire.Frame {
 		return wire.PeersList{Peers: []wire.PeerRow{}}
 	})
-	On(r, p.info)
 }
 
 type peers struct{ dir *presence.Directory }
@@ -50,29 +49,4 @@ func peerRow(v *presence.View) wire.PeerRow {
 		row.Stats = new(wire.Stats(*v.Stats))
 	}
 	return row
-}
-
-// info answers mesh_info. What this broker does not keep, such as shared state,
-// is there and empty: clients show every part.
-func (p *peers) info(_ context.Context, c *Call, _ *wire.MeshInfo) (wire.MeshInfoResult, error) {
-	views := shown(p.dir.Views(c.Env.Mesh), c.Env.Sender.Member)
-	me := p.dir.View(c.Session)
-	return wire.MeshInfoResult{
-		Mesh: c.Env.Mesh, Peers: int64(len(views)), Groups: atGroups(views),
-		StateKeys: []string{}, Streams: []string{}, Tables: []string{}, Collections: []string{},
-		YourName: me.Name, YourGroups: wireGroups(me.Groups),
-	}, nil
-}
-
-// atGroups returns the groups that any of the sessions is in, each once and
-// with a leading @, in alphabetical order.
-func atGroups(views []presence.View) []string {
-	names := []string{}
-	for i := range views {
-		for _, g := range views[i].Groups {
-			names = append(names, "@"+g.Name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -30,7 +30,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonReplayed, "this signed hello was used before, by somebody else", "Sign a new one for each connection."},
 			{sdk.ReasonUnauthorized, "nobody in the mesh has this key, the mesh is archived, or the session has ended. Over HTTP also: the mesh of a signature is not named by its id, the account of the member is disabled, or a one-time code is wrong or spent", "Join with an invite; after the end of a session, connect again. Over HTTP the text says which it is."},
 			{sdk.ReasonRevoked, "the member is banned. The close code is 4002", "Ask the owner or an admin of the mesh."},
-			{sdk.ReasonCapacity, "the mesh has as many sessions as it may", "Close one, or ask the operator for more."},
+			{sdk.ReasonCapacity, "the mesh has as many sessions as it may; of other things that are counted the text says which", "Close one, or delete some; or ask the operator for more."},
 			{sdk.ReasonUnknownMesh, "this broker has no such mesh", "Check the invite and the broker's address."},
 			{sdk.ReasonBadSessionKey, "sessionPubkey is not an ed25519 key in lower-case hex, or is the member's own", program},
 			{sdk.ReasonBadSessionProof, "the session key has not signed this hello", program},

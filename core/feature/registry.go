@@ -24,6 +24,8 @@ type Registry struct {
 	owners  map[string]*Owner
 	roster  Roster  // of use to owners that need a permission
 	callers Callers // of use to calls over HTTP that are about a mesh
+
+	informers []func(context.Context, *Call, *wire.MeshInfoResult) error
 }
 
 // Owner is what the registry knows about a type.

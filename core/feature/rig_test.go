@@ -244,12 +244,20 @@ func (c *conn) Push(frame []byte) (uint64, bool) {
 }
 
 func (c *conn) Send(frame []byte) bool {
-	push, err := wire.Decode[wire.Push](frame)
+	head, err := wire.Peek(frame)
 	if err != nil {
 		panic(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if string(head.Type) != "push" {
+		c.events = append(c.events, string(frame))
+		return true
+	}
+	push, err := wire.Decode[wire.Push](frame)
+	if err != nil {
+		panic(err)
+	}
 	c.events = append(c.events, push.Event+" "+string(push.EventData))
 	return true
 }
