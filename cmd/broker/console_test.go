@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,4 +209,45 @@ func TestConsoleTellsHowPluginsEnd(t *testing.T) {
 	if end.Reason != "crash" || !strings.Contains(end.Text, "killed") || !strings.Contains(end.Stderr, "here I am") || end.At.IsZero() {
 		t.Errorf("its end: %+v", end)
 	}
+}
+
+// TestConsoleShowsWhatAReloadWouldDo changes the file of a broker that does not
+// reload by itself.
+func TestConsoleShowsWhatAReloadWouldDo(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	file := filepath.Join(x.home, "broker.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte("reload: {watch: false}\nconsole: {listen: '127.0.0.1:0'}\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	x.serve("--config", file)
+	access := parse[consoleAccess](t, x.ok(x.on("console", "--json")...))
+	operator := newBrowser(t, access.URL)
+	operator.do(http.MethodPost, "signin", url.Values{"token": {access.Token}}, nil)
+	until := func(what string, ok func(console.Config) bool) {
+		t.Helper()
+		var s console.Snapshot
+		for deadline := time.Now().Add(3 * patience); !ok(s.Config); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("no %s: %+v", what, s.Config)
+			}
+			s = console.Snapshot{}
+			operator.do(http.MethodGet, "snapshot.json", nil, &s)
+		}
+		if s.Config.File != file || s.Config.Loaded.Generation != 1 {
+			t.Errorf("%s: got %+v", what, s.Config)
+		}
+	}
+	until("agreement", func(c console.Config) bool {
+		return c.Reload != nil && len(c.Reload.Changes)+len(c.Reload.Restart) == 0
+	})
+	write("limits: {window: 7}\npipeline: [{stage: auth}, {stage: route}]\n")
+	until("difference", func(c console.Config) bool {
+		return c.Reload != nil && slices.Contains(c.Reload.Restart, "limits.window") && slices.Contains(c.Reload.Changes, "audit: removed")
+	})
+	write("limits: {windo: 7}\n")
+	until("refusal", func(c console.Config) bool { return c.Reload == nil && strings.Contains(c.ReloadError, "windo") })
 }
