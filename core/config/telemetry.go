@@ -73,7 +73,7 @@ func (l *loader) telemetry(c *Config) {
 			continue
 		}
 		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			l.invalid([]string{key}, "must be a URL such as http://127.0.0.1:4318 or https://otlp.example.org; got %s", show(text))
+			l.invalid([]string{key}, "must be a URL such as http://127.0.0.1:4318 or https://otlp.example.org, without a user: headers with a token belong into OTEL_EXPORTER_OTLP_HEADERS")
 		}
 	}
 	if c.Telemetry.Service == "" {

@@ -84,6 +84,8 @@ func (l *loader) bus(c *Config) {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			l.invalid([]string{index("bus.nats.urls", i), "bus.nats.urls"}, "must be a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222")
+		} else if u.User != nil {
+			l.invalid([]string{index("bus.nats.urls", i), "bus.nats.urls"}, "must name no user: bus.nats.user, password and token are for that, and are not printed")
 		}
 	}
 	for part := range strings.SplitSeq(c.Bus.Prefix, ".") {

@@ -15,6 +15,7 @@ import (
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -51,6 +52,9 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 		}
 	}
 	d := s.Exchange.Run(r.Context(), call.Env)
+	if call.Env.Trace != "" { // for the log
+		r = r.WithContext(tracing.Join(r.Context(), call.Env.Trace))
+	}
 	if call.Err != nil {
 		s.Log.Log(r.Context(), levelOf(d.Reason), "request failed", slog.String("kind", string(route.Kind)),
 			slog.String("reason", string(d.Reason)), slog.String("request", edge.RequestID(r)), slog.Any("err", call.Err))

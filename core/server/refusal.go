@@ -29,7 +29,7 @@ func (s *routes) refused(w http.ResponseWriter, r *http.Request, route *api.Rout
 	switch {
 	case status == http.StatusInternalServerError:
 		text, detail = "the broker could not do this; its operator finds the cause in the log, under the request_id", ""
-		s.Log.Error("request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
+		s.Log.ErrorContext(r.Context(), "request failed", slog.String("kind", string(route.Kind)), slog.String("reason", string(d.Reason)),
 			slog.String("request", edge.RequestID(r)), slog.String("text", d.Text))
 	case text == string(d.Reason) && whatToDo[d.Reason] != "":
 		detail = whatToDo[d.Reason]
@@ -86,7 +86,7 @@ func (s *routes) refuse(w http.ResponseWriter, r *http.Request, status int, code
 // closely.
 func (s *routes) answerRefused(w http.ResponseWriter, r *http.Request, status int, body refusal) {
 	body.Request = edge.RequestID(r)
-	s.Log.Debug("request refused", slog.String("method", shown(r.Method)), slog.String("route", r.Pattern),
+	s.Log.DebugContext(r.Context(), "request refused", slog.String("method", shown(r.Method)), slog.String("route", r.Pattern),
 		slog.Int("status", status), slog.String("reason", string(body.Code)), slog.String("request", body.Request))
 	s.reply(w, status, body)
 }

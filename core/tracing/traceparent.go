@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"context"
 	"encoding/hex"
 
 	"go.opentelemetry.io/otel/trace"
@@ -59,6 +60,15 @@ func isSampled(text string) bool {
 		c -= 'a' - 10
 	}
 	return c&1 == 1
+}
+
+// Join returns a context whose log lines are part of the trace of a traceparent,
+// if that says that its sender traces.
+func Join(ctx context.Context, traceparent string) context.Context {
+	if c := parse(traceparent); c.IsSampled() && c.IsValid() {
+		return trace.ContextWithRemoteSpanContext(ctx, c)
+	}
+	return ctx
 }
 
 // TraceID returns the trace id in a traceparent, empty for a text that is none.

@@ -107,7 +107,8 @@ func (t *Tracer) conclude(span trace.Span, name string, env *sdk.Envelope, out s
 }
 
 // Refused adds the span of an envelope that was refused, dropped or failed, and
-// is not traced, unless there were too many of them just now. It returns the
+// is not traced, unless there were too many of them just now. Then env.Trace is
+// the span's, for whoever still has something to say of it. It returns the
 // trace that the envelope belongs to: the span's, else that of its sender, else
 // none. known says that the kind is one that this broker answers.
 func (t *Tracer) Refused(env *sdk.Envelope, known bool, out sdk.Outcome, more ...attribute.KeyValue) (traceID string) {
@@ -119,6 +120,7 @@ func (t *Tracer) Refused(env *sdk.Envelope, known bool, out sdk.Outcome, more ..
 	name := nameOf(env, known)
 	_, span := t.spans.Start(ctx, spanOf+name,
 		trace.WithTimestamp(env.Arrived), trace.WithSpanKind(trace.SpanKindServer))
+	env.Trace = Traceparent(span.SpanContext())
 	t.conclude(span, name, env, out, append(more, attribute.Bool("claudemesh.afterwards", true)))
 	return span.SpanContext().TraceID().String()
 }
