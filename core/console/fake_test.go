@@ -78,7 +78,7 @@ func linkOf(name string, enabled bool, n uint64) chain.LinkDescription {
 		return l
 	}
 	l.OnFailure, l.Condition, l.Stats = chain.FailClosed, "up", &chain.LinkStats{Link: name}
-	if n > 0 {
+	if n > 0 && name != "audit" {
 		l.Stats.Decisions = []chain.DecisionStat{{Kind: sdk.KindSend, Verdict: "continue", Count: n}}
 		l.Stats.Timing = timingFor(n/8, 1)
 	}

@@ -40,9 +40,10 @@ func TestPageWithoutScript(t *testing.T) {
 	words := text(body)
 	for _, want := range []string{
 		"1 stage is down: score.",
-		"Stage 1: auth ● Up required", "legacy-auth ○ Disabled Envelopes do not visit it.", "scan ◐ In shadow plugin", "score ■ Quarantined plugin",
+		"Stage 1: auth ● Up", "legacy-auth ○ Disabled Envelopes do not visit it.", "scan ◐ In shadow plugin", "score ■ Quarantined plugin",
 		"quarantined after 5 crashes in 60s", "On failure hold, then fail_open Deadline 50 ms",
-		"wait until the stage is back, then let the envelope pass", "Would have decided otherwise 12", "Failed: error 812",
+		"wait until the stage is back, then let the envelope pass", "Would have decided otherwise 12", "Failed: error 812", "While it is down the broker is not ready",
+		"Stage 9: audit ● Up Is told how envelopes end, and decides nothing. On failure fail_closed",
 		"Refused outside the chain", "auth → grants → rate-limit → office-hours → scan → score → route → audit send",
 		"not_granted bo has not granted dm to you: ask for it with grant", "ada in platform-0",
 		"All 3 meshes.", "platform-0", "1,204 entries , head a001a001…",

@@ -59,7 +59,7 @@ type tab struct {
 	loaded int // requests
 }
 
-func newTab(t *testing.T, browser context.Context, r *rig) *tab {
+func newTab(browser context.Context, t *testing.T, r *rig) *tab {
 	t.Helper()
 	tb := &tab{t: t, origin: "http://" + r.Addr().String()}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(tb.heard))
@@ -227,7 +227,7 @@ func (rs *rigs) open(source Source) (*rig, *tab) {
 	s := New(Options{Listen: "127.0.0.1:0", Token: token, Source: source, Log: quiet()})
 	s.collect.every = 200 * time.Millisecond // what a browser draws in time
 	r := start(rs.t, s)
-	return r, newTab(rs.t, rs.browser, r)
+	return r, newTab(rs.browser, rs.t, r)
 }
 
 // word is the text of a value of the accessibility tree.

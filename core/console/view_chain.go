@@ -43,6 +43,7 @@ type linkView struct {
 	State                       state
 	Why                         string // it is down
 	Shadow, Required            bool
+	Watches                     bool   // it has no verdicts, and so no rates
 	Rate, Refused, Failed       string // a second; failed is empty at 0
 	Refusing                    bool
 	Curve                       string
@@ -122,6 +123,7 @@ func newLink(d chain.LinkDescription, phase string, reasons []refusals.Count, r 
 	if d.Stats == nil {
 		return l
 	}
+	l.Watches = d.Role == chain.RoleObserver.String() && len(d.Stats.Decisions) == 0
 	l.Rate = rate(r.Asked)
 	l.Refused, l.Refusing = rate(r.Refused), r.Refused > 0
 	if r.Failed > 0 {
