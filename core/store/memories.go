@@ -36,8 +36,12 @@ type Memories interface {
 	Remember(ctx context.Context, m *Memory, room Room) (id string, fresh bool, err error)
 
 	// Recall returns at most limit memories of a mesh that have all words of the
-	// query, those that fit best first. A query without a word finds nothing.
-	Recall(ctx context.Context, mesh, query string, limit int) ([]*Memory, error)
+	// query, those that fit best first, without those of the members except. A
+	// query without a word finds nothing.
+	Recall(ctx context.Context, mesh, query string, except []string, limit int) ([]*Memory, error)
+
+	// CountMemories returns how many memories a mesh has.
+	CountMemories(ctx context.Context, mesh string) (int64, error)
 
 	// Memory returns one memory of a mesh. ErrNotFound, also when it was
 	// forgotten.

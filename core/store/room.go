@@ -2,9 +2,7 @@ package store
 
 import "fmt"
 
-// Room is how many rows of a kind a mesh may have, and one of its members. A
-// store that several processes share may let in a few more, from requests that
-// come at once.
+// Room is how many rows of a kind a mesh may have, and one of its members.
 type Room struct{ Mesh, Member int }
 
 // FullError is an [ErrExhausted] that says whose room is full.

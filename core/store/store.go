@@ -47,6 +47,8 @@ type Store interface {
 	States
 	Values
 	Memories
+	Contexts
+	Tasks
 	Queue
 	Audit
 	Overview

@@ -29,6 +29,9 @@ func textArg(s string) any {
 	return s
 }
 
+// texts is the argument for a list that is never NULL.
+func texts(list []string) []string { return append([]string{}, list...) }
+
 // opaque is a string of any bytes, whose empty value may be NULL.
 type opaque string
 

@@ -19,14 +19,18 @@ const (
 	sameMemory = `SELECT id FROM memory WHERE mesh_id = $1 AND member_id = $2 AND digest = $3`
 	memoryByID = `SELECT ` + memoryColumns + ` FROM memory WHERE id = $1 AND mesh_id = $2`
 
+	// Who adds a memory waits for its turn, so that no two are the last that fits.
+	memoryTurn    = `SELECT pg_advisory_xact_lock($1)`
 	countMemories = `SELECT count(*), count(*) FILTER (WHERE member_id = $2) FROM memory WHERE mesh_id = $1`
+
+	countMemoriesIn = `SELECT count(*) FROM memory WHERE mesh_id = $1`
 
 	// The mesh is quoted as one word. Without a word of the query's it would be
 	// all that is looked for.
 	recall = `SELECT ` + memoryColumns + ` FROM memory, (SELECT plainto_tsquery('pg_catalog.english', $2) AS query,
 			('''=' || replace(replace($1::text, '\', '\\'), '''', '''''') || '''')::tsquery AS mesh) q
-		WHERE numnode(q.query) > 0 AND words @@ (q.mesh && q.query) AND mesh_id = $1
-		ORDER BY ts_rank(words, q.query) DESC, created_at DESC, id LIMIT $3`
+		WHERE numnode(q.query) > 0 AND words @@ (q.mesh && q.query) AND mesh_id = $1 AND member_id <> ALL ($3::text[])
+		ORDER BY ts_rank(words, q.query) DESC, created_at DESC, id LIMIT $4`
 
 	forgetMemory = `WITH gone AS (DELETE FROM memory WHERE id = $1 AND mesh_id = $2 RETURNING id, mesh_id)
 		INSERT INTO memory_forgotten (id, mesh_id, forgotten_at) SELECT id, mesh_id, $3 FROM gone`
@@ -40,6 +44,9 @@ func (s *Store) Remember(ctx context.Context, m *store.Memory, room store.Room) 
 		same := func() error { return tx.QueryRow(ctx, sameMemory, m.MeshID, m.MemberID, digest[:]).Scan(&id) }
 		id, fresh = "", false
 		if err := same(); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if _, err := tx.Exec(ctx, memoryTurn, lockKey("memories of "+m.MeshID)); err != nil {
 			return err
 		}
 		var mesh, member int
@@ -71,9 +78,15 @@ func memoryArgs(m *store.Memory) []any {
 }
 
 // Recall implements [store.Memories].
-func (s *Store) Recall(ctx context.Context, mesh, query string, limit int) (list []*store.Memory, err error) {
+func (s *Store) Recall(ctx context.Context, mesh, query string, except []string, limit int) (list []*store.Memory, err error) {
 	defer wrap(&err, "recall")
-	return all(ctx, s, scanMemory, recall, mesh, store.Words(query), limit)
+	return all(ctx, s, scanMemory, recall, mesh, store.Words(query), texts(except), limit)
+}
+
+// CountMemories implements [store.Memories].
+func (s *Store) CountMemories(ctx context.Context, mesh string) (n int64, err error) {
+	defer wrap(&err, "count memories")
+	return one(ctx, s, value[int64], countMemoriesIn, mesh)
 }
 
 // Memory implements [store.Memories].

@@ -47,6 +47,10 @@ INSERT INTO memory SELECT 'memory' || i, 'mesh' || i % 20 + 1, 'content', '[]', 
 	to_tsvector('pg_catalog.english', 'word' || i % 100 || ' common') || array_to_tsvector(ARRAY['=mesh' || i % 20 + 1]), 'member' || i % 100,
 	'', now() FROM generate_series(1, 20000) i;
 INSERT INTO shared_state SELECT 'mesh' || i % 20 + 1, 'key' || i, 'member' || i % 100, '', now(), '{}' FROM generate_series(1, 20000) i;
+INSERT INTO context SELECT 'mesh' || i % 20 + 1, 'member' || i, '', '', 'summary', 'summary', '[]', '[]', '{}', now() + i * interval '1 second'
+	FROM generate_series(1, 20000) i;
+INSERT INTO task SELECT 'task' || i, 'mesh' || i % 20 + 1, CASE i % 10 WHEN 0 THEN 'open' ELSE 'done' END, '', '', '[]', 'member' || i % 100, '',
+	now() + i * interval '1 second', '', '', '', NULL, NULL, sha256(i::text::bytea), 'title', '' FROM generate_series(1, 20000) i;
 INSERT INTO node SELECT 'node' || i, i, 'host', 'v', now(), now() FROM generate_series(1, 3) i;
 INSERT INTO signal (node, kind, payload, at) SELECT '', 'k', '{}', now() - i * interval '1 second' FROM generate_series(1, 10000) i;
 INSERT INTO used_token SELECT sha256(i::text::bytea), now() + i * interval '1 second' FROM generate_series(1, 10000) i;
@@ -100,9 +104,20 @@ func plans() map[string]planned {
 		"AuditChain":        {auditChain, []any{"mesh1"}},
 		"AuditHead":         {auditHead, []any{"mesh1"}},
 		"AuditEnds":         {auditEnds, []any{[]string{"mesh1", "mesh2"}}},
+		"FindContexts":      {findContexts, []any{"mesh1", "query", "query", []string{"member1"}, 20}},
+		"ListContexts":      {listContexts, []any{"mesh1", []string{"member1"}, 100}},
+		"CreateTask":        {sameRequest, []any{"mesh1", key}},
+		"counts of tasks":   {countTasks, []any{"mesh1"}},
+		"of their creator":  {countUnfinished, []any{"mesh1", "member1"}},
+		"CountTasks":        {countByStatus, []any{"mesh1"}},
+		"CountMemories":     {countMemoriesIn, []any{"mesh1"}},
+		"room for a task":   {deleteOldest, []any{"mesh1"}},
+		"Task":              {taskByID, []any{"task1"}},
+		"ListTasks":         {listTasks, []any{"mesh1", "", "", []string{"member1"}, 100}},
+		"ChangeTask":        {changeTask, []any{"task1", "open", "", "", "", now, "", now}},
 		"Remember":          {sameMemory, []any{"mesh1", "member1", key}},
 		"its counts":        {countMemories, []any{"mesh1", "member1"}},
-		"Recall":            {recall, []any{"mesh1", "word1 common", 20}},
+		"Recall":            {recall, []any{"mesh1", "word1 common", []string{"member1"}, 20}},
 		"Memory":            {memoryByID, []any{"memory1", "mesh1"}},
 		"Forget":            {forgetMemory, []any{"memory1", "mesh1", now}},
 		"QueueByMesh":       {queueByMesh, []any{100}},

@@ -106,3 +106,7 @@ func (j inJSON) Value() (driver.Value, error) {
 	b, err := json.Marshal(j.field)
 	return string(b), err
 }
+
+// texts is the argument for a list of texts that a query reads by json_each: a
+// list, where there is none too.
+func texts(list []string) any { return inJSON{append([]string{}, list...)} }

@@ -25,7 +25,8 @@ const (
 	// how well it fits.
 	recall = `SELECT m.id, m.mesh_id, m.content, m.tags, m.member_id, m.author, m.created_at
 		FROM memory_words JOIN memory m ON m.n = memory_words.rowid WHERE memory_words MATCH ?1 AND m.mesh_id = ?2
-		ORDER BY bm25(memory_words, 0.0, 1.0), m.created_at DESC, m.id LIMIT ?3`
+		AND m.member_id NOT IN (SELECT value FROM json_each(?3))
+		ORDER BY bm25(memory_words, 0.0, 1.0), m.created_at DESC, m.id LIMIT ?4`
 
 	forgetMemory = `DELETE FROM memory WHERE id = ? AND mesh_id = ? RETURNING n`
 	forgetWords  = `DELETE FROM memory_words WHERE rowid = ?`
@@ -78,13 +79,13 @@ func addMemory(ctx context.Context, tx *sql.Tx, m *store.Memory, insert string) 
 }
 
 // Recall implements [store.Memories].
-func (s *Store) Recall(ctx context.Context, mesh, query string, limit int) (list []*store.Memory, err error) {
+func (s *Store) Recall(ctx context.Context, mesh, query string, except []string, limit int) (list []*store.Memory, err error) {
 	defer wrap(&err, "recall")
 	words := searched(query)
 	if len(words) == 0 {
 		return nil, nil
 	}
-	rows, err := s.read.QueryContext(ctx, recall, match(mesh, words), mesh, limit)
+	rows, err := s.read.QueryContext(ctx, recall, match(mesh, words), mesh, texts(except), limit)
 	return collect(rows, err, scanMemory)
 }
 
@@ -97,6 +98,13 @@ func match(mesh string, words []string) string {
 		b.WriteString(` AND content : "` + w + `"`)
 	}
 	return b.String()
+}
+
+// CountMemories implements [store.Memories].
+func (s *Store) CountMemories(ctx context.Context, mesh string) (n int64, err error) {
+	defer wrap(&err, "count memories")
+	err = s.read.QueryRowContext(ctx, countMemories, mesh).Scan(&n)
+	return n, err
 }
 
 // Memory implements [store.Memories].

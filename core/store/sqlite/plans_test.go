@@ -85,12 +85,26 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"AuditHead":     {auditHead, 1, "SEARCH audit_head USING PRIMARY KEY (mesh_id=?)"},
 		"AuditEnds": {auditEnds, 1, "SEARCH h USING PRIMARY KEY (mesh_id=?); LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; " +
 			"SEARCH l USING PRIMARY KEY (mesh_id=? AND id=?) LEFT-JOIN"},
+		"FindContexts": {findContexts, 5, "SEARCH context USING INDEX context_by_time (mesh_id=?); " +
+			"LIST SUBQUERY 2; SCAN json_each VIRTUAL TABLE INDEX 1:; CREATE BLOOM FILTER; CORRELATED SCALAR SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:"},
+		"ListContexts": {listContexts, 3, "SEARCH context USING INDEX context_by_time (mesh_id=?); " +
+			"LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; CREATE BLOOM FILTER"},
+		"CreateTask":       {sameRequest, 2, "SEARCH task USING INDEX task_by_request (mesh_id=? AND request=?)"},
+		"counts of tasks":  {countTasks, 1, "SEARCH task USING COVERING INDEX task_by_status (mesh_id=?)"},
+		"of their creator": {countUnfinished, 2, "SEARCH task USING COVERING INDEX task_unfinished (mesh_id=? AND creator_id=?)"},
+		"CountTasks":       {countByStatus, 1, "SEARCH task USING COVERING INDEX task_by_status (mesh_id=?)"},
+		"room for a task":  {deleteOldest, 1, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?); SCALAR SUBQUERY 1; SEARCH task USING COVERING INDEX task_by_status (mesh_id=? AND status=?)"},
+		"Task":             {taskByID, 1, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)"},
+		"ListTasks": {listTasks, 5, "SEARCH task USING INDEX task_by_time (mesh_id=?); " +
+			"LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; CREATE BLOOM FILTER"},
+		"ChangeTask":    {changeTask, 8, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)"},
 		"Remember":      {sameMemory, 3, "SEARCH memory USING INDEX memory_once (mesh_id=? AND member_id=? AND digest=?)"},
 		"its counts":    {countMemories, 1, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=?)"},
 		"of the member": {countMemoriesOf, 2, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=? AND member_id=?)"},
-		"Recall":        {recall, 3, "SCAN memory_words VIRTUAL TABLE INDEX 0:M2; SEARCH m USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR ORDER BY"},
-		"Memory":        {memoryByID, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
-		"Forget":        {forgetMemory, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
+		"Recall": {recall, 4, "SCAN memory_words VIRTUAL TABLE INDEX 0:M2; SEARCH m USING INTEGER PRIMARY KEY (rowid=?); " +
+			"LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; CREATE BLOOM FILTER; USE TEMP B-TREE FOR ORDER BY"},
+		"Memory": {memoryByID, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
+		"Forget": {forgetMemory, 2, "SEARCH memory USING INDEX sqlite_autoindex_memory_1 (id=?)"},
 		"QueueByMesh": {queueByMesh, 1, "CO-ROUTINE q; CO-ROUTINE w; COMPOUND QUERY; LEFT-MOST SUBQUERY; " +
 			"SCAN d USING COVERING INDEX delivery_pending; UNION ALL; SCAN held_delivery; USE TEMP B-TREE FOR GROUP BY; SCAN w; " +
 			"USE TEMP B-TREE FOR GROUP BY; USE TEMP B-TREE FOR ORDER BY; SCAN q; SEARCH m USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"},

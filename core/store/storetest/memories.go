@@ -15,6 +15,7 @@ var memories = []test{
 	{"the memory that fits best comes first, and of the same the newest", recallOrder},
 	{"a query is words and nothing else", recallHostile},
 	{"memories of other meshes are not found", recallOtherMesh},
+	{"memories of members that are left out are not found", recallExcept},
 	{"a query of many words is answered", recallLong},
 	{"what is remembered twice is one memory", rememberTwice},
 	{"a forgotten memory is gone, and can be written again", forget},
@@ -51,7 +52,7 @@ func (s *suite) remember(contents ...string) (list []*store.Memory) {
 // order.
 func (s *suite) wantRecall(query string, want ...string) {
 	s.Helper()
-	list, err := s.Recall(s.ctx, id("mesh", 1), query, 20)
+	list, err := s.Recall(s.ctx, id("mesh", 1), query, nil, 20)
 	s.must(err)
 	found := map[string]bool{}
 	for _, m := range list {
@@ -85,7 +86,7 @@ func recallWords(s *suite) {
 	} {
 		s.wantRecall(query, want...)
 	}
-	got, err := s.Recall(s.ctx, id("mesh", 1), "twice", 20)
+	got, err := s.Recall(s.ctx, id("mesh", 1), "twice", nil, 20)
 	s.must(err)
 	same(s, got, []*store.Memory{m})
 }
@@ -95,7 +96,7 @@ func recallOrder(s *suite) {
 	list := s.remember("a fox", "a fox here", "a fox, a fox, a fox and a fox", "nobody")
 	_, _, err := s.Remember(s.ctx, memory(id("mesh", 1), 5, "a  fox"), plenty())
 	s.must(err)
-	got, err := s.Recall(s.ctx, id("mesh", 1), "fox", 20)
+	got, err := s.Recall(s.ctx, id("mesh", 1), "fox", nil, 20)
 	s.must(err)
 	if len(got) != 4 || got[0].ID != list[2].ID {
 		s.Errorf("got %d, the first is %q", len(got), got[0].Content)
@@ -111,7 +112,7 @@ func recallOrder(s *suite) {
 			}
 		}
 	}
-	few, err := s.Recall(s.ctx, id("mesh", 1), "fox", 2)
+	few, err := s.Recall(s.ctx, id("mesh", 1), "fox", nil, 2)
 	s.must(err)
 	same(s, few, got[:2])
 }
@@ -131,12 +132,12 @@ func recallHostile(s *suite) {
 	s.mesh(0)
 	s.remember("a fox AND a jump NEAR mesh", "OR: content rank rowid; DROP TABLE memory")
 	for _, query := range hostileQueries() {
-		if _, err := s.Recall(s.ctx, id("mesh", 1), query, 20); err != nil {
+		if _, err := s.Recall(s.ctx, id("mesh", 1), query, nil, 20); err != nil {
 			s.Errorf("%q: %v", query, err)
 		}
 	}
 	for _, mesh := range []string{`x" OR content : "fox`, `x' | 'fox`, `=`, ``, `\`} {
-		if got, err := s.Recall(s.ctx, mesh, "fox", 20); err != nil || len(got) != 0 {
+		if got, err := s.Recall(s.ctx, mesh, "fox", nil, 20); err != nil || len(got) != 0 {
 			s.Errorf("mesh %q: got %d, error %v", mesh, len(got), err)
 		}
 	}
@@ -155,12 +156,36 @@ func recallOtherMesh(s *suite) {
 	s.wantRecall("fox", "a fox")
 	s.wantRecall(first.ID)
 	s.wantRecall(other.ID, "mesh "+other.ID)
-	got, err := s.Recall(s.ctx, other.ID, "fox", 20)
+	got, err := s.Recall(s.ctx, other.ID, "fox", nil, 20)
 	s.must(err)
 	same(s, got, []*store.Memory{m})
 	_, err = s.Memory(s.ctx, first.ID, m.ID)
 	s.wantErr(err, store.ErrNotFound)
 	s.wantErr(s.Forget(s.ctx, first.ID, m.ID, now()), store.ErrNotFound)
+}
+
+func recallExcept(s *suite) {
+	s.mesh(0)
+	other := memory(id("mesh", 1), 7, "bo's fox")
+	other.MemberID = id("bo", 1)
+	s.remember("a fox", "another fox")
+	_, _, err := s.Remember(s.ctx, other, plenty())
+	s.must(err)
+	for _, tt := range []struct {
+		except []string
+		want   int
+	}{{[]string{"nobody"}, 3}, {[]string{id("ada", 1)}, 1}, {[]string{"nobody", other.MemberID}, 2}, {[]string{id("ada", 1), other.MemberID}, 0}} {
+		got, err := s.Recall(s.ctx, other.MeshID, "fox", tt.except, 20)
+		s.must(err)
+		if len(got) != tt.want {
+			s.Errorf("without %q: got %d, want %d", tt.except, len(got), tt.want)
+		}
+	}
+	for mesh, want := range map[string]int64{other.MeshID: 3, "other": 0} {
+		n, err := s.CountMemories(s.ctx, mesh)
+		s.must(err)
+		same(s, n, want)
+	}
 }
 
 func recallLong(s *suite) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -93,6 +94,9 @@ var sharedSends = []sharedTest{
 	{"what many brokers release at once is released once", releaseTogether},
 	{"a message that came second is not held either", holdSecond},
 	{"a session key is the first claimer's, in any broker", claimShared},
+	{"of many brokers that claim a task at once one gets it", claimTogether},
+	{"what many brokers write at once does not go beyond the room", fillTogether},
+	{"what many brokers remember at once is one memory", rememberTogether},
 }
 
 // sendOnce is a batch that brings message n, which is remembered under a
@@ -248,6 +252,55 @@ func claimShared(s *shared) {
 	s.wantOwner("mesh", key(1), owners[0])
 	if slices.ContainsFunc(owners, func(o string) bool { return o != owners[0] }) {
 		s.Errorf("got owners %q", owners)
+	}
+}
+
+func claimTogether(s *shared) {
+	s.mesh(0)
+	for round := range 5 {
+		if round > 0 {
+			_, err := s.ChangeTask(s.ctx, id("mesh", 1), id("task", 1), func(t *store.Task) error { t.Status = store.TaskOpen; return nil })
+			s.must(err)
+		} else {
+			s.create(task(1))
+		}
+		var got [8]error
+		s.atOnce(nil, func(n int) error {
+			_, got[n] = s.brokers[n%len(s.brokers)].ChangeTask(s.ctx, id("mesh", 1), id("task", 1), claimTask(n))
+			return nil
+		})
+		s.wantOneClaim(got[:])
+	}
+}
+
+func fillTogether(s *shared) {
+	s.mesh(0)
+	room := store.Room{Mesh: 3, Member: 3}
+	memories, _ := s.atOnce(store.ErrExhausted, func(n int) error {
+		_, _, err := s.brokers[n%len(s.brokers)].Remember(s.ctx, memory(id("mesh", 1), n, fmt.Sprint("fox ", n)), room)
+		return err
+	})
+	tasks, _ := s.atOnce(store.ErrExhausted, func(n int) error {
+		_, _, err := s.brokers[n%len(s.brokers)].CreateTask(s.ctx, task(n), room)
+		return err
+	})
+	if memories != 3 || tasks != 3 {
+		s.Errorf("%d memories and %d tasks are written, want 3 each", memories, tasks)
+	}
+}
+
+func rememberTogether(s *shared) {
+	s.mesh(0)
+	again := errors.New("again")
+	written, _ := s.atOnce(again, func(n int) error {
+		_, fresh, err := s.brokers[n%len(s.brokers)].Remember(s.ctx, memory(id("mesh", 1), n, "a fox"), plenty())
+		if err == nil && !fresh {
+			return again
+		}
+		return err
+	})
+	if written != 1 {
+		s.Errorf("%d are written", written)
 	}
 }
 

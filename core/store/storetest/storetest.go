@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"states", states},
 		{"values", values},
 		{"memories", memories},
+		{"contexts", contexts},
+		{"tasks", tasks},
 		{"pending", pending},
 		{"holds", holds},
 		{"sent", sent},
