@@ -23,6 +23,15 @@ func (f failure) String() string {
 	return [numFailures]string{"error", "undecided", "panic", "deadline", "cancelled"}[f]
 }
 
+// FailureWords returns all words that a [FailureStat] can have.
+func FailureWords() []string {
+	words := make([]string, 0, numFailures)
+	for f := range numFailures {
+		words = append(words, f.String())
+	}
+	return words
+}
+
 func classify(ctx context.Context, err error) failure {
 	_, panicked := errors.AsType[*panicError](err)
 	switch {

@@ -114,6 +114,7 @@ func (h *histogram) observe(d time.Duration) {
 // meter counts for one link.
 type meter struct {
 	failures        [numFailures]atomic.Uint64
+	applied         [2 * numApplied]atomic.Uint64 // policies; the second half after a hold
 	fallbackDecided atomic.Uint64
 	fallbackFailed  atomic.Uint64
 	seconds         histogram

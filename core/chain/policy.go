@@ -64,19 +64,40 @@ func (l *Link) policyText() string {
 	return string(l.policy)
 }
 
-// instead decides in place of a stage that has failed.
+// applied is a policy as it is counted: what became of an envelope, and whether
+// a wait came first.
+type applied uint8
+
+const (
+	appliedClosed applied = iota
+	appliedOpen
+	appliedFallback
+	numApplied
+
+	afterHold = numApplied // added to the others
+)
+
+// policy says what is counted under p.
+func (p applied) policy() (last Policy, held bool) {
+	return [numApplied]Policy{FailClosed, FailOpen, Fallback}[p%numApplied], p >= afterHold
+}
+
+// instead decides in place of a stage that has failed, and counts by what.
 func (l *Link) instead(ctx context.Context, env *sdk.Envelope) sdk.Decision {
-	last := l.policy
+	last, counted := l.policy, applied(0)
 	if last == Hold {
-		last = l.then
+		last, counted = l.then, afterHold
 	}
 	switch last {
 	case FailOpen:
+		l.meter.applied[counted+appliedOpen].Add(1)
 		env.Note(degraded, l.name)
 		return sdk.Next()
 	case Fallback:
+		l.meter.applied[counted+appliedFallback].Add(1)
 		return l.fallBack(ctx, env)
 	default:
+		l.meter.applied[counted+appliedClosed].Add(1)
 		return l.refusal
 	}
 }

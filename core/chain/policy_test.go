@@ -46,6 +46,8 @@ func mustBuildWith(t *testing.T, factories chain.Factories, previous *chain.Chai
 func TestPolicies(t *testing.T) {
 	deny := sdk.Refuse("spare_says_no", "")
 	const closed, opened = sdk.ReasonStageFailed, sdk.Reason("")
+	atOnce := func(p chain.Policy) chain.PolicyStat { return chain.PolicyStat{Policy: p, Count: 1} }
+	held := func(p chain.Policy) chain.PolicyStat { return chain.PolicyStat{Policy: p, Held: true, Count: 1} }
 	tests := []struct {
 		name         string
 		policy, then chain.Policy
@@ -53,24 +55,25 @@ func TestPolicies(t *testing.T) {
 		want         sdk.Reason
 		degraded     bool
 		counted      *chain.FallbackStat
+		applied      chain.PolicyStat
 	}{
-		{"hold ends in a refusal", chain.Hold, "", nil, closed, false, nil},
-		{"hold is what the factory lists first", "", chain.FailOpen, nil, opened, true, nil},
-		{"hold may end in fail_closed", chain.Hold, chain.FailClosed, nil, closed, false, nil},
-		{"hold may end in a fallback", chain.Hold, chain.Fallback, always(deny), "spare_says_no", false, &chain.FallbackStat{Decided: 1}},
-		{"fail_open marks the envelope", chain.FailOpen, "", nil, opened, true, nil},
-		{"a fallback may refuse", chain.Fallback, "", always(deny), "spare_says_no", false, &chain.FallbackStat{Decided: 1}},
-		{"a fallback may let pass", chain.Fallback, "", new(fake), opened, false, &chain.FallbackStat{Decided: 1}},
+		{"hold ends in a refusal", chain.Hold, "", nil, closed, false, nil, held(chain.FailClosed)},
+		{"hold is what the factory lists first", "", chain.FailOpen, nil, opened, true, nil, held(chain.FailOpen)},
+		{"hold may end in fail_closed", chain.Hold, chain.FailClosed, nil, closed, false, nil, held(chain.FailClosed)},
+		{"hold may end in a fallback", chain.Hold, chain.Fallback, always(deny), "spare_says_no", false, &chain.FallbackStat{Decided: 1}, held(chain.Fallback)},
+		{"fail_open marks the envelope", chain.FailOpen, "", nil, opened, true, nil, atOnce(chain.FailOpen)},
+		{"a fallback may refuse", chain.Fallback, "", always(deny), "spare_says_no", false, &chain.FallbackStat{Decided: 1}, atOnce(chain.Fallback)},
+		{"a fallback may let pass", chain.Fallback, "", new(fake), opened, false, &chain.FallbackStat{Decided: 1}, atOnce(chain.Fallback)},
 		{
 			"a fallback that does not want the kind lets it pass, marked", chain.Fallback, "",
-			&fake{Wants: []sdk.Kind{"hello"}}, opened, true, nil,
+			&fake{Wants: []sdk.Kind{"hello"}}, opened, true, nil, atOnce(chain.Fallback),
 		},
 		{
 			"a fallback that fails too ends in a refusal", chain.Fallback, "",
 			&fake{HandleFn: func(context.Context, *sdk.Envelope) (sdk.Decision, error) { panic("me too") }},
-			closed, false, &chain.FallbackStat{Failed: 1},
+			closed, false, &chain.FallbackStat{Failed: 1}, atOnce(chain.Fallback),
 		},
-		{"a fallback that decides nothing has failed", chain.Fallback, "", always(sdk.Decision{}), closed, false, &chain.FallbackStat{Failed: 1}},
+		{"a fallback that decides nothing has failed", chain.Fallback, "", always(sdk.Decision{}), closed, false, &chain.FallbackStat{Failed: 1}, atOnce(chain.Fallback)},
 	}
 	for _, tt := range tests {
 		t.Run("it knows that "+tt.name, func(t *testing.T) {
@@ -90,6 +93,9 @@ func TestPolicies(t *testing.T) {
 			s := c.Stats()
 			if diff := cmp.Diff(tt.counted, s[0].Fallback); diff != "" {
 				t.Errorf("fallback counted (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]chain.PolicyStat{tt.applied}, s[0].Policies); diff != "" || s[1].Policies != nil {
+				t.Errorf("policy counted (-want +got):\n%s, and of a stage that did not fail: %v", diff, s[1].Policies)
 			}
 			if n := s[0].Total(sdk.Continue) + s[0].Total(sdk.Deny); n != 1 || s[0].Failed() != 1 || len(s) != 2 {
 				t.Errorf("got %d decisions, %d failures on %d links; want 1, 1, 2", n, s[0].Failed(), len(s))
@@ -175,6 +181,30 @@ func TestFallbackThatDoesNotStart(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"start spare", "stop weak", "stop spare"}, out.get()); diff != "" {
 		t.Errorf("life (-want +got):\n%s", diff)
+	}
+}
+
+// A counter of a policy goes on over a reload that changes it, and a caller who
+// went away is no failure that a policy decided about.
+func TestPoliciesAreCountedOverReloads(t *testing.T) {
+	h := chain.NewHolder()
+	swap := func(c *chain.Chain) *chain.Chain {
+		t.Helper()
+		if err := h.Swap(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := swap(mustBuildWith(t, nil, nil, broken(chain.FailOpen, "")))
+	first.Run(t.Context(), new(sdk.Envelope))
+	second := swap(mustBuildWith(t, nil, first, broken(chain.Hold, chain.FailClosed)))
+	second.Run(t.Context(), new(sdk.Envelope))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	second.Run(gone, new(sdk.Envelope))
+	want := []chain.PolicyStat{{Policy: chain.FailOpen, Count: 1}, {Policy: chain.FailClosed, Held: true, Count: 1}}
+	if diff := cmp.Diff(want, second.Stats()[0].Policies); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

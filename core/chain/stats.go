@@ -19,6 +19,7 @@ type LinkStats struct {
 	Link      string         `json:"link"`
 	Decisions []DecisionStat `json:"decisions,omitempty"` // by kind, then verdict
 	Failures  []FailureStat  `json:"failures,omitempty"`
+	Policies  []PolicyStat   `json:"policies,omitempty"`
 	Fallback  *FallbackStat  `json:"fallback,omitempty"` // nil until the fallback was asked
 	Shadow    *ShadowStat    `json:"shadow,omitempty"`   // nil unless the link was in shadow
 	Timing    Timing         `json:"timing"`
@@ -38,6 +39,16 @@ type DecisionStat struct {
 type FailureStat struct {
 	Failure string `json:"failure"`
 	Count   uint64 `json:"count"`
+}
+
+// PolicyStat counts envelopes by what the link's failure policy made of them:
+// fail_closed, fail_open or fallback. A reload may change the policy, so that a
+// link can have several. Failures without one, of the cancelled, of a stage in
+// shadow or after the decision, are not among them.
+type PolicyStat struct {
+	Policy Policy `json:"policy"`
+	Held   bool   `json:"held,omitempty"` // the envelope had waited before: hold, then Policy
+	Count  uint64 `json:"count"`
 }
 
 // FallbackStat counts what became of envelopes that the link's own stage had
@@ -130,6 +141,12 @@ func (m *meter) stats(name string) LinkStats {
 	for f := range numFailures {
 		if n := m.failures[f].Load(); n > 0 {
 			s.Failures = append(s.Failures, FailureStat{f.String(), n})
+		}
+	}
+	for p := range 2 * numApplied {
+		if n := m.applied[p].Load(); n > 0 {
+			policy, held := p.policy()
+			s.Policies = append(s.Policies, PolicyStat{policy, held, n})
 		}
 	}
 	if f := (FallbackStat{m.fallbackDecided.Load(), m.fallbackFailed.Load()}); f != (FallbackStat{}) {

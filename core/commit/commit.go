@@ -79,6 +79,7 @@ type Counters struct {
 	Commits  atomic.Int64        // transactions that wrote something
 	Failures atomic.Int64        // transactions that failed
 	Works    atomic.Int64        // works done
+	Audited  atomic.Int64        // entries that were added to audit logs
 	Took     telemetry.Histogram // of each transaction: in the store, waiting for a database that is away included
 	Sizes    telemetry.Sizes     // of each transaction: its works
 }
@@ -273,6 +274,7 @@ func (c *Committer) write(works []Work, b *store.Batch) {
 			c.failed(b.Settled[:marks], err)
 		} else {
 			c.wrote()
+			c.Counters.Audited.Add(int64(len(b.Audit)))
 		}
 		c.Counters.Commits.Add(1)
 		c.Counters.Took.Observe(time.Since(start))

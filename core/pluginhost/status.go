@@ -38,6 +38,14 @@ type Status struct {
 	Hop   hop.Stats     `json:"hop"`
 }
 
+// RestartReasons returns the words that [Status.Restarts] counts by.
+func RestartReasons() []string {
+	return []string{
+		supervise.ReasonCrash, supervise.ReasonStart, supervise.ReasonUp,
+		hop.BrokenStream, hop.BrokenHang, hop.BrokenStuck, hop.BrokenProtocol,
+	}
+}
+
 // Status returns the plugins of all chains that run, by link.
 func (h *Host) Status() []Status {
 	h.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost/hop"
 	"github.com/claudemesh/broker/core/pluginhost/process"
 	"github.com/claudemesh/broker/core/pluginhost/supervise"
 	"github.com/claudemesh/broker/sdk/plugin/pluginpb"
@@ -89,7 +90,7 @@ const endsSoon = 100 * time.Millisecond
 // broken has a process replaced. One whose stream has ended is most often
 // ending itself, and how it ends says more.
 func (w *worker) broken(l *life, reason string, why error) {
-	if reason != "stream" {
+	if reason != hop.BrokenStream {
 		w.kill(l, reason, why)
 		return
 	}

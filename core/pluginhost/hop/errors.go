@@ -29,6 +29,15 @@ func (f Failure) String() string {
 	}[f]
 }
 
+// FailureWords returns the labels of all failures.
+func FailureWords() []string {
+	words := make([]string, 0, numFailures)
+	for f := range numFailures {
+		words = append(words, f.String())
+	}
+	return words
+}
+
 // Error is what a hop returns for an envelope without a verdict.
 type Error struct {
 	Failure Failure

@@ -17,6 +17,14 @@ var errReplaced = errors.New("another process took its place")
 // errStarting is why there is no process before the first one is ready.
 var errStarting = errors.New("it is being started")
 
+// Reasons for which a process has to be replaced. They are words of a metric.
+const (
+	BrokenStream   = "stream"   // it closed its stream, and lives on
+	BrokenHang     = "hang"     // it is silent
+	BrokenStuck    = "stuck"    // it never ends a batch
+	BrokenProtocol = "protocol" // it does not keep to the protocol
+)
+
 // Session is a process in which the instance has been configured.
 type Session struct {
 	Conn     grpc.ClientConnInterface
@@ -34,9 +42,8 @@ type Session struct {
 	Idempotent bool
 
 	// Broken is called when this process has to be replaced, perhaps more than
-	// once: its stream ended ("stream"), it is silent ("hang"), it never ends a
-	// batch ("stuck"), or it does not keep to the protocol ("protocol"). It must
-	// not wait for the hop. Nil: nobody is told.
+	// once, with [BrokenStream] or another of the reasons beside it. It must not
+	// wait for the hop. Nil: nobody is told.
 	Broken func(reason string, err error)
 }
 
@@ -151,9 +158,9 @@ func (h *Hop) lost(l lane, err error) {
 // read, such as a message over the limit.
 func lostReason(err error) string {
 	if c := status.Code(err); c == codes.ResourceExhausted || c == codes.Internal {
-		return "protocol"
+		return BrokenProtocol
 	}
-	return "stream"
+	return BrokenStream
 }
 
 // report says that a process has to be replaced.
@@ -168,7 +175,7 @@ func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
 	f, broken, err := h.landed(l, v)
 	if err != nil {
 		h.counters.breaches.Add(1)
-		report(broken, "protocol", err)
+		report(broken, BrokenProtocol, err)
 	}
 	if f == nil {
 		return

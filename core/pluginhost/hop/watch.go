@@ -131,9 +131,9 @@ func (h *Hop) pulse(now time.Time) (reason string, err error) {
 	switch {
 	case none:
 	case silent >= h.o.HangAfter:
-		return "hang", fmt.Errorf("it has been silent for %v with %d envelopes in hand", silent.Round(time.Millisecond), h.inHand)
+		return BrokenHang, fmt.Errorf("it has been silent for %v with %d envelopes in hand", silent.Round(time.Millisecond), h.inHand)
 	case oldest >= StuckAfter*h.o.HangAfter:
-		return "stuck", fmt.Errorf("it has had a batch in hand for %v", oldest.Round(time.Millisecond))
+		return BrokenStuck, fmt.Errorf("it has had a batch in hand for %v", oldest.Round(time.Millisecond))
 	case silent >= h.o.HangAfter/2:
 		h.pings++
 		h.ping = h.pings
