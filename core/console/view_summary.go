@@ -41,11 +41,19 @@ func newSummary(s *Snapshot, r rates) summaryView {
 		Tiles: []tile{
 			{Name: "Peers", Value: count(b.Peers), Note: plural(b.Sessions, "session", "sessions")},
 			{Name: "Frames", Value: rate(r.Frames), Unit: "/s", Note: count(b.Frames) + " since the start", Curve: curve(r.FramesCurve)},
-			{Name: "Messages", Value: rate(r.Routed), Unit: "/s", Note: rate(r.Confirmed) + "/s confirmed"},
+			{Name: "Messages", Value: rate(r.Routed), Unit: "/s", Note: confirmed(r.Confirmed)},
 			refused, send, queue,
 			{Name: "CPU", Value: percent(r.CPU), Note: "of one core; " + size(b.Memory)},
 		},
 	}
+}
+
+// confirmed says how many deliveries are confirmed in a second.
+func confirmed(r float64) string {
+	if r < 0 {
+		return "of the last 5 s"
+	}
+	return rate(r) + "/s confirmed"
 }
 
 // over says what a quantile is of, if it is not of the last minute.
