@@ -63,9 +63,8 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Secon
 
 // signInView is what the form says.
 type signInView struct {
-	Asset  assets
-	Wrong  string // why the last try failed
-	Status int
+	Asset assets
+	Wrong string // why the last try failed
 }
 
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request) {
