@@ -82,7 +82,7 @@ func (s *states) set(ctx context.Context, c *Call, m *wire.SetState) (Silent, er
 // answers by their type do not end another request.
 func refusedState(c *Call, why sdk.Reason, text string) wire.Frame {
 	refused := wire.StateResult{Error: worded(why, text)}
-	if m, ok := c.Request.(*wire.GetState); ok {
+	if m, ok := c.Request.(*wire.GetState); ok && m != nil {
 		refused.Key = m.Key
 	}
 	return refused

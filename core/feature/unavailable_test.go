@@ -16,7 +16,28 @@ var errAway = errors.New("dial tcp 10.0.0.7:5432: connection refused")
 // awayStore is a store of which single methods fail.
 type awayStore struct {
 	*sqlite.Store
-	member, mesh, list, revoke, status bool
+	member, mesh, list, revoke, status, values bool
+}
+
+func (s awayStore) Value(ctx context.Context, mesh, key string) (*store.Value, error) {
+	if s.values {
+		return nil, errAway
+	}
+	return s.Store.Value(ctx, mesh, key)
+}
+
+func (s awayStore) ListValues(ctx context.Context, mesh, after string, limit int) ([]*store.Value, error) {
+	if s.values {
+		return nil, errAway
+	}
+	return s.Store.ListValues(ctx, mesh, after, limit)
+}
+
+func (s awayStore) ValueKeys(ctx context.Context, mesh string) ([]*store.Value, error) {
+	if s.values {
+		return nil, errAway
+	}
+	return s.Store.ValueKeys(ctx, mesh)
 }
 
 func (s awayStore) MemberByID(ctx context.Context, id string) (*store.Member, error) {

@@ -1,0 +1,364 @@
+package feature
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"pgregory.net/rapid"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+)
+
+// quoted returns a text as JSON.
+func quoted(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// set sets a value, and returns the refusal if there is one.
+func (p *peer) set(key, value string) string {
+	p.rig.t.Helper()
+	answer, _ := p.ask(`{"type":"set_state","key":` + quoted(key) + `,"value":` + value + `,"_reqId":1}`)
+	return answer
+}
+
+// must sets a value.
+func (p *peer) must(key, value string) {
+	p.rig.t.Helper()
+	if refused := p.set(key, value); refused != "" {
+		p.rig.t.Fatal(refused)
+	}
+}
+
+// get returns the JSON of a value.
+func (p *peer) get(key string) string {
+	p.rig.t.Helper()
+	answer, _ := p.ask(`{"type":"get_state","key":` + quoted(key) + `}`)
+	got, err := wire.Decode[wire.StateResult]([]byte(answer))
+	if err != nil || got.Error != "" {
+		p.rig.t.Fatalf("%v: %s", err, answer)
+	}
+	return string(got.Value)
+}
+
+// page returns the keys and the cursor of a list.
+func (p *peer) page(frame string) (keys []string, next string) {
+	p.rig.t.Helper()
+	answer, _ := p.ask(frame)
+	got, err := wire.Decode[wire.StateList]([]byte(answer))
+	if err != nil || got.Error != "" {
+		p.rig.t.Fatalf("%v: %s", err, answer)
+	}
+	for _, e := range got.Entries {
+		keys = append(keys, e.Key)
+	}
+	return keys, got.Next
+}
+
+// changes returns what the peer was told of shared state since the last call.
+func (p *peer) changes() []string {
+	p.rig.t.Helper()
+	var list []string
+	for _, event := range p.heard() {
+		if strings.HasPrefix(event, "{") {
+			m, err := wire.Decode[wire.StateChange]([]byte(event))
+			if err != nil {
+				p.rig.t.Fatal(err)
+			}
+			list = append(list, m.Key+"="+string(m.Value)+" by "+m.UpdatedBy)
+		}
+	}
+	return list
+}
+
+// allow has a member allow another one this and nothing else.
+func (r *rig) allow(from, to string, caps ...store.Capability) {
+	r.t.Helper()
+	r.edit(from, func(m *store.Member) { m.Grants = store.Grants{keyOf(to): caps} })
+}
+
+// A change goes to everybody but the session that made it.
+func TestStateChangesAreTold(t *testing.T) {
+	r := newRig(t)
+	bo, sibling, cy := r.join("bo"), r.join("bo", named("bo-2")), r.join("cy")
+	daemon := r.join("ada", control)
+	cy.ask(`{"type":"set_visible","visible":false}`)
+	bo.must("k", `[1]`)
+	wantList(t, "the sender", bo.changes(), nil)
+	for _, p := range []*peer{sibling, cy, daemon} {
+		wantList(t, p.name, p.changes(), []string{"k=[1] by bo"})
+	}
+}
+
+func TestStateHeedsGrants(t *testing.T) {
+	const none, one = "null", "1"
+	told := []string{"k=1 by bo"}
+	tests := []struct {
+		name  string
+		grant func(*rig)
+		heard []string
+		reads string
+	}{
+		{"everybody may read what everybody sets", func(*rig) {}, told, one},
+		{"who blocks the sender hears nothing, and may ask", func(r *rig) { r.allow("cy", "bo") }, nil, one},
+		{"who allows the sender other things hears nothing", func(r *rig) { r.allow("cy", "bo", store.CapDM) }, nil, one},
+		{"who allows the sender this hears of it", func(r *rig) { r.allow("cy", "bo", store.CapStateRead) }, told, one},
+		{"whom the sender blocks learns nothing", func(r *rig) { r.allow("bo", "cy", store.CapDM) }, nil, none},
+		{"whom the sender allows this reads it", func(r *rig) { r.allow("bo", "cy", store.CapStateRead) }, told, one},
+		{"the sender's session may be allowed", func(r *rig) { r.allow("cy", "session of bo", store.CapStateRead) }, told, one},
+		{"the sender's session may be blocked", func(r *rig) { r.allow("cy", "session of bo") }, nil, one},
+		{"the session that asks may be blocked", func(r *rig) { r.allow("bo", "session of cy") }, nil, none},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			bo, cy := r.join("bo"), r.join("cy")
+			tt.grant(r)
+			bo.must("k", "1")
+			wantList(t, "told", cy.changes(), tt.heard)
+			wantText(t, cy.get("k"), tt.reads)
+			keys, _ := cy.page(`{"type":"list_state"}`)
+			info, _ := cy.ask(`{"type":"mesh_info"}`)
+			if seen := tt.reads == one; slices.Contains(keys, "k") != seen || strings.Contains(info, `"stateKeys":["k"]`) != seen {
+				t.Errorf("it is seen: %v; got the list %q and %s", seen, keys, info)
+			}
+			wantText(t, bo.get("k"), one)
+		})
+	}
+}
+
+func TestStateIsWrittenOver(t *testing.T) {
+	revoke := func(m *store.Member) { m.RevokedAt = m.JoinedAt }
+	tests := []struct {
+		name  string
+		by    string
+		grant func(*rig)
+		want  bool
+	}{
+		{"by anybody, while nothing is said", "cy", func(*rig) {}, true},
+		{"by whom the writer has said something else of", "cy", func(r *rig) { r.allow("bo", "ada", store.CapDM) }, true},
+		{"not by whom the writer blocks", "cy", func(r *rig) { r.allow("bo", "cy") }, false},
+		{"not by whom the writer allows other things", "cy", func(r *rig) { r.allow("bo", "cy", store.CapStateRead) }, false},
+		{"by whom the writer allows to", "cy", func(r *rig) { r.allow("bo", "cy", store.CapStateWrite) }, true},
+		{"not by a session that the writer blocks", "cy", func(r *rig) { r.allow("bo", "session of another") }, false},
+		{"by the writer", "bo", func(r *rig) { r.allow("bo", "bo") }, true},
+		{"by an admin", "gil", func(r *rig) { r.allow("bo", "gil") }, true},
+		{"by the owner", "ada", func(r *rig) { r.allow("bo", "ada") }, true},
+		{"once the writer is gone", "cy", func(r *rig) {
+			r.allow("bo", "cy")
+			if err := r.store.SetRevoked(t.Context(), r.members["bo"].ID, r.members["bo"].JoinedAt); err != nil {
+				t.Fatal(err)
+			}
+			r.edit("bo", revoke)
+		}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			bo, by := r.join("bo"), r.join(tt.by, named("another"))
+			bo.must("k", "1")
+			tt.grant(r)
+			for _, value := range []string{"2", "null"} {
+				got := by.set("k", value)
+				if refused := strings.Contains(got, `"error":"forbidden: `); refused == tt.want || (got == "") != tt.want {
+					t.Errorf("to %s: got %q", value, got)
+				}
+			}
+		})
+	}
+}
+
+func TestStateNeedsAPermission(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	bo.must("k", "1")
+	r.edit("bo", func(m *store.Member) { m.Permissions = store.Permissions{store.CanWriteState: false} })
+	want := `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"forbidden: you do not have the permission canWriteState in this mesh: ask its owner or an admin for it"}`
+	wantText(t, bo.set("k", "2"), want)
+	wantText(t, bo.get("k"), "1")
+}
+
+// Values come back as they were written, but for spaces between their parts.
+func TestStateKeepsValues(t *testing.T) {
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	tests := []struct{ value, want string }{
+		{`false`, `false`}, {`0`, `0`}, {`""`, `""`}, {`-0.0`, `-0.0`}, {`1.50E+3`, `1.50E+3`},
+		{`123456789012345678901234567890.5`, `123456789012345678901234567890.5`},
+		{"[ 1 ,\n\t{ \"b\" : \"a b\", \"a\":null} ]", `[1,{"b":"a b","a":null}]`},
+		{`"\u00e9é\/\ud83d\ude00<&>\\u0000"`, `"\u00e9é\/\ud83d\ude00<&>\\u0000"`},
+		{strings.Repeat("[", valueDepth) + strings.Repeat("]", valueDepth), strings.Repeat("[", valueDepth) + strings.Repeat("]", valueDepth)},
+	}
+	for _, tt := range tests {
+		bo.must("k", tt.value)
+		wantText(t, bo.get("k"), tt.want)
+		wantList(t, "told", cy.changes(), []string{"k=" + tt.want + " by bo"})
+	}
+}
+
+func TestStateRefuses(t *testing.T) {
+	deep := strings.Repeat("[", valueDepth+1) + strings.Repeat("]", valueDepth+1)
+	tests := []struct{ name, fields, want string }{
+		{"no key", `"value":1`, "invalid: key: is required: want a string"},
+		{"an empty key", `"key":"","value":1`, "invalid: key: want at least one byte"},
+		{"a long key", `"key":"` + strings.Repeat("k", 257) + `","value":1`, "invalid: key: at most 256 bytes"},
+		{"a key of the broker's", `"key":"_context:bo","value":1`, "invalid: key: those that begin with _context: are the broker's, for share_context"},
+		{"no value", `"key":"k"`, "invalid: value: is required: any JSON, or null to delete the key"},
+		{"a deep value", `"key":"k","value":` + deep, "invalid: value: want at most 28 levels of objects and lists"},
+		{"a long value", `"key":"k","value":"` + strings.Repeat("v", 32767) + `"`, "invalid: value: at most 32768 bytes of JSON"},
+		{"a zero byte", `"key":"k","value":"\u0000"`, `invalid: a text holds \u0000, which the broker does not store: leave it out`},
+	}
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, records := bo.ask(`{"type":"set_state","_reqId":1,` + tt.fields + `}`)
+			ack, err := wire.Decode[wire.Ack]([]byte(got))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantText(t, ack.Error, tt.want)
+			wantList(t, "records", recorded(records), nil)
+			wantList(t, "told", cy.changes(), nil)
+		})
+	}
+}
+
+func TestStateHasRoom(t *testing.T) {
+	r := newRig(t)
+	bo, cy, ada := r.join("bo"), r.join("cy"), r.join("ada")
+	for i := range valuesPerMember {
+		bo.must(fmt.Sprint("bo ", i), "1")
+	}
+	wantText(t, bo.set("one more", "1"), `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"capacity: 500 values of the state are yours, and that is all a member may have: delete some with null"}`)
+	bo.must("bo 7", "2")
+	for i := range valuesPerMesh - valuesPerMember {
+		cy.must(fmt.Sprint("cy ", i), "1")
+	}
+	wantText(t, ada.set("one more", "1"), `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"capacity: the mesh shares 1000 values, and that is all it may: delete some with null"}`)
+	ada.must("cy 7", "null")
+	ada.must("one more", "1")
+	keys, next := ada.page(`{"type":"list_state"}`)
+	if len(keys) != valuesPerMesh || next != "" {
+		t.Errorf("a list without limits has %d values and goes on at %q", len(keys), next)
+	}
+}
+
+// A list ends when it gets long, and goes on where it ended.
+func TestStatePages(t *testing.T) {
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	large := `"` + strings.Repeat("v", 32000) + `"`
+	var want []string
+	for i := range 40 {
+		key := fmt.Sprintf("k%02d", i)
+		if i%5 == 0 {
+			cy.must(key, large) // bo may not read it
+			continue
+		}
+		bo.must(key, large)
+		want = append(want, key)
+	}
+	r.allow("cy", "bo")
+	for _, limit := range []string{"", `,"limit":0`, `,"limit":7`, `,"limit":100000`} {
+		var got []string
+		for cursor, pages := "", 0; ; pages++ {
+			keys, next := bo.page(fmt.Sprintf(`{"type":"list_state","cursor":%q%s}`, cursor, limit))
+			if got = append(got, keys...); next == "" {
+				break
+			}
+			if cursor = next; len(keys) > 16 || pages > 40 {
+				t.Fatalf("%d values on page %d", len(keys), pages)
+			}
+		}
+		wantList(t, "keys with"+limit, got, want)
+	}
+}
+
+// What mesh_info cannot find out it does not make up.
+func TestStateWithoutAStore(t *testing.T) {
+	tests := []struct{ frame, want string }{
+		{`{"type":"get_state","key":"k","_reqId":1}`, `{"type":"state_result","_reqId":1,"key":"k","value":null,"updatedBy":"","updatedAt":"","error":"unavailable: *"}`},
+		{`{"type":"list_state","_reqId":1}`, `{"type":"state_list","_reqId":1,"entries":[],"error":"unavailable: *"}`},
+		{`{"type":"set_state","key":"k","value":1,"_reqId":1}`, `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"unavailable: *"}`},
+		{`{"type":"mesh_info","_reqId":1}`, `"yourName":"","yourGroups":[],"error":"unavailable: *"}`},
+	}
+	for _, tt := range tests {
+		r := newRig(t)
+		bo, away := r.join("bo"), awayStore{Store: r.store, values: true}
+		reg := All(Deps{Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: away, Sessions: r, Announcer: announcer{r}})
+		got, records := bo.askOf(reg, tt.frame)
+		begin, end, _ := strings.Cut(tt.want, "*")
+		if !strings.Contains(got, begin) || !strings.HasSuffix(got, end) || strings.Contains(got, "10.0.0.7") {
+			t.Errorf("%s: got %s", tt.frame, got)
+		}
+		wantList(t, "records", recorded(records), nil)
+	}
+}
+
+// Whatever comes, the state is what the requests that were not refused have made
+// of it, and each refusal says why.
+func TestStateProperty(t *testing.T) {
+	r := newRig(t)
+	peers := []*peer{r.join("bo"), r.join("cy"), r.join("gil")}
+	model := map[string]string{}
+	rapid.Check(t, func(rt *rapid.T) {
+		p := rapid.SampledFrom(peers).Draw(rt, "peer")
+		key := rapid.OneOf(rapid.SampledFrom([]string{"a", "b", "_context:x", ""}), rapid.String()).Draw(rt, "key")
+		value := rapid.OneOf(rapid.SampledFrom([]string{"null", "", "[", "{\"a\":1,\"a\":2}", "1e999", "[[]]"}), rapid.Custom(drawJSON)).Draw(rt, "value")
+		frame := `{"type":"set_state","_reqId":1,"key":` + quoted(key) + `,"value":` + value + `}`
+		if _, err := wire.Peek([]byte(frame)); err != nil {
+			rt.Skip("no frame")
+		}
+		answer, _ := p.ask(frame)
+		if answer != "" {
+			ack, err := wire.Decode[wire.Ack]([]byte(answer))
+			if err != nil || !strings.HasPrefix(answer, `{"type":"ack","_reqId":1,`) || !strings.Contains(ack.Error, ": ") {
+				rt.Fatalf("%s: got %s", frame, answer)
+			}
+		} else if v := jsontext.Value(value); v.Compact() != nil {
+			rt.Fatalf("%s was taken", frame)
+		} else if model[key] = string(v); value == "null" {
+			delete(model, key)
+		}
+		if want, ok := model[key]; len(key) <= 256 && !strings.Contains(key, "\x00") {
+			if !ok {
+				want = "null"
+			}
+			for _, p := range peers {
+				if got := p.get(key); got != want {
+					rt.Fatalf("after %s: got %s, want %s", frame, got, want)
+				}
+			}
+		}
+		keys, _ := peers[0].page(`{"type":"list_state"}`)
+		if len(keys) != len(model) {
+			rt.Fatalf("%d values are listed, %d were set", len(keys), len(model))
+		}
+	})
+}
+
+// drawJSON draws JSON that nests.
+func drawJSON(t *rapid.T) string {
+	v := any(rapid.String().Draw(t, "text"))
+	for range rapid.IntRange(0, valueDepth+3).Draw(t, "depth") {
+		if rapid.Bool().Draw(t, "list") {
+			v = []any{rapid.Float64Range(-1e9, 1e9).Draw(t, "number"), v}
+		} else {
+			v = map[string]any{"k": v}
+		}
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
