@@ -25,6 +25,9 @@ type Store interface {
 	ModerationStore
 	GrantStore
 	StateStore
+	MemoryStore
+	ContextStore
+	TaskStore
 }
 
 // All returns a registry with every type that this broker answers.
@@ -42,5 +45,8 @@ func All(d Deps) *Registry {
 	Moderation(r, d.Directory, d.Store, d.Roster, d.Sessions)
 	Grants(r, d.Store, d.Roster)
 	State(r, d.Store, d.Roster, d.Announcer)
+	Memory(r, d.Store, d.Roster)
+	Contexts(r, d.Store, d.Roster, d.Announcer)
+	Tasks(r, d.Store, d.Roster)
 	return r
 }

@@ -31,6 +31,7 @@ type Contexts interface {
 	FindContexts(ctx context.Context, mesh, query string, except []string, limit int) ([]*Context, error)
 
 	// ListContexts returns the newest contexts of a mesh, so many at most, the
-	// newest first, without those of the members except.
+	// newest first, without those of the members except. FilesRead and KeyFindings
+	// are left out.
 	ListContexts(ctx context.Context, mesh string, except []string, limit int) ([]*Context, error)
 }

@@ -47,7 +47,7 @@ type Memories interface {
 	// forgotten.
 	Memory(ctx context.Context, mesh, id string) (*Memory, error)
 
-	// Forget deletes a memory of a mesh. Its id is kept, so that an import does not
+	// ForgetMemory deletes a memory of a mesh. Its id is kept, so that an import does not
 	// bring it back. ErrNotFound, also when it was forgotten before.
-	Forget(ctx context.Context, mesh, id string, at time.Time) error
+	ForgetMemory(ctx context.Context, mesh, id string, at time.Time) error
 }

@@ -20,7 +20,7 @@ const (
 	findContexts = `SELECT ` + contextColumns + ` FROM context WHERE mesh_id = $1
 		AND (strpos(folded, $2) > 0 OR $3 = ANY (tags)) AND member_id <> ALL ($4::text[])
 		ORDER BY updated_at DESC, member_id DESC LIMIT $5`
-	listContexts = `SELECT ` + contextColumns + ` FROM context WHERE mesh_id = $1
+	listContexts = `SELECT mesh_id, member_id, id, name, summary, '[]', '[]', tags, updated_at FROM context WHERE mesh_id = $1
 		AND member_id <> ALL ($2::text[]) ORDER BY updated_at DESC, member_id DESC LIMIT $3`
 )
 

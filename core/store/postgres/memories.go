@@ -95,8 +95,8 @@ func (s *Store) Memory(ctx context.Context, mesh, id string) (m *store.Memory, e
 	return one(ctx, s, scanMemory, memoryByID, id, mesh)
 }
 
-// Forget implements [store.Memories].
-func (s *Store) Forget(ctx context.Context, mesh, id string, at time.Time) (err error) {
+// ForgetMemory implements [store.Memories].
+func (s *Store) ForgetMemory(ctx context.Context, mesh, id string, at time.Time) (err error) {
 	defer wrap(&err, "forget")
 	return changed(s.exec(ctx, forgetMemory, id, mesh, whole(at)))
 }

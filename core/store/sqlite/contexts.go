@@ -20,7 +20,7 @@ const (
 		AND (instr(folded, ?2) > 0 OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?3))
 		AND member_id NOT IN (SELECT value FROM json_each(?4))
 		ORDER BY updated_at DESC, member_id DESC LIMIT ?5`
-	listContexts = `SELECT ` + contextColumns + ` FROM context WHERE mesh_id = ?
+	listContexts = `SELECT mesh_id, member_id, id, name, summary, '[]', '[]', tags, updated_at FROM context WHERE mesh_id = ?
 		AND member_id NOT IN (SELECT value FROM json_each(?)) ORDER BY updated_at DESC, member_id DESC LIMIT ?`
 )
 

@@ -113,8 +113,8 @@ func (s *Store) Memory(ctx context.Context, mesh, id string) (m *store.Memory, e
 	return scanMemory(s.read.QueryRowContext(ctx, memoryByID, id, mesh))
 }
 
-// Forget implements [store.Memories].
-func (s *Store) Forget(ctx context.Context, mesh, id string, at time.Time) (err error) {
+// ForgetMemory implements [store.Memories].
+func (s *Store) ForgetMemory(ctx context.Context, mesh, id string, at time.Time) (err error) {
 	defer wrap(&err, "forget")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var row int64

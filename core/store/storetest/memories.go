@@ -161,7 +161,7 @@ func recallOtherMesh(s *suite) {
 	same(s, got, []*store.Memory{m})
 	_, err = s.Memory(s.ctx, first.ID, m.ID)
 	s.wantErr(err, store.ErrNotFound)
-	s.wantErr(s.Forget(s.ctx, first.ID, m.ID, now()), store.ErrNotFound)
+	s.wantErr(s.ForgetMemory(s.ctx, first.ID, m.ID, now()), store.ErrNotFound)
 }
 
 func recallExcept(s *suite) {
@@ -230,10 +230,10 @@ func rememberTwice(s *suite) {
 func forget(s *suite) {
 	s.mesh(0)
 	list := s.remember("a fox", "two foxes")
-	s.must(s.Forget(s.ctx, list[0].MeshID, list[0].ID, now()))
+	s.must(s.ForgetMemory(s.ctx, list[0].MeshID, list[0].ID, now()))
 	s.wantRecall("fox", "two foxes")
-	s.wantErr(s.Forget(s.ctx, list[0].MeshID, list[0].ID, now()), store.ErrNotFound)
-	s.wantErr(s.Forget(s.ctx, list[0].MeshID, "nothing", now()), store.ErrNotFound)
+	s.wantErr(s.ForgetMemory(s.ctx, list[0].MeshID, list[0].ID, now()), store.ErrNotFound)
+	s.wantErr(s.ForgetMemory(s.ctx, list[0].MeshID, "nothing", now()), store.ErrNotFound)
 	_, err := s.Memory(s.ctx, list[0].MeshID, list[0].ID)
 	s.wantErr(err, store.ErrNotFound)
 	again := memory(list[0].MeshID, 7, "a fox")
@@ -265,7 +265,7 @@ func rememberFull(s *suite) {
 	other.MemberID = id("bo", 1)
 	_, _, err := s.Remember(s.ctx, other, store.Room{Mesh: 3, Member: 1})
 	s.must(err)
-	s.must(s.Forget(s.ctx, mesh, list[0].ID, now()))
+	s.must(s.ForgetMemory(s.ctx, mesh, list[0].ID, now()))
 	_, _, err = s.Remember(s.ctx, memory(mesh, 3, "three"), store.Room{Mesh: 3, Member: 2})
 	s.must(err)
 }
