@@ -1,11 +1,13 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/logging"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/telemetry/resource"
@@ -33,6 +36,7 @@ type traced struct {
 	*rig
 	spans    *otlptest.Receiver
 	refusals *refusals.Ring
+	log      *syncBuffer
 }
 
 // newTraced starts a broker that follows its senders' decisions on what to trace.
@@ -56,9 +60,28 @@ func newTraced(t *testing.T, path string, receiver *otlptest.Receiver) traced {
 			t.Errorf("stop tracing: %v", err)
 		}
 	})
-	x := traced{spans: receiver, refusals: refusals.New(refusals.DefaultSize)}
-	x.rig = startWith(t, path, nil, func(o *app.Options) { o.Traces, o.Refusals = p, x.refusals })
+	x := traced{spans: receiver, refusals: refusals.New(refusals.DefaultSize), log: new(syncBuffer)}
+	log, _ := logging.New(x.log, config.Log{Level: "debug", Format: config.JSON})
+	x.rig = startWith(t, path, nil, func(o *app.Options) { o.Traces, o.Refusals, o.Log = p, x.refusals, log })
 	return x
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // spansOf waits until a trace has a span of each name, and returns them by name:
@@ -221,6 +244,9 @@ func TestRefusalsAreRemembered(t *testing.T) {
 			}
 			if status := s.Attributes["http.response.status_code"]; test.status != 0 && status != int64(test.status) {
 				t.Errorf("the span says the status %v", status)
+			}
+			if test.status == http.StatusUnauthorized && !strings.Contains(x.log.String(), got.TraceID) {
+				t.Errorf("no line of the log has the trace %s:\n%s", got.TraceID, x.log)
 			}
 		})
 	}
