@@ -42,10 +42,6 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		w: w, control: http.NewResponseController(w), page: s.page,
 		choice: choiceOf(r), seed: maphash.MakeSeed(), sent: map[string]uint64{},
 	}
-	// The server's read timeout is for requests; here it would end the watching.
-	if err := st.control.SetReadDeadline(time.Time{}); err != nil {
-		s.log.Debug("console: read deadline", slog.Any("err", err))
-	}
 	if err := s.follow(r, st); err != nil {
 		s.log.Debug("console: a watcher is gone", slog.Any("err", err))
 	}

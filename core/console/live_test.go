@@ -277,8 +277,8 @@ func TestStreamsEnd(t *testing.T) {
 	}
 }
 
-// A stream outlives what a request may take to be read.
-func TestStreamOutlivesTheReadTimeout(t *testing.T) {
+// A stream outlives what a request may take to be read and answered.
+func TestStreamOutlivesTheTimeouts(t *testing.T) {
 	s := New(Options{Listen: "127.0.0.1:0", Token: token, Source: empty(), Log: quiet()})
 	s.http.ReadTimeout = 50 * time.Millisecond
 	s.http.WriteTimeout = 50 * time.Millisecond
