@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -176,7 +177,7 @@ func TestStateIsWrittenOver(t *testing.T) {
 	}
 }
 
-func TestStateNeedsAPermission(t *testing.T) {
+func TestFlawExt28StateNeedsAPermission(t *testing.T) {
 	r := newRig(t)
 	bo := r.join("bo")
 	bo.must("k", "1")
@@ -184,6 +185,34 @@ func TestStateNeedsAPermission(t *testing.T) {
 	want := `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"forbidden: you do not have the permission canWriteState in this mesh: ask its owner or an admin for it"}`
 	wantText(t, bo.set("k", "2"), want)
 	wantText(t, bo.get("k"), "1")
+}
+
+// The log knows that a value was set, and what it was only to who knows it.
+func TestFlawExt19TheLogHasNoValues(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	for _, tt := range []struct{ value, want string }{
+		{`{"a": "secret"}`, `state_set {"key":"k","valueSha256":"` + fmt.Sprintf("%x", sha256.Sum256([]byte(`{"a":"secret"}`))) + `"}`},
+		{`null`, `state_deleted {"key":"k"}`},
+	} {
+		answer, records := bo.ask(`{"type":"set_state","key":"k","value":` + tt.value + `}`)
+		wantText(t, answer, "")
+		wantList(t, "records", recorded(records), []string{tt.want})
+	}
+	_, records := bo.ask(`{"type":"set_state","key":"k","value":null}`)
+	wantList(t, "records of a key that was not there", recorded(records), nil)
+}
+
+func TestFlawExt45NullDeletes(t *testing.T) {
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	bo.must("k", "1")
+	cy.must("k", "null")
+	cy.must("k", "null") // which nobody needs to hear of
+	wantList(t, "told", bo.changes(), []string{"k=null by cy"})
+	wantText(t, bo.get("k"), "null")
+	keys, _ := bo.page(`{"type":"list_state"}`)
+	wantList(t, "keys", keys, nil)
 }
 
 // Values come back as they were written, but for spaces between their parts.
@@ -204,7 +233,7 @@ func TestStateKeepsValues(t *testing.T) {
 	}
 }
 
-func TestStateRefuses(t *testing.T) {
+func TestFlawExt44StateIsRefusedAloud(t *testing.T) {
 	deep := strings.Repeat("[", valueDepth+1) + strings.Repeat("]", valueDepth+1)
 	tests := []struct{ name, fields, want string }{
 		{"no key", `"value":1`, "invalid: key: is required: want a string"},
@@ -232,7 +261,7 @@ func TestStateRefuses(t *testing.T) {
 	}
 }
 
-func TestStateHasRoom(t *testing.T) {
+func TestFlawExt31StateHasRoom(t *testing.T) {
 	r := newRig(t)
 	bo, cy, ada := r.join("bo"), r.join("cy"), r.join("ada")
 	for i := range valuesPerMember {
