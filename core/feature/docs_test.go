@@ -203,6 +203,9 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"disconnect": "disconnect_ack", "kick": "kick_ack", "ban": "ban_ack", "unban": "unban_ack", "list_bans": "list_bans_result",
 		"set_grants": "grants", "get_grants": "grants",
 		"set_state": "", "get_state": "state_result", "list_state": "state_list",
+		"remember": "memory_stored", "recall": "memory_results", "forget": "ack",
+		"share_context": "context_shared", "get_context": "context_results", "list_contexts": "context_list",
+		"create_task": "task_created", "claim_task": "task_list", "complete_task": "task_list", "list_tasks": "task_list",
 	}
 	got := map[string]string{}
 	for _, o := range All(Deps{}).Owners() {

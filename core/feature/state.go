@@ -98,7 +98,7 @@ func (s *states) get(ctx context.Context, c *Call, m *wire.GetState) (wire.State
 	if err != nil {
 		return none, core.Unavailable(err)
 	}
-	shown, err := s.reader(c)(ctx, v)
+	shown, err := sightOf(c, s.roster)(ctx, v.MemberID)
 	if err != nil || !shown {
 		return none, err
 	}
@@ -113,14 +113,14 @@ func (s *states) list(ctx context.Context, c *Call, m *wire.ListState) (wire.Sta
 		most = int(min(max(*m.Limit, 1), listedValues))
 	}
 	list, size, after := wire.StateList{Entries: []wire.StateRow{}}, 0, m.Cursor
-	shows := s.reader(c)
+	sees := sightOf(c, s.roster)
 	for {
 		page, err := s.store.ListValues(ctx, c.Env.Mesh, after, listedAtOnce)
 		if err != nil {
 			return wire.StateList{}, core.Unavailable(err)
 		}
 		for _, v := range page {
-			shown, err := shows(ctx, v)
+			shown, err := sees(ctx, v.MemberID)
 			switch {
 			case err != nil:
 				return wire.StateList{}, err
@@ -139,36 +139,15 @@ func (s *states) list(ctx context.Context, c *Call, m *wire.ListState) (wire.Sta
 	}
 }
 
-// reader returns what says whether the member that asks may see a value: when
-// whoever set it grants it state-read. It looks each writer up once.
-func (s *states) reader(c *Call) func(context.Context, *store.Value) (bool, error) {
-	by, known := c.Env.Sender, map[string]bool{}
-	return func(ctx context.Context, v *store.Value) (bool, error) {
-		if v.MemberID == "" || v.MemberID == by.MemberID {
-			return true, nil
-		}
-		if allowed, ok := known[v.MemberID]; ok {
-			return allowed, nil
-		}
-		writer, err := s.roster.MemberByID(ctx, v.MemberID)
-		if err != nil {
-			return false, core.Unavailable(err)
-		}
-		allowed := !writer.Live() || writer.Grants.Allows(by.Member, by.Session, store.CapStateRead)
-		known[v.MemberID] = allowed
-		return allowed, nil
-	}
-}
-
 // inform tells mesh_info which keys there are.
 func (s *states) inform(ctx context.Context, c *Call, info *wire.MeshInfoResult) error {
 	list, err := s.store.ValueKeys(ctx, c.Env.Mesh)
 	if err != nil {
 		return core.Unavailable(err)
 	}
-	shows := s.reader(c)
+	sees := sightOf(c, s.roster)
 	for _, v := range list {
-		shown, err := shows(ctx, v)
+		shown, err := sees(ctx, v.MemberID)
 		if err != nil {
 			return err
 		}
