@@ -80,6 +80,7 @@ func (c *Chain) newLink(ls LinkSpec, f *Factory, factories Factories) (*Link, er
 	}
 	l.policy, l.then = ls.policy(f)
 	l.meter, l.shadow, l.required = c.meters.of(l.name), ls.Shadow, ls.Required && !ls.Shadow
+	l.expectPolicy()
 	if l.shadow && c.shadows == nil {
 		c.shadows = newShadows()
 	}

@@ -68,6 +68,7 @@ func (c *Chain) adopt() {
 		for _, p := range l.parts() {
 			p.meter = m
 		}
+		l.expectPolicy()
 	}
 }
 

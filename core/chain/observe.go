@@ -115,6 +115,7 @@ func (h *histogram) observe(d time.Duration) {
 type meter struct {
 	failures        [numFailures]atomic.Uint64
 	applied         [2 * numApplied]atomic.Uint64 // policies; the second half after a hold
+	expected        [2 * numApplied]atomic.Bool   // of these, the links' own: they are told before they are applied
 	fallbackDecided atomic.Uint64
 	fallbackFailed  atomic.Uint64
 	seconds         histogram

@@ -82,22 +82,41 @@ func (p applied) policy() (last Policy, held bool) {
 	return [numApplied]Policy{FailClosed, FailOpen, Fallback}[p%numApplied], p >= afterHold
 }
 
-// instead decides in place of a stage that has failed, and counts by what.
-func (l *Link) instead(ctx context.Context, env *sdk.Envelope) sdk.Decision {
-	last, counted := l.policy, applied(0)
+// applies returns the link's policy as it is counted.
+func (l *Link) applies() (p applied) {
+	last := l.policy
 	if last == Hold {
-		last, counted = l.then, afterHold
+		last, p = l.then, afterHold
 	}
 	switch last {
 	case FailOpen:
-		l.meter.applied[counted+appliedOpen].Add(1)
+		return p + appliedOpen
+	case Fallback:
+		return p + appliedFallback
+	default:
+		return p + appliedClosed
+	}
+}
+
+// expectPolicy has the counter of the link's policy told from now on. In shadow
+// there is none.
+func (l *Link) expectPolicy() {
+	if !l.shadow {
+		l.meter.expected[l.applies()].Store(true)
+	}
+}
+
+// instead decides in place of a stage that has failed, and counts by what.
+func (l *Link) instead(ctx context.Context, env *sdk.Envelope) sdk.Decision {
+	p := l.applies()
+	l.meter.applied[p].Add(1)
+	switch p % numApplied {
+	case appliedOpen:
 		env.Note(degraded, l.name)
 		return sdk.Next()
-	case Fallback:
-		l.meter.applied[counted+appliedFallback].Add(1)
+	case appliedFallback:
 		return l.fallBack(ctx, env)
 	default:
-		l.meter.applied[counted+appliedClosed].Add(1)
 		return l.refusal
 	}
 }

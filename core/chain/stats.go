@@ -19,7 +19,7 @@ type LinkStats struct {
 	Link      string         `json:"link"`
 	Decisions []DecisionStat `json:"decisions,omitempty"` // by kind, then verdict
 	Failures  []FailureStat  `json:"failures,omitempty"`
-	Policies  []PolicyStat   `json:"policies,omitempty"`
+	Policies  []PolicyStat   `json:"policies,omitempty"` // none for a link that was always in shadow
 	Fallback  *FallbackStat  `json:"fallback,omitempty"` // nil until the fallback was asked
 	Shadow    *ShadowStat    `json:"shadow,omitempty"`   // nil unless the link was in shadow
 	Timing    Timing         `json:"timing"`
@@ -42,8 +42,8 @@ type FailureStat struct {
 }
 
 // PolicyStat counts envelopes by what the link's failure policy made of them:
-// fail_closed, fail_open or fallback. A reload may change the policy, so that a
-// link can have several. Failures without one, of the cancelled, of a stage in
+// fail_closed, fail_open or fallback. The policies that the link has, or had before
+// a reload, are there from the start. Failures without one, of the cancelled, of a stage in
 // shadow or after the decision, are not among them.
 type PolicyStat struct {
 	Policy Policy `json:"policy"`
@@ -144,7 +144,7 @@ func (m *meter) stats(name string) LinkStats {
 		}
 	}
 	for p := range 2 * numApplied {
-		if n := m.applied[p].Load(); n > 0 {
+		if n := m.applied[p].Load(); n > 0 || m.expected[p].Load() {
 			policy, held := p.policy()
 			s.Policies = append(s.Policies, PolicyStat{policy, held, n})
 		}
