@@ -61,7 +61,7 @@ func (b *broker) openTraces(ctx context.Context) (err error) {
 func (b *broker) sendMetrics(ctx context.Context) error {
 	stop, err := otlp.Start(ctx, otlp.Options{
 		Config: b.config.Telemetry.Metrics, Resource: b.resource, Collect: b.app.Metrics,
-		Started: time.Now(), Version: programVersion(), Log: b.log,
+		Started: b.app.Started(), Version: programVersion(), Log: b.log,
 	})
 	if err != nil {
 		return err

@@ -133,6 +133,7 @@ type App struct {
 	routes    []*api.Route
 	answered  *server.Counters
 	edge      *edge.Edge
+	health    *server.Health
 	http      *http.Server
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
@@ -193,6 +194,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a.edge = newEdge(c, o)
 	a.answered = server.NewCounters(a.routes)
+	a.health = a.newHealth(c)
 	a.http = server.New(a.serverOptions(c, a.routes))
 	if c.HTTP.OpsListen != "" {
 		a.ops = server.NewOps(a.serverOptions(c, nil))

@@ -11,6 +11,7 @@ import (
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -268,6 +269,7 @@ func TestNodeWithoutItsLeasePushesNothing(t *testing.T) {
 	eventually(t, "the metrics to show it", func() bool {
 		return b.metric("broker_lease_held") == "0" && b.metric("broker_lease_lost_total") == "1"
 	})
+	b.wantUnready(server.LeaseLost)
 	if status, _, _ := b.request("GET", "/health", ""); status != 200 {
 		t.Errorf("health: got %d, want 200", status)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
+	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/migrate"
 	"github.com/claudemesh/broker/sdk"
@@ -96,11 +97,41 @@ func TestHealth(t *testing.T) {
 			}
 			status, text, _ = r.request(http.MethodGet, "/health/ready", "")
 			wantJSON(t, status, text, tt.status, tt.ready)
+			reason, _ := tt.ready["reason"].(string)
+			r.wantUnready(reason)
 			if strings.Contains(text, "down"+`"}`) && tt.expected != "" {
 				t.Errorf("the cause is told to strangers: %s", text)
 			}
 		})
 	}
+}
+
+// wantUnready wants /metrics to say for which reason the broker is not ready, or
+// that it is, with "".
+func (r *rig) wantUnready(reason string) {
+	r.t.Helper()
+	if got, want := r.unready(), reason; got != want {
+		r.t.Errorf("/metrics says that it is not ready because of %q, want %q", got, want)
+	}
+}
+
+// unready returns the reason that /metrics has; more than one are all named.
+func (r *rig) unready() string {
+	r.t.Helper()
+	families := r.scrape()
+	var reasons []string
+	for _, m := range families["broker_not_ready"].GetMetric() {
+		if m.GetGauge().GetValue() == 1 {
+			reasons = append(reasons, m.GetLabel()[0].GetValue())
+		}
+	}
+	if n := len(families["broker_not_ready"].GetMetric()); n != len(server.UnreadyReasons()) {
+		r.t.Errorf("%d reasons have a series, want all %d", n, len(server.UnreadyReasons()))
+	}
+	if ready := families["broker_ready"].GetMetric()[0].GetGauge().GetValue(); (ready == 1) != (len(reasons) == 0) {
+		r.t.Errorf("broker_ready is %v with the reasons %q", ready, reasons)
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // migrations are those of a store that has applied one.

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/sdk"
@@ -50,6 +53,7 @@ func (a *App) measure(ctx context.Context) {
 func (a *App) Metrics(sink telemetry.Sink) {
 	to := telemetry.To{Sink: sink}
 	a.originalMetrics(to)
+	a.readyMetrics(to)
 	a.envelopeMetrics(to)
 	a.connectionMetrics(to)
 	a.answered.Write(sink)
@@ -133,6 +137,34 @@ func words(counts map[sdk.Reason]int64) map[string]int64 {
 		out[string(r)] = n
 	}
 	return out
+}
+
+// readyMetrics gives whether the broker wants traffic, and why not.
+func (a *App) readyMetrics(to telemetry.To) {
+	now, all := a.health.Unready(), server.UnreadyReasons()
+	reasons := make([]telemetry.Sample, 0, len(all))
+	for _, reason := range all {
+		reasons = append(reasons, sample(oneIf(reason == now), reason))
+	}
+	to.Gauge("broker_ready", "1 if /health/ready answers 200, 0 if 503", oneIf(now == ""))
+	to.Gauges("broker_not_ready", "1 for the reason why the broker is not ready, the first of them",
+		labels(by("reason", strings.Join(all, ", "))), reasons)
+}
+
+// each gives a sample for each word that something is counted by, 0 where nothing
+// was: a counter that is there only from its first event on hides that event from
+// increase() and rate(). of are the labels before the word.
+func each(words []string, counts map[string]uint64, of ...string) []telemetry.Sample {
+	samples := make([]telemetry.Sample, 0, len(words))
+	for _, w := range words {
+		samples = append(samples, sample(counts[w], append(slices.Clone(of), w)...))
+	}
+	for w, n := range counts {
+		if !slices.Contains(words, w) {
+			samples = append(samples, sample(n, append(slices.Clone(of), w)...))
+		}
+	}
+	return samples
 }
 
 // sample is a number with the values of its labels.

@@ -29,6 +29,8 @@ the standard variables ` + "`OTEL_*`" + ` say so.
   ` + "`broker_push_seconds`" + `, in which a message may wait for its recipient.
 - A stranger's words are never a label's value: kinds of messages that no stage names count as ` + "`*`" + `, paths that
   nobody has as the empty route. So the number of series depends on the config alone.
+- Failures, what on_failure made of them, and restarts of plugins are there with 0 before the first one, so that
+  increase() sees it.
 - What a broker does not have, it does not show: plugins, other replicas, a pool of connections (the embedded
   store has none), reloads, traces. ` + "`process_*`" + ` are read in ` + "`/proc`" + `, and only there.
 - The original's families come first, with its names, types and labels; without a sample they show one 0 without

@@ -34,6 +34,7 @@ func (a *App) envelopeMetrics(to telemetry.To) {
 	to.Counter("broker_sends_duplicate_total", "Sends answered from the memory of client_message_id", float64(e.Duplicates.Load()))
 	to.Counter("broker_commits_total", "Transactions of the group commit", float64(c.Commits.Load()))
 	to.Counter("broker_commit_failures_total", "Transactions of the group commit that failed", float64(c.Failures.Load()))
+	to.Counter("broker_audit_entries_total", "Entries that this broker added to the meshes' audit logs", float64(c.Audited.Load()))
 	to.Histograms("broker_commit_seconds", "How long a transaction of the group commit took, waiting for a database that was away included", nil, c.Took.Series(longest))
 	to.Histograms("broker_commit_works", "Works in a transaction of the group commit: acceptances of messages, and rows that nobody waits for", nil, c.Sizes.Series(mostWorks))
 }

@@ -25,6 +25,7 @@ func labelBounds() map[string]*regexp.Regexp {
 	return map[string]*regexp.Regexp{
 		"stage": link, "link": link, "verdict": verdict, "shadow": verdict, "chain": verdict,
 		"priority": oneOf("now|next|low"), "cap": oneOf("dm|broadcast"), "way": oneOf("direct|queue"), "required": oneOf("true|false"),
+		"policy": oneOf("fail_open|fail_closed|fallback"), "held": oneOf("true|false"),
 		"phase": oneOf("starting|up|waiting|quarantined|stopped"), "trigger": oneOf("signal|file|command"), "by": oneOf("ratio|peer|refused"),
 		"status":                    oneOf("[1-5][0-9][0-9]"),
 		"route":                     oneOf(`|(GET|POST|PUT|PATCH|DELETE) /[a-z/{}_.-]*`),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/core/pluginhost/hop"
 	"github.com/claudemesh/broker/core/pluginhost/supervise"
 	"github.com/claudemesh/broker/core/telemetry"
 )
@@ -81,12 +82,10 @@ func hopMetrics(to telemetry.To, list []pluginhost.Status) {
 	var failures, spans []telemetry.Sample
 	for _, s := range list {
 		spans = append(spans, sample(s.Hop.Spans, s.Link, "taken"), sample(s.Hop.SpansDropped, s.Link, "dropped"))
-		for reason, n := range s.Hop.Failures {
-			failures = append(failures, sample(n, s.Link, reason))
-		}
+		failures = append(failures, each(hop.FailureWords(), s.Hop.Failures, s.Link)...)
 	}
 	to.Counters("broker_plugin_failures_total", "Envelopes without a verdict, by what went wrong on the way to the plugin and back",
-		labels(byLink(), by("reason", "deadline, crash, down, overload, breaker, protocol, right or stage")), failures)
+		labels(byLink(), by("reason", strings.Join(hop.FailureWords(), ", "))), failures)
 	to.Counters("broker_plugin_late_total", "Answers that came after the deadline", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Late }))
 	to.Counters("broker_plugin_protocol_errors_total", "Answers against the protocol", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Breaches }))
 	to.Counters("broker_plugin_replayed_total", "Envelopes that were asked again after a crash", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Replayed }))
@@ -108,9 +107,7 @@ func pluginProcessMetrics(to telemetry.To, list []pluginhost.Status) {
 		for _, p := range phases {
 			phase = append(phase, sample(oneIf(s.Phase == string(p)), s.Link, string(p)))
 		}
-		for reason, n := range s.Restarts {
-			restarts = append(restarts, sample(n, s.Link, reason))
-		}
+		restarts = append(restarts, each(pluginhost.RestartReasons(), s.Restarts, s.Link)...)
 		rss = append(rss, sample(s.Usage.RSSBytes, s.Link))
 		cpu = append(cpu, sample(s.Usage.CPUSeconds, s.Link))
 	}
@@ -118,7 +115,7 @@ func pluginProcessMetrics(to telemetry.To, list []pluginhost.Status) {
 	to.Gauges("broker_plugin_up", "1 if envelopes reach the plugin, 0 if not", link, up)
 	to.Gauges("broker_plugin_phase", "1 for the phase that the plugin's process is in", labels(byLink(), by("phase", "starting, up, waiting, quarantined or stopped")), phase)
 	to.Counters("broker_plugin_restarts_total", "Ends of the plugin's process that were not asked for",
-		labels(byLink(), by("reason", "crash, start, up, hang, protocol or stuck")), restarts)
+		labels(byLink(), by("reason", strings.Join(pluginhost.RestartReasons(), ", "))), restarts)
 	to.Gauges("broker_plugin_rss_bytes", "Memory of the plugin's process, with what it shares", link, rss)
-	to.Gauges("broker_plugin_cpu_seconds", "CPU time of the plugin's process since its start", link, cpu)
+	to.Counters("broker_plugin_cpu_seconds_total", "CPU time of the plugin's process; it begins again with each process", link, cpu)
 }

@@ -32,6 +32,16 @@ func processMetrics(to telemetry.To) {
 	}
 }
 
+// Started returns when this process started, which process_start_time_seconds
+// shows: counters count from there. Where the system does not say, it is when the
+// broker was made.
+func (a *App) Started() time.Time {
+	if s, ok := readStat(); ok && !s.started.IsZero() {
+		return s.started
+	}
+	return a.health.Started
+}
+
 // stat is what /proc/self/stat says.
 type stat struct {
 	cpu               time.Duration

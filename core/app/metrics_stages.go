@@ -1,7 +1,9 @@
 package app
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core/chain"
@@ -13,6 +15,7 @@ import (
 func stageMetrics(to telemetry.To, c *chain.Chain) {
 	stats := c.Stats()
 	decisionMetrics(to, stats)
+	policyMetrics(to, stats)
 	to.Histograms("broker_stage_seconds", "How long a stage took, of the envelopes that were timed: one in "+strconv.Itoa(chain.DefaultTiming)+" and those with a trace",
 		labels(byStage()), timings(stats)...)
 	shadowMetrics(to, stats)
@@ -32,10 +35,16 @@ func decisionMetrics(to telemetry.To, stats chain.Stats) {
 		for _, d := range s.Decisions {
 			envelopes = append(envelopes, sample(d.Count, s.Link, string(d.Kind), d.Verdict))
 		}
+		counts := make(map[string]uint64, len(s.Failures))
 		for _, f := range s.Failures {
-			failures = append(failures, sample(f.Count, s.Link, f.Failure))
+			counts[f.Failure] = f.Count
 		}
-		if f := s.Fallback; f != nil {
+		failures = append(failures, each(chain.FailureWords(), counts, s.Link)...)
+		f := s.Fallback
+		if f == nil && slices.ContainsFunc(s.Policies, func(p chain.PolicyStat) bool { return p.Policy == chain.Fallback }) {
+			f = new(chain.FallbackStat)
+		}
+		if f != nil {
 			fallbacks = append(fallbacks, sample(f.Decided, s.Link, "decided"), sample(f.Failed, s.Link, "failed"))
 		}
 	}
@@ -43,9 +52,22 @@ func decisionMetrics(to telemetry.To, stats chain.Stats) {
 		labels(byStage(), by("kind", "a kind that a stage of the chain names, such as send; prefix* for the others of a family; * for all others"),
 			by("verdict", "continue, deny, drop or answer")), envelopes)
 	to.Counters("broker_stage_failures_total", "Envelopes on which a stage failed; cancelled is no fault of the stage",
-		labels(byStage(), by("reason", "error, undecided, panic, deadline or cancelled")), failures)
+		labels(byStage(), by("reason", strings.Join(chain.FailureWords(), ", "))), failures)
 	to.Counters("broker_stage_fallback_total", "Envelopes that the fallback of a failed stage was asked about",
 		labels(byStage(), by("result", "decided or failed")), fallbacks)
+}
+
+// policyMetrics gives what the links' failure policies made of failures.
+func policyMetrics(to telemetry.To, stats chain.Stats) {
+	var samples []telemetry.Sample
+	for _, s := range stats {
+		for _, p := range s.Policies {
+			samples = append(samples, sample(p.Count, s.Link, string(p.Policy), strconv.FormatBool(p.Held)))
+		}
+	}
+	to.Counters("broker_stage_policy_total", "Envelopes on which a stage failed, by what its on_failure made of them",
+		labels(byStage(), by("policy", "fail_closed, refused; fail_open, let through unjudged; fallback, left to the other stage"),
+			by("held", "true after a wait in vain, with hold; then policy is its then; else false")), samples)
 }
 
 func timings(stats chain.Stats) []telemetry.Series {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/pluginhost/hop"
@@ -55,7 +56,9 @@ func TestMetricsOfPlugins(t *testing.T) {
 		`broker_plugin_phase{link="hours",phase="up"} 1`, `broker_plugin_phase{link="hours",phase="stopped"} 0`,
 		`broker_plugin_phase{link="watch",phase="quarantined"} 1`,
 		`broker_plugin_restarts_total{link="hours",reason="crash"} 2`, `broker_plugin_restarts_total{link="hours",reason="hang"} 1`,
-		`broker_plugin_rss_bytes{link="hours"} 22020096`, `broker_plugin_cpu_seconds{link="hours"} 1.25`)
+		`broker_plugin_rss_bytes{link="hours"} 22020096`, `broker_plugin_cpu_seconds_total{link="hours"} 1.25`)
+	wantWords(t, text, `broker_plugin_failures_total{link="watch",reason="`, hop.FailureWords())
+	wantWords(t, text, `broker_plugin_restarts_total{link="watch",reason="`, pluginhost.RestartReasons())
 	if strings.Contains(text, "secret") {
 		t.Error("why a plugin is down is told to strangers")
 	}
@@ -69,6 +72,53 @@ func wantSamples(t *testing.T, text string, want ...string) {
 			t.Errorf("no %s", w)
 		}
 	}
+}
+
+// wantWords wants a 0 for each word: an event that makes its own series is hidden
+// from increase().
+func wantWords(t *testing.T, text, before string, words []string) {
+	t.Helper()
+	for _, w := range words {
+		wantSamples(t, text, before+w+`"} 0`)
+	}
+}
+
+// TestMetricsBeforeAnyEvent has a stage whose failures another one answers for,
+// and one in a plugin; neither has failed.
+func TestMetricsBeforeAnyEvent(t *testing.T) {
+	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), func(c *config.Config) {
+		withPlugin(c, func(l *config.Link) {
+			l.OnFailure, l.Then, l.Fallback = config.Hold, config.Fallback, "rate-limit"
+		})
+	}, func(o *app.Options) { o.Plugins = host{} })
+	_, text, _ := r.request(http.MethodGet, "/metrics", "")
+	for _, link := range []string{"route", "hours"} {
+		wantWords(t, text, `broker_stage_failures_total{stage="`+link+`",reason="`, chain.FailureWords())
+	}
+	wantSamples(t, text,
+		`broker_stage_policy_total{stage="hours",policy="fallback",held="true"} 0`,
+		`broker_stage_policy_total{stage="route",policy="fail_closed",held="false"} 0`,
+		`broker_stage_fallback_total{stage="hours",result="decided"} 0`, `broker_stage_fallback_total{stage="hours",result="failed"} 0`)
+	if strings.Contains(text, `broker_stage_fallback_total{stage="route"`) {
+		t.Error("route has no fallback")
+	}
+}
+
+// TestMetricsOfFailingOpen has a stage that always fails, and an on_failure that
+// lets envelopes through all the same.
+func TestMetricsOfFailingOpen(t *testing.T) {
+	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"),
+		func(c *config.Config) {
+			withPlugin(c, func(l *config.Link) { l.OnFailure, l.Then = config.FailOpen, "" })
+		},
+		func(o *app.Options) { o.Plugins = host{fails: errAway} })
+	r.newMesh()
+	before := r.metric("broker_audit_entries_total")
+	r.wantServed(r.pair(), "unjudged")
+	eventually(t, "failures, what became of them, and the log of who came", func() bool {
+		opened, audited := r.metric(`broker_stage_policy_total{stage="hours",policy="fail_open",held="false"}`), r.metric("broker_audit_entries_total")
+		return opened != "0" && opened == r.metric(`broker_stage_failures_total{stage="hours",reason="error"}`) && audited != "" && audited != before
+	})
 }
 
 // TestMetricsOfStages has a stage that is down and not required.

@@ -62,11 +62,15 @@ func (a *App) serverOptions(c config.Config, routes []*api.Route) server.Options
 		},
 		Hub: a.hub, Exchange: a.exchange, Metrics: a.Metrics, Left: a.left, Go: a.peers.Go, Log: a.log,
 		BodyBytes: int64(c.Limits.HTTPBodyBytes),
-		Health: server.Health{
-			Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
-			Ping: a.options.Store.Ping, Draining: a.gate.Draining, Down: a.down,
-			Expected: c.ExpectedMigration, Migrations: a.options.Migrations, Held: a.held(),
-		},
+		Health:    a.health,
+	}
+}
+
+func (a *App) newHealth(c config.Config) *server.Health {
+	return &server.Health{
+		Version: a.options.Version, GitSHA: gitSHA(c), Started: time.Now(),
+		Ping: a.options.Store.Ping, Draining: a.gate.Draining, Down: a.down,
+		Expected: c.ExpectedMigration, Migrations: a.options.Migrations, Held: a.held(),
 	}
 }
 

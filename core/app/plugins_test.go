@@ -26,6 +26,7 @@ var errAway = errors.New("restarting at /opt/secret")
 type host struct {
 	err    error // of Factory
 	away   error // of Health
+	fails  error // of Handle
 	status []pluginhost.Status
 }
 
@@ -36,14 +37,16 @@ func (host) Check(context.Context, config.Link) error { return nil }
 func (h host) Factory(link config.Link) (*chain.Factory, error) {
 	return &chain.Factory{
 		Plugin: link.Plugin.Path, Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
-		New: func(chain.LinkSpec) (sdk.Stage, error) { return hosted{h.away}, nil },
+		New: func(chain.LinkSpec) (sdk.Stage, error) { return hosted{h.away, h.fails}, nil },
 	}, h.err
 }
 
-type hosted struct{ away error }
+type hosted struct{ away, fails error }
 
-func (hosted) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
-func (h hosted) Health() error                                             { return h.away }
+func (h hosted) Handle(context.Context, *sdk.Envelope) (sdk.Decision, error) {
+	return sdk.Next(), h.fails
+}
+func (h hosted) Health() error { return h.away }
 
 // withPlugin puts a plugin before the route.
 func withPlugin(c *config.Config, change func(*config.Link)) {
@@ -91,6 +94,8 @@ func TestReadinessOfStages(t *testing.T) {
 				func(o *app.Options) { o.Plugins = host{away: tt.away} })
 			status, text, _ := r.request(http.MethodGet, "/health/ready", "")
 			wantJSON(t, status, text, tt.status, tt.want)
+			reason, _ := tt.want["reason"].(string)
+			r.wantUnready(reason)
 			if !strings.Contains(text, tt.part) || strings.Contains(text, tt.lacks) {
 				t.Errorf("got %s, want %s and no %q", text, tt.part, tt.lacks)
 			}

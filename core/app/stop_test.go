@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/dial"
+	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -60,6 +61,7 @@ func TestStoppingBrokerIsNotReady(t *testing.T) {
 		status, text, _ := r.request(http.MethodGet, "/health/ready", "")
 		return status == http.StatusServiceUnavailable && strings.Contains(text, `"reason":"draining"`)
 	})
+	r.wantUnready(server.Draining)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := dial.Dial(ctx, r.url, late, dial.Options{}); err == nil {

@@ -15,7 +15,23 @@ import (
 // pingTimeout bounds the question to the store behind the health routes.
 const pingTimeout = 2 * time.Second
 
-// Health is what the health routes report.
+// Why a broker should get no traffic.
+const (
+	Draining         = "draining"
+	DatabaseDown     = "db_down"
+	LeaseLost        = "lease_lost"
+	CheckFailed      = "readiness_check_error"
+	MigrationMissing = "migration_missing"
+	StageDown        = "stage_down"
+)
+
+// UnreadyReasons returns all reasons why a broker may not be ready.
+func UnreadyReasons() []string {
+	return []string{Draining, DatabaseDown, LeaseLost, CheckFailed, MigrationMissing, StageDown}
+}
+
+// Health is what the health routes report, of all addresses that have them. It is
+// not copied. Its methods may be called concurrently.
 type Health struct {
 	Version  string
 	GitSHA   string
@@ -36,6 +52,9 @@ type Health struct {
 	// nil when the store cannot tell.
 	Expected   string
 	Migrations Migrations
+
+	pinged   last[bool]
+	migrated last[migrated]
 }
 
 // Migrations tells what is applied to the store, asking it each time.
@@ -100,8 +119,8 @@ type migrated struct {
 	err     error
 }
 
-func (s *routes) up() bool {
-	return s.pinged.get(func(ctx context.Context) bool { return s.Health.Ping(ctx) == nil })
+func (h *Health) up() bool {
+	return h.pinged.get(func(ctx context.Context) bool { return h.Ping(ctx) == nil })
 }
 
 func (h *Health) uptime() int64 { return int64(time.Since(h.Started).Seconds()) }
@@ -109,7 +128,7 @@ func (h *Health) uptime() int64 { return int64(time.Since(h.Started).Seconds()) 
 // health says that the process lives: always 200.
 func (s *routes) health(w http.ResponseWriter, _ *http.Request) {
 	db := "down"
-	if s.up() {
+	if s.Health.up() {
 		db = "up"
 	}
 	s.reply(w, http.StatusOK, map[string]any{
@@ -120,46 +139,51 @@ func (s *routes) health(w http.ResponseWriter, _ *http.Request) {
 // ready says whether the broker should get traffic. It names the links whose
 // stages are down, and not why: the cause is for the operator.
 func (s *routes) ready(w http.ResponseWriter, _ *http.Request) {
-	required, others := s.Health.Down()
-	body := s.notReady()
-	if body == nil && len(required) > 0 {
-		body = map[string]any{"reason": "stage_down", "stages": required}
-	}
-	if body != nil {
+	if body := s.Health.unready(); body != nil {
 		body["status"] = "not_ready"
 		s.reply(w, http.StatusServiceUnavailable, body)
 		return
 	}
-	body = map[string]any{
+	body := map[string]any{
 		"status": "ready", "version": s.Health.Version, "gitSha": s.Health.GitSHA, "uptime": s.Health.uptime(),
 	}
-	if len(others) > 0 {
+	if _, others := s.Health.Down(); len(others) > 0 {
 		body["degraded"] = others
 	}
 	s.reply(w, http.StatusOK, body)
 }
 
-// notReady returns why the broker is not ready, nil when it is.
-func (s *routes) notReady() map[string]any {
-	h := &s.Health
+// Unready returns why /health/ready answers 503 now, one of [UnreadyReasons], or "" when
+// it answers 200. The store is asked as for the route: what it answered within the
+// last quarter of a second counts, and one that does not answer costs up to 4 s.
+func (h *Health) Unready() string {
+	reason, _ := h.unready()["reason"].(string)
+	return reason
+}
+
+// unready returns why the broker is not ready, nil when it is.
+func (h *Health) unready() map[string]any {
 	if h.Draining() {
-		return map[string]any{"reason": "draining"}
+		return map[string]any{"reason": Draining}
 	}
-	if !s.up() {
-		return map[string]any{"reason": "db_down"}
+	if !h.up() {
+		return map[string]any{"reason": DatabaseDown}
 	}
 	if h.Held != nil && !h.Held() {
-		return map[string]any{"reason": "lease_lost"}
+		return map[string]any{"reason": LeaseLost}
 	}
-	now := s.migrated.get(func(ctx context.Context) migrated {
+	now := h.migrated.get(func(ctx context.Context) migrated {
 		missing, err := h.missing(ctx)
 		return migrated{missing, err}
 	})
 	switch {
 	case now.err != nil:
-		return map[string]any{"reason": "readiness_check_error", "error": "the store did not answer"}
+		return map[string]any{"reason": CheckFailed, "error": "the store did not answer"}
 	case now.missing != "":
-		return map[string]any{"reason": "migration_missing", "expected": now.missing}
+		return map[string]any{"reason": MigrationMissing, "expected": now.missing}
+	}
+	if required, _ := h.Down(); len(required) > 0 {
+		return map[string]any{"reason": StageDown, "stages": required}
 	}
 	return nil
 }

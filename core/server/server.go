@@ -57,7 +57,7 @@ type Guesses interface {
 type Options struct {
 	Hub       *hub.Hub
 	Exchange  Exchange
-	Health    Health
+	Health    *Health // the same for all servers of a broker
 	Metrics   func(telemetry.Sink)
 	Routes    []*api.Route
 	Pages     map[string]http.Handler // for people, by pattern, which may be a route's too; not operations on a mesh
@@ -123,12 +123,7 @@ func (s *routes) server(h http.Handler) *http.Server {
 	}
 }
 
-type routes struct {
-	Options
-
-	pinged   last[bool]
-	migrated last[migrated]
-}
+type routes struct{ Options }
 
 // socket upgrades a peer's connection. The peer lives on a goroutine of its
 // own, so that what net/http holds for the request goes.
