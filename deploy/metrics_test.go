@@ -120,6 +120,32 @@ func TestQueriesOfThePage(t *testing.T) {
 	}
 }
 
+// TestNothingGoesUnseen wants each of the broker's own metrics in the dashboard or
+// in an alert.
+func TestNothingGoesUnseen(t *testing.T) {
+	seen := map[string]bool{"broker_config_last_reload_timestamp_seconds": true} // the panel Reloads shows when
+	for _, q := range allQueries(t) {
+		expr, err := parser.ParseExpr(q.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range selectors(expr) {
+			for _, name := range namesOf(n) {
+				seen[name] = true
+			}
+		}
+	}
+	for name, f := range documented(t) {
+		asked := seen[name]
+		for _, end := range suffixes[f.kind] {
+			asked = asked || seen[name+end]
+		}
+		if strings.HasPrefix(name, "broker_") && !asked {
+			t.Errorf("neither the dashboard nor an alert shows %s", name)
+		}
+	}
+}
+
 // allQueries are those of the dashboard, of the alerts, and of the links from
 // spans to metrics.
 func allQueries(t *testing.T) []query {
