@@ -6,7 +6,6 @@ import (
 
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/wire"
-	"github.com/claudemesh/broker/sdk"
 )
 
 // Inform adds what a feature keeps to the answers to mesh_info: f fills in the
@@ -19,11 +18,7 @@ func (r *Registry) Inform(f func(context.Context, *Call, *wire.MeshInfoResult) e
 // MeshInfo gives sessions an overview of their mesh.
 func MeshInfo(r *Registry, dir *presence.Directory) {
 	o := &overview{registry: r, dir: dir}
-	On(r, o.info).RefuseWith(func(c *Call, why sdk.Reason, text string) wire.Frame {
-		info := emptyInfo(c.Env.Mesh)
-		info.Error = worded(why, text)
-		return info
-	})
+	On(r, o.info)
 }
 
 type overview struct {
@@ -31,20 +26,15 @@ type overview struct {
 	dir      *presence.Directory
 }
 
-func emptyInfo(mesh string) wire.MeshInfoResult {
-	return wire.MeshInfoResult{
-		Mesh: mesh, Groups: []string{}, StateKeys: []string{}, Streams: []string{}, Tables: []string{}, Collections: []string{},
-		YourGroups: []wire.Group{},
-	}
-}
-
 // info answers with what is known here and what each feature adds.
 func (o *overview) info(ctx context.Context, c *Call, _ *wire.MeshInfo) (wire.MeshInfoResult, error) {
 	views := shown(o.dir.Views(c.Env.Mesh), c.Env.Sender.Member)
 	me := o.dir.View(c.Session)
-	info := emptyInfo(c.Env.Mesh)
-	info.Peers, info.Groups = int64(len(views)), atGroups(views)
-	info.YourName, info.YourGroups = me.Name, wireGroups(me.Groups)
+	info := wire.MeshInfoResult{
+		Mesh: c.Env.Mesh, Peers: int64(len(views)), Groups: atGroups(views),
+		StateKeys: []string{}, Streams: []string{}, Tables: []string{}, Collections: []string{},
+		YourName: me.Name, YourGroups: wireGroups(me.Groups),
+	}
 	for _, add := range o.registry.informers {
 		if err := add(ctx, c, &info); err != nil {
 			return wire.MeshInfoResult{}, err

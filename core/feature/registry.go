@@ -89,7 +89,8 @@ func OnKind[Req, Resp any](r *Registry, kind sdk.Kind, h func(context.Context, *
 
 // RefuseWith makes f the shape of a refusal of this type. Without it a refusal
 // is an error frame, on which the oldest clients end whatever request waits
-// first: a type that they do send is better refused in its own shape.
+// first: a type that they do send is better refused in its own shape. Of a frame
+// that cannot be read the call has nothing but its ids.
 func (o *Owner) RefuseWith(f func(*Call, sdk.Reason, string) wire.Frame) {
 	o.refuse = f
 }

@@ -70,7 +70,10 @@ func (s *states) set(ctx context.Context, c *Call, m *wire.SetState) (Silent, er
 	}
 	n := Notice{Mesh: c.Env.Mesh, From: From(c), Needs: store.CapStateRead, Frame: string(frame)}
 	if err := s.announcer.Announce(ctx, n, w.write); err != nil {
-		return Silent{}, stateError(err)
+		if refused, ok := errors.AsType[*core.Error](err); ok {
+			return Silent{}, refused
+		}
+		return Silent{}, noRoom(err, "values of the state", "delete some with null")
 	}
 	if w.changed {
 		c.Env.Records = append(c.Env.Records, w.record())

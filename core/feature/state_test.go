@@ -13,6 +13,7 @@ import (
 
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
 )
 
 // quoted returns a text as JSON.
@@ -272,7 +273,7 @@ func TestFlawExt31StateHasRoom(t *testing.T) {
 	for i := range valuesPerMesh - valuesPerMember {
 		cy.must(fmt.Sprint("cy ", i), "1")
 	}
-	wantText(t, ada.set("one more", "1"), `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"capacity: the mesh shares 1000 values, and that is all it may: delete some with null"}`)
+	wantText(t, ada.set("one more", "1"), `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"capacity: the mesh has 1000 values of the state, and that is all it may have: delete some with null"}`)
 	ada.must("cy 7", "null")
 	ada.must("one more", "1")
 	keys, next := ada.page(`{"type":"list_state"}`)
@@ -312,13 +313,22 @@ func TestStatePages(t *testing.T) {
 	}
 }
 
+// What cannot be read is refused before anything is known of it.
+func TestRefusalsNeedNothing(t *testing.T) {
+	for _, o := range All(Deps{}).Owners() {
+		if f := o.Refusal(&Call{}, sdk.ReasonInvalid, "text"); f == nil {
+			t.Errorf("%s is not refused", o.Type)
+		}
+	}
+}
+
 // What mesh_info cannot find out it does not make up.
 func TestStateWithoutAStore(t *testing.T) {
 	tests := []struct{ frame, want string }{
 		{`{"type":"get_state","key":"k","_reqId":1}`, `{"type":"state_result","_reqId":1,"key":"k","value":null,"updatedBy":"","updatedAt":"","error":"unavailable: *"}`},
 		{`{"type":"list_state","_reqId":1}`, `{"type":"state_list","_reqId":1,"entries":[],"error":"unavailable: *"}`},
 		{`{"type":"set_state","key":"k","value":1,"_reqId":1}`, `{"type":"ack","_reqId":1,"id":1,"messageId":"","queued":false,"error":"unavailable: *"}`},
-		{`{"type":"mesh_info","_reqId":1}`, `"yourName":"","yourGroups":[],"error":"unavailable: *"}`},
+		{`{"type":"mesh_info","_reqId":1}`, `{"type":"error","_reqId":1,"code":"unavailable","message":"*"}`},
 	}
 	for _, tt := range tests {
 		r := newRig(t)

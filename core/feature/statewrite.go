@@ -136,19 +136,3 @@ func (w *stateWrite) record() sdk.Record {
 	sum := sha256.Sum256(w.value.JSON)
 	return sdk.Record{Event: "state_set", Payload: audit.Object(key, audit.String("valueSha256", hex.EncodeToString(sum[:])))}
 }
-
-// stateError turns an error of the store into a refusal.
-func stateError(err error) error {
-	if refused, ok := errors.AsType[*core.Error](err); ok {
-		return refused
-	}
-	full, ok := errors.AsType[*store.FullError](err)
-	switch {
-	case !ok:
-		return core.Unavailable(err)
-	case full.Member:
-		return core.Refuse(sdk.ReasonCapacity, fmt.Sprintf("%d values of the state are yours, and that is all a member may have: delete some with null", full.Most))
-	default:
-		return core.Refuse(sdk.ReasonCapacity, fmt.Sprintf("the mesh shares %d values, and that is all it may: delete some with null", full.Most))
-	}
-}

@@ -20,7 +20,6 @@ type MeshInfoResult struct {
 	Collections []string   `json:"collections" doc:"always empty"`
 	YourName    string     `json:"yourName" doc:"the asker's display name"`
 	YourGroups  []Group    `json:"yourGroups" doc:"the asker's groups"`
-	Error       string     `json:"error,omitempty" doc:"why all of this is empty: the reason and what to do about it"`
 }
 
 // FrameType returns mesh_info_result.
