@@ -104,16 +104,15 @@ func (w *Walk) end(d sdk.Decision, l *Link) (ended bool) {
 	return true
 }
 
-// send sends the envelope to a remote stage, and turns a panic into an error.
-func (l *Link) send(ctx context.Context, env *sdk.Envelope, w *Walk) (err error) {
-	defer contain(&err)
+// send sends the envelope to a remote stage.
+func (l *Link) send(ctx context.Context, env *sdk.Envelope, w *Walk) error {
 	if w.watch.probe != nil {
 		ctx = w.watch.probe.Enter(ctx, l)
 	}
 	if w.watch.timed {
 		w.ctx, w.sent = ctx, time.Now()
 	}
-	w.ticket, err = l.remote.Send(ctx, env)
+	err := l.hand(ctx, env, w)
 	if err != nil {
 		w.ticket = nil
 		l.leave(w, sdk.Decision{}, err)
@@ -121,15 +120,28 @@ func (l *Link) send(ctx context.Context, env *sdk.Envelope, w *Walk) (err error)
 	return err
 }
 
+// hand takes the ticket for an envelope, and turns a panic into an error.
+func (l *Link) hand(ctx context.Context, env *sdk.Envelope, w *Walk) (err error) {
+	defer contain(&err)
+	w.ticket, err = l.remote.Send(ctx, env)
+	return err
+}
+
 // collect takes the decision of a remote stage.
-func (l *Link) collect(w *Walk, env *sdk.Envelope, d *sdk.Decision) (err error) {
+func (l *Link) collect(w *Walk, env *sdk.Envelope, d *sdk.Decision) error {
+	err := w.wait(env, d)
+	l.leave(w, *d, err)
+	return err
+}
+
+// wait waits for the decision, and turns a panic into an error.
+func (w *Walk) wait(env *sdk.Envelope, d *sdk.Decision) (err error) {
 	defer contain(&err)
 	ctx := context.Background()
 	if w.ctx != nil {
 		ctx = w.ctx
 	}
 	*d, err = w.ticket.Wait(ctx, env)
-	l.leave(w, *d, err)
 	return err
 }
 

@@ -1,0 +1,99 @@
+package chain_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claudemesh/broker/core/chain"
+	"github.com/claudemesh/broker/sdk"
+)
+
+// witness is a probe that writes down what it is told.
+type witness struct{ told []string }
+
+type within struct{}
+
+func (w *witness) Enter(ctx context.Context, l *chain.Link) context.Context {
+	w.told = append(w.told, "enter "+l.Name())
+	return context.WithValue(ctx, within{}, l.Name())
+}
+
+func (w *witness) Leave(ctx context.Context, l *chain.Link, d sdk.Decision, err error, _ time.Duration) {
+	w.told = append(w.told, fmt.Sprintf("leave %s: %s, err %v", l.Name(), d.Verdict, err))
+	if got := ctx.Value(within{}); got != l.Name() {
+		w.told = append(w.told, fmt.Sprintf("with the context of %v", got))
+	}
+}
+
+// watchedBy builds a chain of which every walk is watched.
+func watchedBy(t *testing.T, p chain.Probe, factories chain.Factories, links ...chain.LinkSpec) *chain.Chain {
+	t.Helper()
+	c, err := chain.Build(chain.Spec{
+		Links: links, Insecure: true, Timing: -1, Log: slog.New(slog.DiscardHandler),
+		Trace: func(context.Context, *sdk.Envelope) chain.Probe { return p },
+	}, factories)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// walked takes an envelope through a chain in pieces.
+func walked(t *testing.T, c *chain.Chain) sdk.Decision {
+	t.Helper()
+	var w chain.Walk
+	env := &sdk.Envelope{Kind: sdk.KindSend}
+	for ended := c.Begin(t.Context(), env, &w, false); !ended; {
+		ended = w.Resume(t.Context(), env)
+	}
+	d, _ := w.Decision()
+	return d
+}
+
+// falling is a remote stage that panics.
+type falling struct {
+	fake
+	atOnce bool // in Send, else in Wait
+}
+
+func (f *falling) Send(context.Context, *sdk.Envelope) (chain.Ticket, error) {
+	if f.atOnce {
+		panic("send")
+	}
+	return f, nil
+}
+
+func (*falling) Wait(context.Context, *sdk.Envelope) (sdk.Decision, error) { panic("wait") }
+
+// What a probe begins it also ends, however a remote stage fails, and what it
+// took is in the histogram.
+func TestProbeOfARemoteStageThatFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stage sdk.Stage
+		err   string
+	}{
+		"it is not sent":     {&far{refuses: true}, "broken on purpose"},
+		"no verdict":         {&far{lost: true}, "broken on purpose"},
+		"a panic in sending": {&falling{atOnce: true}, "panic: send"},
+		"a panic in waiting": {&falling{}, "panic: wait"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := new(witness)
+			c := watchedBy(t, p, nil, link("far", tt.stage))
+			if d := walked(t, c); d.Reason != sdk.ReasonStageFailed {
+				t.Errorf("it ended with %+v", d)
+			}
+			if diff := cmp.Diff([]string{"enter far", "leave far: undecided, err " + tt.err}, p.told); diff != "" {
+				t.Errorf("the probe (-want +got):\n%s", diff)
+			}
+			if n := c.Stats()[0].Timing.Count; n != 1 {
+				t.Errorf("%d timed, want 1", n)
+			}
+		})
+	}
+}
