@@ -113,6 +113,9 @@ func adopt(ctx context.Context, src *Source, to Target, o Options, from *source,
 	if c.States, err = w.states(ctx); err != nil {
 		return nil, err
 	}
+	if c.Values, err = w.values(ctx); err != nil {
+		return nil, err
+	}
 	if c.SessionKeys, err = w.sessionKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -160,7 +163,7 @@ func (w *work) report(m *store.Mesh, from *source, done *store.ImportResult, cha
 		ID: m.ID, Slug: done.Slug, Name: m.Name, Archived: !m.ArchivedAt.IsZero(), New: done.New,
 		Accounts: w.notes.count("account", done.Accounts),
 		Members:  w.notes.count("member", done.Members), Invites: w.notes.count("invite", done.Invites),
-		States: w.notes.count("state", done.States), SessionKeys: w.notes.count("session key", done.SessionKeys),
+		States: w.notes.count("state", done.States), Values: w.notes.count("value", done.Values), SessionKeys: w.notes.count("session key", done.SessionKeys),
 		Messages: w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
 		Chain: chain, Notes: append([]Note{}, w.notes.list...),
 	}

@@ -46,6 +46,7 @@ func TestImport(t *testing.T) {
 	t.Run("members", func(t *testing.T) { testMembers(t, r, report) })
 	t.Run("invites", func(t *testing.T) { testInvites(t, r, report) })
 	t.Run("states", func(t *testing.T) { testStates(t, r) })
+	t.Run("values", func(t *testing.T) { testValues(t, r, report) })
 	t.Run("session keys", func(t *testing.T) { testSessionKeys(t, r, report) })
 	t.Run("chains", func(t *testing.T) { testChains(t, r, report) })
 	t.Run("messages", func(t *testing.T) { testMessages(t, r, report) })
@@ -56,7 +57,7 @@ func testCounts(t *testing.T, r *rig, report *Report) {
 	m.Notes = nil
 	same(t, m, MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", New: true, Accounts: Count{Added: 1},
-		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1},
+		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1}, Values: Count{Added: 2, Skipped: 2},
 		SessionKeys: Count{Added: 2, Skipped: 1}, Messages: Count{Added: 6, Skipped: 8}, Audit: Count{Added: 4},
 		Chain: Chain{Valid: true, Entries: 4},
 	})
@@ -187,6 +188,19 @@ func testStates(t *testing.T, r *rig) {
 	same(t, st, &store.State{MeshID: "mesh01", MemberID: "ann", Visible: true, Status: "idle", StatusSource: "jsonl"})
 }
 
+func testValues(t *testing.T, r *rig, report *Report) {
+	list, err := r.store.ListValues(t.Context(), "mesh01", "", 10)
+	r.must(err)
+	same(t, list, []*store.Value{
+		{MeshID: "mesh01", Key: "done", At: time.Date(2026, 4, 19, 10, 0, 1, 0, time.UTC), JSON: []byte(`false`)},
+		{
+			MeshID: "mesh01", Key: "plan", Author: "Ann", At: time.Date(2026, 4, 19, 10, 0, 0, 500_000_000, time.UTC),
+			JSON: []byte(`{"a":"ö","steps":[1,2.50]}`),
+		},
+	})
+	r.wantNote(r.mesh(report, "mesh01"), "value", "null", "none")
+}
+
 func testSessionKeys(t *testing.T, r *rig, report *Report) {
 	for two, want := range map[string]string{"51": "bo", "52": "dee3", "53": "", "a1": ""} {
 		owner, _ := r.store.SessionKeyOwner(t.Context(), "mesh01", key(t, two))
@@ -301,7 +315,7 @@ func TestAgain(t *testing.T) {
 	m.Notes = nil
 	want := MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", Accounts: Count{Present: 1},
-		Members: Count{Added: 1, Present: 4, Skipped: 5}, Invites: Count{Present: 3, Skipped: 1}, States: Count{Present: 2, Skipped: 1},
+		Members: Count{Added: 1, Present: 4, Skipped: 5}, Invites: Count{Present: 3, Skipped: 1}, States: Count{Present: 2, Skipped: 1}, Values: Count{Present: 2, Skipped: 2},
 		SessionKeys: Count{Present: 2, Skipped: 1},
 		Messages:    Count{Added: 1, Present: 4, Skipped: 10}, // one has expired, one was for a member that is gone
 		Audit:       Count{Added: 1, Present: 4}, Chain: Chain{Valid: true, Entries: 5},
@@ -408,7 +422,7 @@ func TestOldGenerations(t *testing.T) {
 		}
 	}
 
-	r.exec(`DROP TABLE mesh.peer_state, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
+	r.exec(`DROP TABLE mesh.peer_state, mesh.state, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
 		ALTER TABLE mesh.member DROP COLUMN role_tag, DROP COLUMN default_groups, DROP COLUMN message_mode, DROP COLUMN peer_grants,
 			DROP COLUMN dashboard_user_id;
@@ -421,7 +435,7 @@ func TestOldGenerations(t *testing.T) {
 		"column member.role_tag: members have no role tag", "column member.default_groups: members have no default groups",
 		"column member.message_mode: every member's message mode is push", "column member.peer_grants: members allow everybody the defaults",
 		"table permission: nothing of it is imported",
-		"table peer_state: nothing of it is imported", "table presence: nothing of it is imported",
+		"table peer_state: nothing of it is imported", "table state: nothing of it is imported", "table presence: nothing of it is imported",
 	})
 	m := r.mesh(report, "mesh01")
 	same(t, []Count{m.Members, m.Invites, m.States}, []Count{{Added: 4, Skipped: 4}, {Added: 4}, {}})

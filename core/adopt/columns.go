@@ -60,6 +60,8 @@ func tables() []table {
 		{schema, "peer_state", false, append(required("mesh_id", "member_id"),
 			optional("groups", "profile", "visible", "last_summary", "cumulative_stats", "last_seen_at")...)},
 
+		{schema, "state", false, append(required("mesh_id", "key", "value"), optional("updated_by_name", "updated_at")...)},
+
 		{schema, "presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
 
 		{schema, "message_queue", false, append(

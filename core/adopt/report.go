@@ -34,6 +34,7 @@ type MeshReport struct {
 	Members     Count `json:"members"`
 	Invites     Count `json:"invites"`
 	States      Count `json:"states"`
+	Values      Count `json:"values"`
 	SessionKeys Count `json:"sessionKeys"`
 	Messages    Count `json:"messages"`
 	Audit       Count `json:"audit"`
@@ -67,7 +68,7 @@ const noteIDs = 5
 
 // Note says why rows of a table were skipped or changed.
 type Note struct {
-	Kind    string   `json:"kind"` // mesh, member, invite, state, message, audit
+	Kind    string   `json:"kind"` // mesh, member, invite, state, value, message, audit
 	Why     string   `json:"why"`
 	Rows    int64    `json:"rows"`
 	Skipped bool     `json:"skipped"` // the rows are not here

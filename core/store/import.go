@@ -23,7 +23,7 @@ func Import(ctx context.Context, tx ImportTx, c *MeshCopy) (*ImportResult, error
 		do   func(context.Context, *MeshCopy) error
 	}{
 		{"accounts", i.accounts}, {"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
-		{"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
+		{"values", i.values}, {"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
 	} {
 		if err := step.do(ctx, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
@@ -145,6 +145,17 @@ func (i *importing) states(ctx context.Context, c *MeshCopy) error {
 			return err
 		}
 		i.result.States.count(added)
+	}
+	return nil
+}
+
+func (i *importing) values(ctx context.Context, c *MeshCopy) error {
+	for _, v := range c.Values {
+		added, err := i.tx.PutValue(ctx, v)
+		if err != nil {
+			return err
+		}
+		i.result.Values.count(added)
 	}
 	return nil
 }

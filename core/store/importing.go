@@ -27,6 +27,7 @@ type MeshCopy struct {
 	Members     []*Member
 	Invites     []*Invite
 	States      []*State
+	Values      []*Value
 	SessionKeys []*SessionKey
 
 	// Audit are the entries by rising id, with their hashes, which are kept as
@@ -54,7 +55,7 @@ type ImportResult struct {
 	New  bool   // the mesh was not here
 	Slug string // that the mesh has here; not the copy's when that one was taken
 
-	Accounts, Members, Invites, States, SessionKeys, Messages Imported
+	Accounts, Members, Invites, States, Values, SessionKeys, Messages Imported
 
 	// Audit counts entries. Missing ones were not appended, because the chain
 	// here has grown by itself since it was imported.
@@ -105,6 +106,7 @@ type ImportTx interface {
 	PutInvite(ctx context.Context, inv *Invite) (bool, error)
 
 	PutState(ctx context.Context, st *State) (bool, error)
+	PutValue(ctx context.Context, v *Value) (bool, error)
 	PutSessionKey(ctx context.Context, k *SessionKey) (bool, error)
 
 	// AuditHead locks the mesh's chain and returns its end, a zero Head with

@@ -107,6 +107,17 @@ CREATE TABLE mesh.peer_state (
     UNIQUE (mesh_id, member_id)
 );
 
+CREATE TABLE mesh.state (
+    id                  text PRIMARY KEY,
+    mesh_id             text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    key                 text NOT NULL,
+    value               jsonb NOT NULL,
+    updated_by_presence text,
+    updated_by_name     text,
+    updated_at          timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, key)
+);
+
 CREATE TABLE mesh.message_queue (
     id                    text PRIMARY KEY,
     mesh_id               text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
@@ -223,6 +234,12 @@ INSERT INTO mesh.peer_state (id, mesh_id, member_id, groups, profile, visible, l
         '{"messagesIn":3,"messagesOut":4.5,"toolCalls":0,"errors":1}', '2026-04-19 10:00:00.5'),
     ('st2', 'mesh01', 'ann', '[]', '"x"', true, NULL, '[]', NULL),
     ('st3', 'mesh01', 'eve', '[]', '{}', true, NULL, NULL, NULL);
+
+INSERT INTO mesh.state (id, mesh_id, key, value, updated_by_presence, updated_by_name, updated_at) VALUES
+    ('v1', 'mesh01', 'plan', '{"steps": [1, 2.50], "a": "ö"}', 'p1', 'Ann', '2026-04-19 10:00:00.5'),
+    ('v2', 'mesh01', 'done', 'false', NULL, NULL, '2026-04-19 10:00:01'),
+    ('v3', 'mesh01', 'none', 'null', NULL, 'Bob', '2026-04-19 10:00:01'),
+    ('v4', 'mesh01', repeat('k', 257), '1', NULL, 'Bob', '2026-04-19 10:00:01');
 
 INSERT INTO mesh.message_queue (id, mesh_id, sender_member_id, sender_session_pubkey, target_spec, priority, nonce, ciphertext,
     created_at, delivered_at, client_message_id, request_fingerprint, claimed_at) VALUES

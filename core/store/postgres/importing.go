@@ -150,6 +150,11 @@ func (t importTx) PutState(ctx context.Context, st *store.State) (bool, error) {
 		timeArg(st.LastSeenAt))
 }
 
+// PutValue implements [store.ImportTx].
+func (t importTx) PutValue(ctx context.Context, v *store.Value) (bool, error) {
+	return t.put(ctx, insertValue, valueArgs(v)...)
+}
+
 // PutSessionKey implements [store.ImportTx].
 func (t importTx) PutSessionKey(ctx context.Context, k *store.SessionKey) (bool, error) {
 	return t.put(ctx, claimSessionKey, k.MeshID, k.Key[:], k.MemberID, whole(k.ClaimedAt))

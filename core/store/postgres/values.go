@@ -47,7 +47,7 @@ func (s *Store) ValueKeys(ctx context.Context, mesh string) (list []*store.Value
 // SetValue implements [store.Values].
 func (s *Store) SetValue(ctx context.Context, v *store.Value, over *string, room store.Room, sig *store.Signal) (err error) {
 	defer wrap(&err, "set value")
-	args := []any{v.MeshID, v.Key, v.MemberID, v.Author, whole(v.At), string(v.JSON)}
+	args := valueArgs(v)
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if over != nil {
 			if err := onlyOne(tx.Exec(ctx, changeValue, append(args, *over)...)); err != nil {
@@ -95,6 +95,10 @@ func onlyOne(tag pgconn.CommandTag, err error) error {
 		return err
 	}
 	return store.ErrConflict
+}
+
+func valueArgs(v *store.Value) []any {
+	return []any{v.MeshID, v.Key, v.MemberID, v.Author, whole(v.At), string(v.JSON)}
 }
 
 func scanValue(row scanner) (*store.Value, error) {

@@ -131,6 +131,11 @@ func (t importTx) PutState(ctx context.Context, st *store.State) (bool, error) {
 	return t.put(ctx, putState, stateArgs(nil, st)...)
 }
 
+// PutValue implements [store.ImportTx].
+func (t importTx) PutValue(ctx context.Context, v *store.Value) (bool, error) {
+	return t.put(ctx, insertValue, valueArgs(v)...)
+}
+
 // PutSessionKey implements [store.ImportTx].
 func (t importTx) PutSessionKey(ctx context.Context, k *store.SessionKey) (bool, error) {
 	return t.put(ctx, insertSessionKeys+`(?, ?, ?, ?)`, sessionKeyArgs(nil, k)...)

@@ -45,7 +45,7 @@ func (s *Store) ValueKeys(ctx context.Context, mesh string) (list []*store.Value
 // is for nobody.
 func (s *Store) SetValue(ctx context.Context, v *store.Value, over *string, room store.Room, _ *store.Signal) (err error) {
 	defer wrap(&err, "set value")
-	args := []any{v.MeshID, v.Key, v.MemberID, v.Author, v.At.UnixMilli(), string(v.JSON)}
+	args := valueArgs(v)
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if over != nil {
 			return onlyOne(tx.ExecContext(ctx, changeValue, append(args, *over)...))
@@ -79,6 +79,10 @@ func onlyOne(r sql.Result, err error) error {
 		return err
 	}
 	return store.ErrConflict
+}
+
+func valueArgs(v *store.Value) []any {
+	return []any{v.MeshID, v.Key, v.MemberID, v.Author, v.At.UnixMilli(), string(v.JSON)}
 }
 
 func scanValue(row scanner) (*store.Value, error) {

@@ -102,6 +102,7 @@ func copied() *store.MeshCopy {
 		MeshID: m.ID, MemberID: c.Members[1].ID, Groups: []store.Group{{Name: "ops", Role: "lead"}}, Visible: true, Summary: "busy",
 		Status: "idle", StatusSource: "jsonl", Stats: store.Stats{MessagesIn: 2.5}, LastSeenAt: now(),
 	}}
+	c.Values = []*store.Value{{MeshID: m.ID, Key: "k", Author: "ada", At: now(), JSON: []byte(`{"a":1}`)}}
 	c.SessionKeys = []*store.SessionKey{{MeshID: m.ID, Key: key(50), MemberID: c.Members[2].ID, ClaimedAt: now()}}
 	c.Audit = each(foreign(m.ID, 600), nil)
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0)}, nil)
@@ -139,7 +140,7 @@ func importRoundTrip(s *suite) {
 	r := s.importMesh(c)
 	same(s, r, &store.ImportResult{
 		New: true, Slug: "first", Accounts: store.Imported{Added: 1}, Members: store.Imported{Added: 3},
-		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
+		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, Values: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
 		Messages: store.Imported{Added: 2}, Audit: store.Imported{Added: 600},
 	})
 	s.wantAccount(c.Accounts[0])
@@ -155,6 +156,7 @@ func importRoundTrip(s *suite) {
 	st, err := s.State(s.ctx, c.Mesh.ID, c.Members[1].ID, sdk.Key{})
 	s.must(err)
 	same(s, st, c.States[0])
+	s.wantValue(c.Values[0])
 	owner, err := s.SessionKeyOwner(s.ctx, c.Mesh.ID, key(50))
 	s.must(err)
 	same(s, owner, c.Members[2].ID)
@@ -198,7 +200,7 @@ func importAgain(s *suite) {
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0), waits(c, "three", time.Second)}, nil)
 	same(s, s.importMesh(c), &store.ImportResult{
 		Slug: "first", Accounts: store.Imported{Present: 1}, Members: store.Imported{Added: 1, Present: 3},
-		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
+		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, Values: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
 		Audit: store.Imported{Added: 5, Present: 600},
 		Conflicts: []store.ImportConflict{{
 			Kind: "member", ID: c.Members[2].ID, Here: true,
