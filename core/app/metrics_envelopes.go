@@ -21,7 +21,7 @@ func (a *App) envelopeMetrics(to telemetry.To) {
 	to.Counter("broker_frames_total", "Frames read", float64(x.Frames.Load()))
 	to.Histograms("broker_send_seconds", "From a send's frame to its ack", nil, x.Latency.Series(longest))
 	to.Gauge("broker_queue_oldest_seconds", "Age of the oldest message in the queue", float64(a.depth.oldest.Load()))
-	to.Histograms("broker_push_seconds", "From a message's acceptance to its first push into a session's outbox, the time that it was held back or waited for its recipient included",
+	to.Histograms("broker_push_seconds", "From a message's frame to its first push into a session's outbox: its way through the chain, and the time that it was held back or waited for its recipient, included",
 		labels(by("way", "direct, pushed at once, or queue, read from the queue later")),
 		e.PushedAtOnce.Series(longestWait, "direct"), e.PushedLater.Series(longestWait, "queue"))
 	to.Histograms("broker_confirm_seconds", "From a delivery's last push to its confirmation by the recipient", nil, e.Confirmation.Series(longest))
@@ -56,7 +56,8 @@ func traceMetrics(to telemetry.To, p *tracing.Provider) {
 			sample(c.ByRatio.Load(), "ratio"), sample(c.ByPeers.Load(), "peer"), sample(c.Refused.Load(), "refused"),
 		})
 	to.Counter("broker_traces_declined_total", "Envelopes whose sender traces them and that got no span, because there were too many of these", float64(c.Declined.Load()))
-	sent, failed := p.Sent()
-	to.Counters("broker_spans_total", "Spans given to the receiver of traces",
-		labels(by("result", "sent, or failed: the receiver did not take it")), []telemetry.Sample{sample(sent, "sent"), sample(failed, "failed")})
+	spans := p.Counts()
+	to.Counters("broker_spans_total", "Spans that ended, by what became of them",
+		labels(by("result", "sent; failed, the receiver did not take it; dropped, too many waited for the receiver")),
+		[]telemetry.Sample{sample(spans.Sent, "sent"), sample(spans.Failed, "failed"), sample(spans.Dropped, "dropped")})
 }

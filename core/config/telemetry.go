@@ -41,7 +41,7 @@ type Traces struct {
 	Endpoint string   `koanf:"endpoint" doc:"URL of the receiver, such as http://127.0.0.1:4318, for http/protobuf without the path /v1/traces. https is encrypted, http is not"`
 	Protocol Protocol `koanf:"protocol" one:"http/protobuf|grpc" doc:"how OTLP travels"`
 	Ratio    float64  `koanf:"ratio" limit:"0..1" doc:"part of the envelopes that start a trace here, of those whose sender sends no trace context: 0.01 is one in a hundred. OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG win over it"`
-	Peers    Limit    `koanf:"peers" doc:"traces that senders may begin: a rate such as 100/s over all of them, or off for no limit. Beyond it their trace context is handed on, and the broker adds no spans"`
+	Peers    Limit    `koanf:"peers" doc:"traces that members may begin: a rate such as 100/s over all of them, or off for no limit. Beyond it their trace context is handed on, and the broker adds no spans. Requests over HTTP and hellos, whose sender is not known yet, get a tenth of it"`
 	Refused  Limit    `koanf:"refused" doc:"refused and failed envelopes that are not traced get a span all the same, up to a rate such as 10/s; off for no limit"`
 }
 

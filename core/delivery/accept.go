@@ -44,6 +44,7 @@ func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbo
 	for i := range audience {
 		d := &a.deliveries[i]
 		d.msg, d.memberID, d.to = m, audience[i].MemberID, addressOf(&audience[i])
+		d.traced = m.Traced && i < tracedMost
 	}
 	if a.held() {
 		m.ExpiresAt = m.NotBefore.Add(e.options.ExpireAfter)

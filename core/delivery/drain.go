@@ -158,8 +158,7 @@ func (m *Mailbox) pushRowsLocked(rows []store.Waiting, place *store.Cursor, daem
 		_, had := m.had[c]
 		_, done := m.marks[c]
 		if !flies && !had && !done && m.eligible(msg, to) {
-			m.engine.takeUp(msg)
-			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg), drained: true, daemon: daemon && to == m.id.Member}
+			d := &delivery{msg: msg, to: to, frame: m.engine.encodeNew(msg), drained: true, traced: msg.Traced, daemon: daemon && to == m.id.Member}
 			d.state.Store(stored)
 			if !m.roomLocked(len(d.frame)) || m.link.Full(len(d.frame)) || !m.pushLocked(d, &m.engine.Counters.PushedLater) {
 				return true

@@ -343,7 +343,7 @@ func (m *Mailbox) pushLocked(d *delivery, took *telemetry.Histogram) bool {
 		d.ackers.Add(1)
 	}
 	p := push{d: d, number: number, at: time.Now()}
-	m.engine.follow(&p, d.msg.CreatedAt)
+	m.engine.follow(&p, time.Time{})
 	m.sent = append(m.sent, p)
 	took.Observe(p.at.Sub(d.msg.CreatedAt))
 	m.bytes += len(d.frame)

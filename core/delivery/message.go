@@ -32,6 +32,9 @@ type delivery struct {
 	// end the delivery: a one-shot command must not take a daemon's mail.
 	ackers atomic.Int32
 
+	// traced says that pushes of it become spans.
+	traced bool
+
 	// drained says that the message was read from the store for this delivery.
 	drained bool
 

@@ -103,29 +103,35 @@ func (m *Mailbox) repeatLate(now time.Time) {
 			continue
 		}
 		if p.tries >= silentTries && !m.acked {
-			m.demoteLocked()
+			m.demoteLocked(now)
 			return
 		}
-		number, ok := m.link.Push(p.d.frame)
-		if !ok {
+		if !m.repeatLocked(p, now) {
 			return
 		}
-		before := p.at
-		p.number, p.at, p.tries = number, now, p.tries+1
-		m.engine.follow(p, before)
-		m.engine.Counters.Repeated.Add(1)
 	}
+}
+
+// repeatLocked pushes an entry again, and reports whether the link took it.
+func (m *Mailbox) repeatLocked(p *push, now time.Time) bool {
+	number, ok := m.link.Push(p.d.frame)
+	if !ok {
+		return false
+	}
+	before := p.at
+	p.number, p.at, p.tries = number, now, p.tries+1
+	m.engine.Counters.Repeated.Add(1)
+	m.engine.follow(p, before)
+	return true
 }
 
 // demoteLocked takes the client at its pongs from now on. What it has not
 // confirmed is pushed once more, so that a pong can cover it.
-func (m *Mailbox) demoteLocked() {
+func (m *Mailbox) demoteLocked(now time.Time) {
 	m.demoted = true
 	for i := range m.sent {
-		number, ok := m.link.Push(m.sent[i].d.frame)
-		if !ok {
+		if !m.repeatLocked(&m.sent[i], now) {
 			return
 		}
-		m.sent[i].number = number
 	}
 }

@@ -3,24 +3,28 @@ package delivery
 import (
 	"time"
 
-	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/tracing"
 )
 
-// follow makes the push that is next to be remembered part of its message's
-// trace, if there is one. since is when it could have been made at the earliest.
-func (e *Engine) follow(p *push, since time.Time) {
-	if !p.d.msg.Traced {
+// tracedMost is to how many recipients of one message the pushes on its
+// acceptance become spans. Those of a message to thousands would push the rest of
+// its trace, and others' traces, out of what waits to be sent.
+const tracedMost = 64
+
+// follow makes a push part of its message's trace, if there is one. before is
+// when the same was pushed to the same connection before; zero: it was not.
+func (e *Engine) follow(p *push, before time.Time) {
+	d := p.d
+	if !d.traced {
 		return
 	}
-	p.span = e.options.Traces.Pushed(tracing.Push{
-		Trace: p.d.msg.Trace, Since: since, At: p.at, Stored: p.d.drained, Tries: p.tries,
-	})
-}
-
-// takeUp decides whether a message that was read from the store is followed.
-func (e *Engine) takeUp(m *store.Message) {
-	if m.Trace != "" {
-		m.Traced = e.options.Traces.Follows(m.Trace)
+	since := before
+	switch {
+	case !before.IsZero():
+	case d.msg.AcceptedAt.IsZero():
+		since = d.msg.CreatedAt // it was accepted by an earlier run, or elsewhere
+	default:
+		since = d.msg.AcceptedAt
 	}
+	p.span = e.options.Traces.Pushed(tracing.Push{Trace: d.msg.Trace, Since: since, At: p.at, Stored: d.drained, Tries: p.tries})
 }

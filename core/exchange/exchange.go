@@ -139,7 +139,7 @@ func (x *Exchange) Announce(env *sdk.Envelope) {
 // where that fails the answer says so, although the effects are there.
 func (x *Exchange) Run(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 	env.Directory = x.resolver
-	trail := x.options.Traces.Begin(env, true)
+	trail := x.options.Traces.Begin(env, tracing.Who{Known: true})
 	c := x.chains.Enter(0)
 	defer c.Leave(0)
 	d, link := c.Run(trail.Within(ctx), env)

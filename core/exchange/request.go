@@ -10,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -20,7 +21,7 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 	env.Kind = sdk.Kind(head.Type)
 	env.Directory = r.x.resolver
 	env.Trace = wire.Trace(string(head.Traceparent))
-	r.trail = r.x.options.Traces.Begin(env, r.owner != nil)
+	r.trail = r.x.options.Traces.Begin(env, tracing.Who{Known: r.owner != nil, Proved: c.session != nil})
 	env.Body = &r.call
 	r.call.Env, r.call.Session, r.call.Peer = env, c.session, link{c.peer}
 	r.call.Traced = r.trail != nil
@@ -250,7 +251,7 @@ func (r *request) answer() {
 func (r *request) refuse() {
 	c, d, x := r.conn, r.decision, r.x
 	if r.call.Err != nil {
-		x.log.WarnContext(r.trail.Context(), "request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
+		x.log.WarnContext(tracing.Join(r.trail.Context(), r.env.Trace), "request failed", slog.String("type", string(r.env.Kind)), slog.String("reason", string(d.Reason)), slog.Any("err", r.call.Err))
 	}
 	owner := r.owner
 	if d.Reason == sdk.ReasonNoHello {

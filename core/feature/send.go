@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/delivery"
@@ -61,18 +62,26 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 	if err := s.admit(c, m); err != nil {
 		return wire.Ack{}, err
 	}
+	c.Env.MessageID = identity.NewMessageID(c.Env.Arrived)
+	c.Accepted = s.engine.Accept(messageOf(c, m), audience, c.Session.Box, c.Env.Arrived)
+	return wire.Ack{ID: ackID(c), MessageID: c.Env.MessageID, Queued: true}, nil
+}
+
+// messageOf is what is kept of a send.
+func messageOf(c *Call, m *wire.Send) *store.Message {
 	env := c.Env
-	env.MessageID = identity.NewMessageID(env.Arrived)
-	from := c.Session
-	c.Accepted = s.engine.Accept(&store.Message{
+	message := &store.Message{
 		ID: env.MessageID, MeshID: env.Mesh,
 		SenderMemberID: env.Sender.MemberID, SenderMember: env.Sender.Member,
 		SenderSession: env.Sender.Session, SenderName: env.Sender.Name,
 		TargetSpec: m.TargetSpec, Priority: env.Priority, Nonce: m.Nonce, Ciphertext: m.Ciphertext,
 		ClientMessageID: m.ClientMessageID, Fingerprint: m.RequestFingerprint,
 		ReplyTo: m.ReplyToID, Trace: env.Trace, Traced: c.Traced, NotBefore: env.HoldUntil,
-	}, audience, from.Box, env.Arrived)
-	return wire.Ack{ID: ackID(c), MessageID: env.MessageID, Queued: true}, nil
+	}
+	if c.Traced {
+		message.AcceptedAt = time.Now()
+	}
+	return message
 }
 
 // admit asks the gate, and gives up what was reserved for a message that may not

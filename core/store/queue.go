@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/sdk"
@@ -27,14 +28,36 @@ type Message struct {
 	Fingerprint     string // opaque; compared when ClientMessageID repeats
 	ReplyTo         string
 	Trace           string // W3C traceparent
-	Traced          bool   // this broker makes spans of it; not stored
-	CreatedAt       time.Time
-	ExpiresAt       time.Time
+	Traced          bool   // brokers make spans of what becomes of it
+
+	// AcceptedAt is when the chain let a traced message through; zero for others,
+	// and not stored.
+	AcceptedAt time.Time
+
+	CreatedAt time.Time
+	ExpiresAt time.Time
 
 	// NotBefore is until when the message's deliveries are held back, in whole
 	// milliseconds; zero for most. It is kept with them, see [Batch], and does
 	// not come back with a message that is read.
 	NotBefore time.Time
+}
+
+// tracedMark stands behind the stored traceparent of a message that is traced:
+// what a sender asks for, and brokers decided against, has the same flags.
+const tracedMark = " traced"
+
+// StoredTrace returns what the column of a message's trace holds.
+func (m *Message) StoredTrace() string {
+	if m.Traced {
+		return m.Trace + tracedMark
+	}
+	return m.Trace
+}
+
+// SetStoredTrace sets the message's trace from the column.
+func (m *Message) SetStoredTrace(column string) {
+	m.Trace, m.Traced = strings.CutSuffix(column, tracedMark)
 }
 
 // SeqAt returns the lowest Seq of a message that is accepted at t: microseconds

@@ -39,7 +39,7 @@ func BenchmarkEnvelope(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				env.Trace = ""
-				trail := tracer.Begin(env, true)
+				trail := tracer.Begin(env, member)
 				ctx := trail.Context()
 				if probe := tracer.Probe(ctx, env); probe != nil {
 					for range 6 {

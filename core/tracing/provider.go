@@ -22,10 +22,10 @@ const scope = "github.com/claudemesh/broker"
 // Provider is tracing from the decision to the receiver. The nil Provider traces
 // nothing.
 type Provider struct {
-	tracer    *Tracer
-	provider  *sdktrace.TracerProvider
-	processor sdktrace.SpanProcessor
-	exporter  *counting
+	tracer   *Tracer
+	provider *sdktrace.TracerProvider
+	queue    *queue
+	stopped  atomic.Bool
 }
 
 // Environment reads a variable, as os.LookupEnv does.
@@ -49,10 +49,9 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 	if err != nil {
 		return nil, fmt.Errorf("telemetry.traces: %w", err)
 	}
-	p := &Provider{exporter: &counting{SpanExporter: exporter}}
-	p.processor = sdktrace.NewBatchSpanProcessor(p.exporter)
+	p := &Provider{queue: newQueue(exporter, env)}
 	p.provider = sdktrace.NewTracerProvider(
-		sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(p.processor),
+		sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(p.queue),
 	)
 	p.tracer = New(p.provider.Tracer(scope, trace.WithInstrumentationVersion(version)), Options{
 		Sampling: sampling, Peers: c.Traces.Peers, Refused: c.Traces.Refused, Names: c.Names,
@@ -146,7 +145,7 @@ func (p *Provider) Processor() sdktrace.SpanProcessor {
 	if p == nil {
 		return nil
 	}
-	return p.processor
+	return p.queue
 }
 
 // Envelopes returns what traces envelopes, nil when nothing is traced.
@@ -157,12 +156,25 @@ func (p *Provider) Envelopes() *Tracer {
 	return p.tracer
 }
 
-// Sent returns how many spans the receiver took, and how many it did not.
-func (p *Provider) Sent() (sent, failed int64) {
+// Spans counted by what became of them.
+type Spans struct {
+	Sent    int64 // the receiver took them
+	Failed  int64 // it did not
+	Dropped int64 // too many waited for it
+}
+
+// Counts returns what became of spans so far. When the provider was stopped,
+// what was left then counts as dropped.
+func (p *Provider) Counts() (c Spans) {
 	if p == nil {
-		return 0, 0
+		return c
 	}
-	return p.exporter.sent.Load(), p.exporter.failed.Load()
+	q := p.queue
+	c = Spans{Sent: q.exporter.sent.Load(), Failed: q.exporter.failed.Load(), Dropped: q.dropped.Load()}
+	if p.stopped.Load() {
+		c.Dropped += q.took.Load() - c.Sent - c.Failed
+	}
+	return c
 }
 
 // Stop sends what is left, as far as ctx allows.
@@ -170,22 +182,6 @@ func (p *Provider) Stop(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
+	defer p.stopped.Store(true)
 	return p.provider.Shutdown(ctx)
-}
-
-// counting counts what an exporter sends.
-type counting struct {
-	sdktrace.SpanExporter
-	sent, failed atomic.Int64
-}
-
-// ExportSpans implements [sdktrace.SpanExporter].
-func (c *counting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	err := c.SpanExporter.ExportSpans(ctx, spans)
-	if err != nil {
-		c.failed.Add(int64(len(spans)))
-	} else {
-		c.sent.Add(int64(len(spans)))
-	}
-	return err
 }

@@ -3,6 +3,8 @@ package tracing_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +76,7 @@ func TestSpansArrive(t *testing.T) {
 				t.Fatal(err)
 			}
 			env := envelope("")
-			p.Envelopes().Begin(env, true).End(env, sdk.Outcome{Decision: sdk.Decision{Verdict: sdk.Answer}, Stage: "route"})
+			p.Envelopes().Begin(env, member).End(env, sdk.Outcome{Decision: sdk.Decision{Verdict: sdk.Answer}, Stage: "route"})
 			stop(t, p)
 			id := tracing.TraceID(env.Trace)
 			spans := r.Wait(t, "the span", func(spans []otlptest.Span) bool { return find(spans, id) != nil })
@@ -85,8 +87,8 @@ func TestSpansArrive(t *testing.T) {
 			if s.Name != "envelope/send" || s.Attributes["claudemesh.stage"] != "route" || s.Attributes["messaging.system"] != "claudemesh" {
 				t.Errorf("got %+v", s)
 			}
-			if sent, failed := p.Sent(); sent != 1 || failed != 0 {
-				t.Errorf("%d sent, %d failed", sent, failed)
+			if got := p.Counts(); got != (tracing.Spans{Sent: 1}) {
+				t.Errorf("the spans became %+v", got)
 			}
 		})
 	}
@@ -156,5 +158,30 @@ func TestWrongVariables(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 		})
+	}
+}
+
+// TestEverySpanIsCounted has a receiver that hangs while thousands end.
+func TestEverySpanIsCounted(t *testing.T) {
+	hang := make(chan struct{})
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer receiver.Close()
+	p, err := start(t, func(c *config.Telemetry) { c.Traces.Endpoint, c.Traces.Ratio = receiver.URL, 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 20_000
+	for range n {
+		env := envelope("")
+		p.Envelopes().Begin(env, member).End(env, sdk.Outcome{})
+	}
+	before := p.Counts()
+	if before.Dropped < n/2 || before.Sent != 0 {
+		t.Errorf("while the receiver hangs the spans became %+v", before)
+	}
+	close(hang)
+	stop(t, p)
+	if got := p.Counts(); got.Sent == 0 || got.Dropped != before.Dropped || got.Sent+got.Failed+got.Dropped != n {
+		t.Errorf("of %d spans became %+v", n, got)
 	}
 }

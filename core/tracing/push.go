@@ -17,18 +17,14 @@ type Push struct {
 	Tries  int       // pushes before this one to the same connection
 }
 
-// Follows reports whether the spans of a message that comes from the store are
-// made. One whose sender traced it, and of which this broker did not say so at
-// the time, counts towards the rate of senders' traces.
-func (t *Tracer) Follows(traceparent string) bool {
-	return t != nil && isSampled(traceparent) && t.peers.Allow()
-}
-
 // Pushed adds the span of a push of a message that is traced, and returns what
 // its confirmation belongs to. The nil Tracer returns nil.
 func (t *Tracer) Pushed(p Push) *Pushed {
 	if t == nil {
 		return nil
+	}
+	if p.Since.After(p.At) { // it was accepted by a clock that is ahead
+		p.Since = p.At
 	}
 	ctx := trace.ContextWithRemoteSpanContext(context.Background(), parse(p.Trace))
 	ctx, span := t.spans.Start(ctx, "push", trace.WithTimestamp(p.Since), trace.WithSpanKind(trace.SpanKindProducer),

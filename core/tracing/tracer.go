@@ -20,6 +20,7 @@ type Tracer struct {
 	spans    trace.Tracer
 	sampling Sampling
 	peers    *rate.Limiter
+	callers  *rate.Limiter // of senders that have not proved themselves
 	refused  *rate.Limiter
 	names    bool
 
@@ -37,7 +38,7 @@ type Counters struct {
 // Options say what is traced.
 type Options struct {
 	Sampling Sampling
-	Peers    config.Limit // traces that senders begin
+	Peers    config.Limit // traces that members begin; others may begin a tenth of it
 	Refused  config.Limit // spans of refused envelopes that are not traced
 	Names    bool         // names and ids of members, and ids of meshes, in spans
 }
@@ -47,7 +48,7 @@ type Options struct {
 func New(spans trace.Tracer, o Options) *Tracer {
 	return &Tracer{
 		spans: spans, sampling: o.Sampling, names: o.Names,
-		peers: limiter(o.Peers), refused: limiter(o.Refused),
+		peers: limiter(o.Peers), callers: limiter(tenthOf(o.Peers)), refused: limiter(o.Refused),
 	}
 }
 
@@ -59,23 +60,34 @@ func limiter(l config.Limit) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(l.Rate.PerSecond()), max(1, int(l.Rate.PerSecond())))
 }
 
+// tenthOf is what is left for whoever has yet to prove who they are.
+func tenthOf(l config.Limit) config.Limit {
+	l.Rate.Per *= 10
+	return l
+}
+
+// Who says of whom an envelope is, as far as that is known when it comes.
+type Who struct {
+	Known  bool // the kind is one that this broker answers
+	Proved bool // the sender is a member; else its traces are bounded apart
+}
+
 // Begin decides whether an envelope is traced. If it is, its span has begun, and
 // env.Trace is the context that whatever it causes belongs to; else the result
-// is nil, and env.Trace stays what the sender sent. known says that the kind is
-// one that this broker answers.
-func (t *Tracer) Begin(env *sdk.Envelope, known bool) *Trail {
-	if t == nil || !t.begins(env) {
+// is nil, and env.Trace stays what the sender sent.
+func (t *Tracer) Begin(env *sdk.Envelope, who Who) *Trail {
+	if t == nil || !t.begins(env, who) {
 		return nil
 	}
 	ctx := context.Background()
 	if env.Trace != "" {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, parse(env.Trace))
 	}
-	return t.open(ctx, env, nameOf(env, known))
+	return t.open(ctx, env, nameOf(env, who.Known))
 }
 
 // begins decides. Nothing of it allocates while the answer is no.
-func (t *Tracer) begins(env *sdk.Envelope) bool {
+func (t *Tracer) begins(env *sdk.Envelope, who Who) bool {
 	if env.Trace == "" || !t.sampling.Follow {
 		if !t.sampling.takes(env.Trace) {
 			return false
@@ -86,12 +98,11 @@ func (t *Tracer) begins(env *sdk.Envelope) bool {
 	if !isSampled(env.Trace) {
 		return false
 	}
-	return t.allowed()
-}
-
-// allowed reports whether one more trace of a sender's is followed.
-func (t *Tracer) allowed() bool {
-	if !t.peers.Allow() {
+	limit := t.callers
+	if who.Proved {
+		limit = t.peers
+	}
+	if !limit.Allow() {
 		t.Counters.Declined.Add(1)
 		return false
 	}

@@ -21,6 +21,9 @@ const (
 	unsampled = "00-" + traceID + "-00f067aa0ba902b7-00"
 )
 
+// member is a sender that has proved itself, with a kind that is answered.
+var member = tracing.Who{Known: true, Proved: true}
+
 // rig is a tracer whose spans are kept.
 type rig struct {
 	*tracing.Tracer
@@ -69,7 +72,7 @@ func TestDecision(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(tracing.Options{Sampling: test.sampling})
 			env := envelope(test.trace)
-			trail := r.Begin(env, true)
+			trail := r.Begin(env, member)
 			if got := trail != nil; got != test.want {
 				t.Errorf("traced %v, want %v", got, test.want)
 			}
@@ -86,7 +89,7 @@ func TestRatioIsKept(t *testing.T) {
 	const n = 20_000
 	took := 0
 	for range n {
-		if r.Begin(envelope(""), true) != nil {
+		if r.Begin(envelope(""), member) != nil {
 			took++
 		}
 	}
@@ -99,7 +102,7 @@ func TestRatioIsKept(t *testing.T) {
 func TestTrail(t *testing.T) {
 	r := newRig(tracing.Options{Sampling: tracing.Sampling{Follow: true}})
 	env := envelope(sampled)
-	trail := r.Begin(env, true)
+	trail := r.Begin(env, member)
 	if !strings.HasPrefix(env.Trace, "00-"+traceID+"-") || env.Trace == sampled || !strings.HasSuffix(env.Trace, "-01") {
 		t.Errorf("what the envelope causes belongs to %q", env.Trace)
 	}
@@ -143,7 +146,7 @@ func TestNoNames(t *testing.T) {
 	for _, names := range []bool{false, true} {
 		r := newRig(tracing.Options{Sampling: tracing.Sampling{Ratio: 1}, Names: names})
 		env := envelope("")
-		trail := r.Begin(env, true)
+		trail := r.Begin(env, member)
 		trail.End(env, sdk.Outcome{Decision: sdk.Refuse("not_granted", "Ada may not write to Bo"), Err: errors.New("Ada has failed")})
 		span := r.spans.Ended()[0]
 		var all []string
@@ -168,7 +171,7 @@ func TestPeersAreBounded(t *testing.T) {
 	begun := 0
 	for range 100 {
 		env := envelope(sampled)
-		if r.Begin(env, true) != nil {
+		if r.Begin(env, member) != nil {
 			begun++
 		} else if env.Trace != sampled {
 			t.Fatal("the sender's context is not handed on as it came")
@@ -207,7 +210,7 @@ func TestUnknownKinds(t *testing.T) {
 	r := newRig(tracing.Options{Sampling: tracing.Sampling{Ratio: 1}})
 	env := envelope("")
 	env.Kind = "whatever-i-like"
-	r.Begin(env, false).End(env, sdk.Outcome{})
+	r.Begin(env, tracing.Who{Proved: true}).End(env, sdk.Outcome{})
 	r.Refused(env, false, sdk.Outcome{})
 	for _, s := range r.spans.Ended() {
 		if s.Name() != "envelope/unknown" {
@@ -225,11 +228,11 @@ func TestUnknownKinds(t *testing.T) {
 func TestNobodyTraces(t *testing.T) {
 	var tracer *tracing.Tracer
 	env := envelope(sampled)
-	trail := tracer.Begin(env, true)
+	trail := tracer.Begin(env, member)
 	trail.Committed(time.Now(), nil)
 	trail.End(env, sdk.Outcome{})
 	tracer.Pushed(tracing.Push{}).Confirmed(tracing.ByAck)
-	if trail != nil || trail.TraceID() != "" || env.Trace != sampled || tracer.Follows(sampled) {
+	if trail != nil || trail.TraceID() != "" || env.Trace != sampled {
 		t.Error("it traces")
 	}
 	if got := tracer.Refused(env, true, sdk.Outcome{}); got != traceID {
@@ -246,7 +249,7 @@ func TestNothingAllocates(t *testing.T) {
 		for _, text := range []string{"", unsampled} {
 			env := envelope(text)
 			n := testing.AllocsPerRun(100, func() {
-				trail := tracer.Begin(env, true)
+				trail := tracer.Begin(env, member)
 				if tracer != nil && tracer.Probe(trail.Context(), env) != nil {
 					t.Error("a probe")
 				}
@@ -270,6 +273,33 @@ func FuzzTraceparent(f *testing.F) {
 			t.Errorf("%q has the trace id %q", text, id)
 		}
 		env := envelope(text)
-		r.Begin(env, true).End(env, sdk.Outcome{})
+		r.Begin(env, member).End(env, sdk.Outcome{})
 	})
+}
+
+// TestStrangersHaveTheirOwnRate: what they take is not taken from members.
+func TestStrangersHaveTheirOwnRate(t *testing.T) {
+	r := newRig(tracing.Options{Sampling: tracing.Sampling{Follow: true}, Peers: perSecond(20)})
+	begun := 0
+	for range 100 {
+		if r.Begin(envelope(sampled), tracing.Who{Known: true}) != nil {
+			begun++
+		}
+	}
+	if begun < 1 || begun > 20 {
+		t.Errorf("%d traces of strangers", begun)
+	}
+	if r.Begin(envelope(sampled), member) == nil {
+		t.Error("a member's trace was declined")
+	}
+}
+
+// TestPushOfAnotherClock was accepted by a node whose clock is ahead.
+func TestPushOfAnotherClock(t *testing.T) {
+	r := newRig(tracing.Options{})
+	now := time.Now()
+	r.Pushed(tracing.Push{Trace: sampled, Since: now.Add(40 * time.Millisecond), At: now})
+	if s := r.spans.Ended()[0]; s.EndTime().Before(s.StartTime()) {
+		t.Errorf("the push lasts %v", s.EndTime().Sub(s.StartTime()))
+	}
 }

@@ -100,7 +100,7 @@ func (t *transaction) writeMessages(list []*store.Message) {
 		r.optional(m.ClientMessageID)
 		r.optional(m.Fingerprint)
 		r.optional(m.ReplyTo)
-		r.optional(m.Trace)
+		r.optional(m.StoredTrace())
 		r.time(m.CreatedAt)
 		r.time(m.ExpiresAt)
 		r.bool(t.inSent[m.Seq])

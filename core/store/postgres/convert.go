@@ -7,10 +7,11 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
 
-// The types below read a column into a field: Scan((*text)(&m.Trace)). The
+// The types below read a column into a field: Scan((*text)(&m.ReplyTo)). The
 // functions beside them give the argument that writes it.
 
 // text is a string whose empty value is NULL.
@@ -27,6 +28,15 @@ func textArg(s string) any {
 		return nil
 	}
 	return s
+}
+
+// trace is the trace of a message.
+type trace store.Message
+
+// ScanText implements [pgtype.TextScanner].
+func (t *trace) ScanText(v pgtype.Text) error {
+	(*store.Message)(t).SetStoredTrace(v.String)
+	return nil
 }
 
 // texts is the argument for a list that is never NULL.

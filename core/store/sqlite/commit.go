@@ -194,7 +194,7 @@ func (c *committer) link(ctx context.Context, tx *sql.Tx, mesh string, entries [
 func messageArgs(args []any, m *store.Message) []any {
 	return append(args, m.Seq, m.ID, m.MeshID, m.SenderMemberID, m.SenderMember.String(), keyArg(m.SenderSession),
 		m.SenderName, m.TargetSpec, int64(m.Priority), m.Nonce, m.Ciphertext, textArg(m.ClientMessageID),
-		textArg(m.Fingerprint), textArg(m.ReplyTo), textArg(m.Trace), m.CreatedAt.UnixMilli(), m.ExpiresAt.UnixMilli())
+		textArg(m.Fingerprint), textArg(m.ReplyTo), textArg(m.StoredTrace()), m.CreatedAt.UnixMilli(), m.ExpiresAt.UnixMilli())
 }
 
 func sentArgs(args []any, m *store.Message) []any {

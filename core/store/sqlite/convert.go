@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
 
-// The types below read a column into a field: Scan((*text)(&m.Trace)). The
+// The types below read a column into a field: Scan((*text)(&m.ReplyTo)). The
 // functions beside them give the argument that writes it.
 
 // text is a string whose empty value is NULL.
@@ -33,6 +34,17 @@ func textArg(s string) any {
 		return nil
 	}
 	return s
+}
+
+// trace is the trace of a message.
+type trace store.Message
+
+// Scan implements [sql.Scanner].
+func (t *trace) Scan(v any) error {
+	var column text
+	err := column.Scan(v)
+	(*store.Message)(t).SetStoredTrace(string(column))
+	return err
 }
 
 // key is an [sdk.Key] in hex, whose zero value is NULL or ”.

@@ -137,7 +137,7 @@ func (s *Store) QueueDepth(ctx context.Context) (n int64, oldest time.Time, err 
 func envelope(m *store.Message) []any {
 	return []any{&m.Seq, &m.ID, &m.MeshID, &m.SenderMemberID, (*key)(&m.SenderMember), (*key)(&m.SenderSession),
 		&m.SenderName, &m.TargetSpec, &m.Priority, (*text)(&m.ClientMessageID), (*text)(&m.Fingerprint),
-		(*text)(&m.ReplyTo), (*text)(&m.Trace), (*millis)(&m.CreatedAt), (*millis)(&m.ExpiresAt)}
+		(*text)(&m.ReplyTo), (*trace)(m), (*millis)(&m.CreatedAt), (*millis)(&m.ExpiresAt)}
 }
 
 // scanDelivery reads one line of a status. A confirmation that came after the

@@ -78,17 +78,22 @@ func messageRoundTrip(s *suite) {
 	full.Nonce, full.Ciphertext = "bm9uY2U=", "Y2lwaGVy+/="
 	full.ClientMessageID, full.Fingerprint = "0198-Ü", strings.Repeat("ab", 32)
 	full.ReplyTo, full.Trace = id("reply", 1), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	full.Traced = true
 	bare := &store.Message{Seq: seq(1), ID: "bare", MeshID: "mesh", CreatedAt: now(), ExpiresAt: now().Add(time.Second)}
 	s.commit(queued([]*store.Message{full, bare}, key(1)))
 	s.wantPending(drain(key(1)), bare, full)
 
 	fine := message(3)
+	fine.Trace = full.Trace // its sender traces it, and nobody else
 	fine.CreatedAt = now().Add(999_999)
 	s.commit(queued([]*store.Message{fine}, key(2)))
 	got, err := s.Pending(s.ctx, drain(key(2)))
 	s.must(err)
 	if len(got) != 1 || !got[0].Message.CreatedAt.Equal(now()) || got[0].Message.CreatedAt.Location() != time.UTC {
 		s.Errorf("got %v, want whole milliseconds in UTC", got)
+	}
+	if m := got[0].Message; m.Trace != fine.Trace || m.Traced {
+		s.Errorf("the trace is %q, traced %v", m.Trace, m.Traced)
 	}
 }
 

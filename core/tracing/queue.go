@@ -1,0 +1,64 @@
+package tracing
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// defaultQueue is how many spans wait for the receiver at most, where
+// OTEL_BSP_MAX_QUEUE_SIZE says nothing: with some 1.5 KB each, 12 MB.
+const defaultQueue = 8192
+
+// queue stands before the SDK's own queue, which drops in silence what finds no
+// room, and counts what becomes of each span. Safe for concurrent use.
+type queue struct {
+	sdktrace.SpanProcessor // the SDK's
+	exporter               *counting
+
+	most    int64
+	took    atomic.Int64
+	dropped atomic.Int64
+}
+
+func newQueue(exporter sdktrace.SpanExporter, env Environment) *queue {
+	q := &queue{exporter: &counting{SpanExporter: exporter}, most: defaultQueue}
+	if n, err := strconv.Atoi(first(env, "OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
+		q.most = int64(n)
+	}
+	q.SpanProcessor = sdktrace.NewBatchSpanProcessor(q.exporter, sdktrace.WithMaxQueueSize(int(q.most)))
+	return q
+}
+
+// OnEnd implements [sdktrace.SpanProcessor]. It takes as many spans as there is
+// room for those that were not sent yet, so the queue behind it drops none.
+func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
+	if q.took.Add(1)-q.exporter.over() > q.most {
+		q.took.Add(-1)
+		q.dropped.Add(1)
+		return
+	}
+	q.SpanProcessor.OnEnd(s)
+}
+
+// counting counts what an exporter sends.
+type counting struct {
+	sdktrace.SpanExporter
+	sent, failed atomic.Int64
+}
+
+// over is how many spans wait no more.
+func (c *counting) over() int64 { return c.sent.Load() + c.failed.Load() }
+
+// ExportSpans implements [sdktrace.SpanExporter].
+func (c *counting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := c.SpanExporter.ExportSpans(ctx, spans)
+	if err != nil {
+		c.failed.Add(int64(len(spans)))
+	} else {
+		c.sent.Add(int64(len(spans)))
+	}
+	return err
+}
