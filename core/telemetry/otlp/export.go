@@ -55,9 +55,10 @@ func Start(ctx context.Context, o Options) (stop func(context.Context) error, er
 	if os.Getenv("OTEL_METRIC_EXPORT_INTERVAL") == "" {
 		reading = append(reading, metric.WithInterval(o.Config.Interval))
 	}
-	reader := metric.NewPeriodicReader(&patient{Exporter: exporter, log: o.Log}, reading...)
+	p := &patient{Exporter: exporter, log: o.Log}
+	reader := metric.NewPeriodicReader(p, reading...)
 	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(o.Resource))
-	return provider.Shutdown, nil
+	return p.stopWith(provider.Shutdown), nil
 }
 
 // wanted reports whether metrics are sent at all.

@@ -205,6 +205,28 @@ func TestReceiverIsAway(t *testing.T) {
 	}
 }
 
+// TestLastExportFails stops while the receiver is away. Nothing is tried again
+// then: whoever stops it is told, and says so.
+func TestLastExportFails(t *testing.T) {
+	clear(t)
+	away := make(chan struct{}, 1)
+	away <- struct{}{}
+	url, _ := overHTTP(t, away)
+	log := new(lines)
+	o := options(t, config.MetricsExport{Export: config.ExportAuto, Endpoint: url, Protocol: config.ProtocolHTTP, Interval: time.Hour})
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	stop, err := otlp.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(context.Background()); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("the stop says %v, want what the receiver said", err)
+	}
+	if text := log.String(); text != "" {
+		t.Errorf("logged\n%s\nwant nothing: it is returned", text)
+	}
+}
+
 // lines keeps what is logged.
 type lines struct {
 	mu  sync.Mutex
