@@ -53,7 +53,7 @@ func (p *peer) briefs() []string {
 	return list
 }
 
-func TestContextIsShared(t *testing.T) {
+func TestFlawExt46ContextSharedRepeatsTheReqID(t *testing.T) {
 	r := newRig(t)
 	bo, sibling, cy, daemon := r.join("bo", named("Bobby")), r.join("bo", named("bo-2")), r.join("cy"), r.join("ada", control)
 	answer, records := bo.ask(`{"type":"share_context","summary":"the \"wire\"","filesRead":["a.go"],"keyFindings":["it works"],"tags":["codec"],"_reqId":"s"}`)
@@ -130,7 +130,7 @@ func TestContextsHeedGrants(t *testing.T) {
 	}
 }
 
-func TestContextRefuses(t *testing.T) {
+func TestFlawExt44ContextIsRefusedAloud(t *testing.T) {
 	long := `"` + strings.Repeat("x", 8000) + `"`
 	tests := []struct{ name, frame, want string }{
 		{"no summary", `{"type":"share_context","_reqId":1}`, `{"type":"context_shared","_reqId":1,"error":"invalid: summary: is required: want a string"}`},
@@ -151,6 +151,11 @@ func TestContextRefuses(t *testing.T) {
 			wantList(t, "told", cy.changes(), nil)
 		})
 	}
+}
+
+func TestFlawExt28ContextNeedsAPermission(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
 	r.edit("bo", func(m *store.Member) { m.Permissions = store.Permissions{store.CanWriteState: false} })
 	got, _ := bo.ask(`{"type":"share_context","summary":"x"}`)
 	wantText(t, got, `{"type":"context_shared","error":"forbidden: you do not have the permission canWriteState in this mesh: ask its owner or an admin for it"}`)

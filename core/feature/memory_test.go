@@ -1,15 +1,19 @@
 package feature
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/wire"
 )
 
@@ -90,7 +94,7 @@ func TestRememberAgainIsOneMemory(t *testing.T) {
 	}
 }
 
-func TestForget(t *testing.T) {
+func TestFlawExt21OnlyItsAuthorAndAdminsForget(t *testing.T) {
 	const refused = "forbidden: only the member that left this memory, the owner of the mesh and its admins may forget it: ask one of them"
 	tests := []struct {
 		by   string
@@ -157,7 +161,7 @@ func TestRecallHeedsGrants(t *testing.T) {
 	}
 }
 
-func TestMemoryRefuses(t *testing.T) {
+func TestFlawExt44MemoryIsRefusedAloud(t *testing.T) {
 	tests := []struct{ name, frame, want string }{
 		{"no content", `{"type":"remember","_reqId":1}`, `{"type":"memory_stored","_reqId":1,"error":"invalid: content: is required: want a string"}`},
 		{"an empty content", `{"type":"remember","content":"","_reqId":1}`, `{"type":"memory_stored","_reqId":1,"error":"invalid: content: want at least one byte"}`},
@@ -180,7 +184,7 @@ func TestMemoryRefuses(t *testing.T) {
 	}
 }
 
-func TestMemoryNeedsAPermission(t *testing.T) {
+func TestFlawExt28MemoryNeedsAPermission(t *testing.T) {
 	r := newRig(t)
 	bo := r.join("bo")
 	id := bo.remember("a fox")
@@ -191,6 +195,56 @@ func TestMemoryNeedsAPermission(t *testing.T) {
 	got, _ = bo.ask(`{"type":"forget","memoryId":"` + id + `"}`)
 	wantText(t, got, `{"type":"ack","id":"`+id+`","messageId":"","queued":false,"error":"`+text+`"}`)
 	wantList(t, "found", bo.recall("fox"), []string{"a fox"})
+}
+
+// cramped is a store with little room.
+type cramped struct{ *sqlite.Store }
+
+func (s cramped) Remember(ctx context.Context, m *store.Memory, _ store.Room) (string, bool, error) {
+	return s.Store.Remember(ctx, m, store.Room{Mesh: 3, Member: 2})
+}
+
+func (s cramped) CreateTask(ctx context.Context, t *store.Task, _ store.Room) (string, bool, error) {
+	return s.Store.CreateTask(ctx, t, store.Room{Mesh: 3, Member: 2})
+}
+
+func (r *rig) cramp() {
+	r.reg = All(Deps{Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: cramped{r.store}, Sessions: r, Announcer: announcer{r}})
+}
+
+func TestFlawExt31MemoryHasRoom(t *testing.T) {
+	r := newRig(t)
+	r.cramp()
+	bo, cy := r.join("bo"), r.join("cy")
+	ids := []string{bo.remember("one"), bo.remember("two")}
+	got, records := bo.ask(`{"type":"remember","content":"three","_reqId":1}`)
+	wantText(t, got, `{"type":"memory_stored","_reqId":1,"error":"capacity: 2 memories are yours, and that is all a member may have: forget some"}`)
+	wantList(t, "records", recorded(records), nil)
+	if bo.remember("two") != ids[1] {
+		t.Error("what is there already is refused, or written again")
+	}
+	cy.remember("three")
+	got, _ = cy.ask(`{"type":"remember","content":"four","_reqId":1}`)
+	wantText(t, got, `{"type":"memory_stored","_reqId":1,"error":"capacity: the mesh has 3 memories, and that is all it may have: forget some"}`)
+	bo.ask(`{"type":"forget","memoryId":"` + ids[0] + `"}`)
+	cy.remember("four")
+}
+
+// Times come back as they were written, in UTC.
+func TestFlawExt56TimesAreUTC(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	bo.remember("a fox")
+	bo.share("a fox")
+	bo.task("a fox")
+	for _, frame := range []string{`{"type":"recall","query":"fox"}`, `{"type":"get_context","query":"fox"}`, `{"type":"list_tasks"}`} {
+		answer, _ := bo.ask(frame)
+		text := regexp.MustCompile(`2\d{3}-[-T:.\d]+Z`).FindString(answer)
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil || time.Since(at).Abs() > time.Hour {
+			t.Errorf("%s says that it is %s", answer, text)
+		}
+	}
 }
 
 func TestNoRoom(t *testing.T) {

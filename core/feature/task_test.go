@@ -178,7 +178,7 @@ func TestClaimTaskOfWhoLeft(t *testing.T) {
 	wantText(t, bo.do("claim_task", id), "task_not_claimable")
 }
 
-func TestCompleteTask(t *testing.T) {
+func TestFlawExt21OnlyWhoMayCompletes(t *testing.T) {
 	tests := []struct{ by, claimer, want string }{
 		{"bo", "", "done nobody by bo"}, // who created it
 		{"bo", "cy", "done cy by bo"},
@@ -218,7 +218,7 @@ func TestTasksHeedGrants(t *testing.T) {
 	wantList(t, "done", bo.titles(`,"status":"done"`), []string{"claimed by cy"})
 }
 
-func TestTaskRefuses(t *testing.T) {
+func TestFlawExt44TaskIsRefusedAloud(t *testing.T) {
 	tests := []struct{ name, frame, want string }{
 		{"no title", `{"type":"create_task","_reqId":1}`, `{"type":"task_created","_reqId":1,"error":"invalid: title: is required: want a string"}`},
 		{"an empty title", `{"type":"create_task","title":"","_reqId":1}`, `{"type":"task_created","_reqId":1,"error":"invalid: title: want at least one byte"}`},
@@ -241,6 +241,36 @@ func TestTaskRefuses(t *testing.T) {
 			wantList(t, "records", recorded(records), nil)
 		})
 	}
+}
+
+func TestFlawExt31TasksHaveRoom(t *testing.T) {
+	r := newRig(t)
+	r.cramp()
+	bo, cy := r.join("bo"), r.join("cy")
+	bo.task("one")
+	bo.task("two")
+	got, records := bo.ask(`{"type":"create_task","title":"three","_reqId":1}`)
+	wantText(t, got, `{"type":"task_created","_reqId":1,"error":"capacity: 2 tasks that are not done are yours, and that is all a member may have: complete some"}`)
+	wantList(t, "records", recorded(records), nil)
+	cy.task("three")
+	got, _ = cy.ask(`{"type":"create_task","title":"four","_reqId":1}`)
+	wantText(t, got, `{"type":"task_created","_reqId":1,"error":"capacity: the mesh has 3 tasks that are not done, and that is all it may have: complete some"}`)
+}
+
+// Where a mesh has as many tasks as it may, the oldest that is done gives way.
+func TestFlawExt57TasksDoNotGrowForEver(t *testing.T) {
+	r := newRig(t)
+	r.cramp()
+	bo := r.join("bo")
+	for n := range 20 {
+		bo.do("complete_task", bo.task(fmt.Sprint(n)))
+	}
+	wantList(t, "left", bo.titles(""), []string{"19", "18", "17"})
+}
+
+func TestFlawExt28TasksNeedAPermission(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
 	id := bo.task("x")
 	r.edit("bo", func(m *store.Member) { m.Permissions = store.Permissions{store.CanWriteState: false} })
 	for _, what := range []string{"claim_task", "complete_task"} {

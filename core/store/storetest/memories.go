@@ -73,6 +73,7 @@ func recallWords(s *suite) {
 	const foxes, deploy, path = "Quick brown foxes jumped over it.", "Deploying is done by `make deploy`; never on Fridays!",
 		"see core/store/open.go: the_wal_limit=64, ärger & 東京"
 	m := memory(id("mesh", 1), 99, foxes+" twice")
+	m.CreatedAt = m.CreatedAt.In(time.FixedZone("far away", 11*60*60))
 	m.Tags = []string{"zoology", "animals"}
 	_, _, err := s.Remember(s.ctx, m, plenty())
 	s.must(err)
@@ -89,6 +90,9 @@ func recallWords(s *suite) {
 	got, err := s.Recall(s.ctx, id("mesh", 1), "twice", nil, 20)
 	s.must(err)
 	same(s, got, []*store.Memory{m})
+	if zone := got[0].CreatedAt.Location(); zone != time.UTC {
+		s.Errorf("the time is in %v", zone)
+	}
 }
 
 func recallOrder(s *suite) {
