@@ -26,7 +26,9 @@ type Group struct {
 // Capability is one thing that a recipient can allow a sender.
 type Capability string
 
-// Capabilities. The broker enforces dm and broadcast on messages.
+// Capabilities. The broker enforces dm and broadcast on messages, state-read on
+// what a member writes for its mesh and on what others are told of it, and
+// state-write on values that another one has set.
 const (
 	CapRead       Capability = "read"
 	CapDM         Capability = "dm"
