@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,6 +95,82 @@ func TestProbeOfARemoteStageThatFails(t *testing.T) {
 			if n := c.Stats()[0].Timing.Count; n != 1 {
 				t.Errorf("%d timed, want 1", n)
 			}
+		})
+	}
+}
+
+// spotted is a remote stage whose verdicts come a while after they were asked
+// for, whenever somebody waits for them.
+type spotted struct {
+	fake
+	after time.Duration // 0: nobody knows
+	plain bool          // its tickets cannot know
+}
+
+type spottedTicket struct {
+	chain.Ticket
+	came time.Time
+}
+
+func (s *spotted) Send(context.Context, *sdk.Envelope) (chain.Ticket, error) {
+	var came time.Time
+	if s.after != 0 {
+		came = time.Now().Add(s.after)
+	}
+	t := spottedTicket{&ticket{&far{}}, came}
+	if s.plain {
+		return t.Ticket, nil
+	}
+	return t, nil
+}
+
+func (t spottedTicket) WaitDated(ctx context.Context, env *sdk.Envelope) (sdk.Decision, time.Time, error) {
+	d, err := t.Wait(ctx, env)
+	return d, t.came, err
+}
+
+// timekeeper is a probe that writes down how long stages took.
+type timekeeper struct {
+	witness
+	took []time.Duration
+}
+
+func (k *timekeeper) Leave(_ context.Context, _ *chain.Link, _ sdk.Decision, _ error, took time.Duration) {
+	k.took = append(k.took, took)
+}
+
+// A remote stage took until its verdict came, not until its turn in the line
+// came, as far as its tickets know that.
+func TestTimeOfARemoteStage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stage sdk.Stage
+		want  time.Duration
+	}{
+		"a verdict that waits for its turn":  {&spotted{after: 3 * time.Millisecond}, 3 * time.Millisecond},
+		"one that was clear from the start":  {&spotted{after: -time.Hour}, 0},
+		"one of which nobody knows the time": {&spotted{}, time.Second},
+		"one of which nobody can know it":    {&spotted{plain: true}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := new(timekeeper)
+				c := watchedBy(t, p, nil, link("far", tt.stage))
+				var w chain.Walk
+				env := &sdk.Envelope{Kind: sdk.KindSend}
+				if c.Begin(t.Context(), env, &w, false) {
+					t.Fatal("it ended")
+				}
+				time.Sleep(time.Second) // those before it in the line
+				if !w.Resume(t.Context(), env) {
+					t.Fatal("it did not end")
+				}
+				if diff := cmp.Diff([]time.Duration{tt.want}, p.took); diff != "" {
+					t.Errorf("the probe (-want +got):\n%s", diff)
+				}
+				if got := c.Stats()[0].Timing; got.Sum != tt.want || got.Count != 1 {
+					t.Errorf("the histogram has %d of %v, want one of %v", got.Count, got.Sum, tt.want)
+				}
+			})
 		})
 	}
 }

@@ -59,8 +59,9 @@ type FallbackStat struct {
 }
 
 // Timing is a histogram of the calls that were timed: those of the sample and
-// those that a probe watched (in shadow: until the verdict came), so its count is lower than the sum of the
-// decisions.
+// those that a probe watched, so its count is lower than the sum of the
+// decisions. A call of a remote stage, or of one in shadow, lasts until the
+// verdict came, however long its envelope then waits for its turn.
 type Timing struct {
 	Bounds []time.Duration `json:"-"`                 // upper edges
 	Counts []uint64        `json:"buckets,omitempty"` // one more than Bounds: the last is for what is longer

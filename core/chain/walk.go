@@ -23,6 +23,16 @@ type Ticket interface {
 	Wait(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error)
 }
 
+// Dated is a ticket that knows when its decision came, which may be long before
+// it is waited for: a connection's envelopes go on in their order. A stage took
+// until then; with another ticket, until the end of the wait.
+type Dated interface {
+	// WaitDated is Wait, and says when the decision came, or the failure. The zero
+	// time stands for now; one that is before the envelope was sent, for at once.
+	// It is called instead of Wait, of the walks that are timed.
+	WaitDated(ctx context.Context, env *sdk.Envelope) (d sdk.Decision, came time.Time, err error)
+}
+
 // Walk is a run of an envelope through a chain that stops where it would have
 // to wait for a remote stage. It belongs to one goroutine at a time. The zero
 // Walk is ready for [Chain.Begin], also again after its end.
@@ -106,16 +116,19 @@ func (w *Walk) end(d sdk.Decision, l *Link) (ended bool) {
 
 // send sends the envelope to a remote stage.
 func (l *Link) send(ctx context.Context, env *sdk.Envelope, w *Walk) error {
+	if w.watch.timed {
+		w.sent = time.Now() // before the probe begins a span: the stage's work then lies within it
+	}
 	if w.watch.probe != nil {
 		ctx = w.watch.probe.Enter(ctx, l)
 	}
 	if w.watch.timed {
-		w.ctx, w.sent = ctx, time.Now()
+		w.ctx = ctx
 	}
 	err := l.hand(ctx, env, w)
 	if err != nil {
 		w.ticket = nil
-		l.leave(w, sdk.Decision{}, err)
+		l.leave(w, sdk.Decision{}, err, time.Time{})
 	}
 	return err
 }
@@ -129,28 +142,36 @@ func (l *Link) hand(ctx context.Context, env *sdk.Envelope, w *Walk) (err error)
 
 // collect takes the decision of a remote stage.
 func (l *Link) collect(w *Walk, env *sdk.Envelope, d *sdk.Decision) error {
-	err := w.wait(env, d)
-	l.leave(w, *d, err)
+	came, err := w.wait(env, d)
+	l.leave(w, *d, err, came)
 	return err
 }
 
 // wait waits for the decision, and turns a panic into an error.
-func (w *Walk) wait(env *sdk.Envelope, d *sdk.Decision) (err error) {
+func (w *Walk) wait(env *sdk.Envelope, d *sdk.Decision) (came time.Time, err error) {
 	defer contain(&err)
-	ctx := context.Background()
-	if w.ctx != nil {
-		ctx = w.ctx
+	if !w.watch.timed {
+		*d, err = w.ticket.Wait(context.Background(), env)
+		return came, err
 	}
-	*d, err = w.ticket.Wait(ctx, env)
-	return err
+	if t, ok := w.ticket.(Dated); ok {
+		*d, came, err = t.WaitDated(w.ctx, env)
+		return came, err
+	}
+	*d, err = w.ticket.Wait(w.ctx, env)
+	return came, err
 }
 
-// leave tells whoever watches that a remote stage has answered.
-func (l *Link) leave(w *Walk, d sdk.Decision, err error) {
+// leave tells whoever watches that a remote stage has answered, and when: the
+// zero time stands for now.
+func (l *Link) leave(w *Walk, d sdk.Decision, err error, came time.Time) {
 	if !w.watch.timed {
 		return
 	}
-	took := time.Since(w.sent)
+	if came.IsZero() {
+		came = time.Now()
+	}
+	took := max(came.Sub(w.sent), 0)
 	l.meter.seconds.observe(took)
 	if w.watch.probe != nil {
 		w.watch.probe.Leave(w.ctx, l, d, err, took)

@@ -56,6 +56,8 @@ var (
 	_ chain.Health    = (*Stage)(nil)
 	_ chain.Submitter = (*Stage)(nil)
 	_ chain.Remote    = (*Stage)(nil)
+	_ chain.Dated     = hop.Ticket(nil)
+	_ chain.Dated     = unasked{}
 )
 
 // errNotStarted is the health of a stage before its start.
@@ -249,6 +251,11 @@ type unasked struct{}
 
 // Wait implements [chain.Ticket].
 func (unasked) Wait(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
+
+// WaitDated implements [chain.Dated].
+func (unasked) WaitDated(_ context.Context, env *sdk.Envelope) (sdk.Decision, time.Time, error) {
+	return sdk.Next(), env.Arrived, nil // it was clear before
+}
 
 // tryNow has the stage configured at once, if a process runs and lacks it.
 func (s *Stage) tryNow() {

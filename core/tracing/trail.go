@@ -56,15 +56,20 @@ func (trail *Trail) Enter(ctx context.Context, l *chain.Link) context.Context {
 	return ctx
 }
 
-// Leave implements [chain.Probe].
-func (trail *Trail) Leave(ctx context.Context, _ *chain.Link, d sdk.Decision, err error, _ time.Duration) {
+// Leave implements [chain.Probe]. The span ends when the stage did, which may be
+// long ago: a verdict of a remote stage waits for its envelope's turn.
+func (trail *Trail) Leave(ctx context.Context, _ *chain.Link, d sdk.Decision, err error, took time.Duration) {
 	span := trace.SpanFromContext(ctx)
 	if err != nil {
 		failed(span, err)
 	} else {
 		span.SetAttributes(decided(d)...)
 	}
-	span.End()
+	var at []trace.SpanEndOption
+	if s, ok := span.(interface{ StartTime() time.Time }); ok { // every span of the SDK
+		at = append(at, trace.WithTimestamp(s.StartTime().Add(took)))
+	}
+	span.End(at...)
 }
 
 // Committed adds the span of the transaction that the envelope's answer waited

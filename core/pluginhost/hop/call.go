@@ -30,6 +30,7 @@ type call struct {
 	// Written before the state changes to callFinished.
 	verdict *pluginpb.Verdict // nil: continue
 	err     error
+	came    time.Time // when either did
 
 	state atomic.Uint32
 	wake  chan struct{}                  // holds one; for callers that wait
@@ -55,15 +56,15 @@ func (p *calls) put(c *call) {
 	p.pool.Put(c)
 }
 
-// finish answers a call. Only the one that took the call out of the queue or
-// out of its flight may do so.
-func (p *calls) finish(c *call, v *pluginpb.Verdict, err error) {
+// finish answers a call with what came, and when. Only the one that took the
+// call out of the queue or out of its flight may do so.
+func (p *calls) finish(c *call, v *pluginpb.Verdict, err error, came time.Time) {
 	if later := c.later; later != nil {
 		p.put(c)
 		later(v, err)
 		return
 	}
-	c.verdict, c.err = v, err
+	c.verdict, c.err, c.came = v, err, came
 	if c.state.CompareAndSwap(callWaits, callFinished) {
 		c.wake <- struct{}{}
 		return

@@ -118,6 +118,7 @@ type flight struct {
 	sent    time.Time
 	expired bool
 	alone   bool        // its envelope was lost with a process before
+	landed  time.Time   // when it was answered
 	report  func(error) // tells the breaker how it ended
 	traced  *traced     // for its span; nil: it gets none
 }
@@ -166,25 +167,34 @@ func (h *Hop) Send(ctx context.Context, env *sdk.Envelope) (Ticket, error) {
 // Ticket stands for a decision on its way, for one wait.
 type Ticket interface {
 	Wait(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error)
+
+	// WaitDated is Wait, and says when the verdict came, or the failure.
+	WaitDated(ctx context.Context, env *sdk.Envelope) (d sdk.Decision, came time.Time, err error)
 }
 
 // Wait implements [Ticket].
 func (c *call) Wait(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+	d, _, err := c.WaitDated(ctx, env)
+	return d, err
+}
+
+// WaitDated implements [Ticket].
+func (c *call) WaitDated(ctx context.Context, env *sdk.Envelope) (d sdk.Decision, came time.Time, err error) {
 	h := c.hop
 	select {
 	case <-c.wake:
 	case <-ctx.Done():
 		if !h.calls.abandon(c) {
-			return sdk.Decision{}, ctx.Err()
+			return d, time.Now(), ctx.Err()
 		}
 	}
-	v, err := c.verdict, c.err
+	v, came, err := c.verdict, c.came, c.err
 	h.calls.put(c)
 	if err != nil {
-		return sdk.Decision{}, h.failed(err)
+		return d, came, h.failed(err)
 	}
-	d, err := h.apply(env, v)
-	return d, h.failed(err)
+	d, err = h.apply(env, v)
+	return d, came, h.failed(err)
 }
 
 // Submit sends the envelope across and returns; later is called once, on
@@ -268,13 +278,17 @@ func (h *Hop) end(err error, calls ...*call) {
 func (h *Hop) unlock() {
 	ended, landings := h.ended, h.landings
 	h.ended, h.landings = nil, nil
+	var now time.Time
+	if len(ended) > 0 {
+		now = time.Now()
+	}
 	h.mu.Unlock()
 	for _, l := range landings {
 		h.record(l)
 	}
 	for _, e := range ended {
 		for _, c := range e.calls {
-			h.calls.finish(c, nil, e.err)
+			h.calls.finish(c, nil, e.err, now)
 		}
 	}
 }

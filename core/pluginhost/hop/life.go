@@ -181,12 +181,12 @@ func (h *Hop) answered(l lane, v *pluginpb.Verdicts) {
 		return
 	}
 	if f.traced != nil { // when nobody waits for it any more
-		defer h.record(landing{f: f, at: f.traced.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
+		defer h.record(landing{f: f, at: f.landed, judged: time.Duration(v.GetJudgedNanos()), err: err})
 	}
 	if err != nil {
 		f.report(err)
 		for _, c := range f.calls {
-			h.calls.finish(c, nil, err)
+			h.calls.finish(c, nil, err, f.landed)
 		}
 		return
 	}
@@ -227,9 +227,7 @@ func (h *Hop) landed(l lane, v *pluginpb.Verdicts) (f *flight, broken func(strin
 			continue
 		}
 		h.remove(i)
-		if f.traced != nil {
-			f.traced.landed = h.heard
-		}
+		f.landed = h.heard
 		h.counters.landed(f, h.heard)
 		if f.expired {
 			h.counters.late.Add(1)
@@ -265,7 +263,7 @@ func (h *Hop) deliver(f *flight, v *pluginpb.Verdicts) {
 		if special[i] == nil {
 			special[i] = usual
 		}
-		h.calls.finish(c, special[i], nil)
+		h.calls.finish(c, special[i], nil, f.landed)
 	}
 }
 

@@ -86,7 +86,6 @@ func (r *recent) turn(now time.Time) {
 type traced struct {
 	links  []trace.Link  // to the span of each that is sampled
 	queued time.Duration // of the oldest
-	landed time.Time     // when the batch was answered
 }
 
 // tracedOf returns what the span of a batch will say, nil when no envelope of it
