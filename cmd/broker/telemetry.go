@@ -6,9 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"golang.org/x/time/rate"
-
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/telemetry/otlp"
 	"github.com/claudemesh/broker/core/telemetry/resource"
@@ -25,14 +22,12 @@ func (p *program) lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// tellEvery is how often the log says that telemetry is not taken.
-const tellEvery = time.Minute
-
 // flushTime is how long a broker that stops waits for a receiver to take the rest.
 const flushTime = 3 * time.Second
 
 // openTraces starts to send traces, if anything says where.
 func (b *broker) openTraces(ctx context.Context) (err error) {
+	b.hearTelemetry()
 	id := identity.NewID()
 	if b.node != nil {
 		id = b.node.ID()
@@ -44,10 +39,6 @@ func (b *broker) openTraces(ctx context.Context) (err error) {
 	if err != nil || b.traces == nil {
 		return err
 	}
-	sometimes := rate.Sometimes{Interval: tellEvery}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the library has one for a whole process
-		sometimes.Do(func() { b.log.Warn("telemetry not sent", slog.Any("err", err)) })
-	}))
 	b.laterWithin(flushTime, func(ctx context.Context) error {
 		if err := b.traces.Stop(ctx); err != nil {
 			b.log.Warn("the last traces were not sent", slog.Any("err", err))
