@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/claudemesh/broker/core/telemetry/resource"
 	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/tracing/otlptest"
+	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -42,9 +44,15 @@ type traced struct {
 // newTraced starts a broker that follows its senders' decisions on what to trace.
 func newTraced(t *testing.T, path string, receiver *otlptest.Receiver) traced {
 	t.Helper()
+	return newTracedWith(t, path, receiver, func(*config.Telemetry) {})
+}
+
+func newTracedWith(t *testing.T, path string, receiver *otlptest.Receiver, change func(*config.Telemetry)) traced {
+	t.Helper()
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
 	c := config.Default().Telemetry
 	c.Traces.Endpoint, c.Traces.Ratio = receiver.HTTP, 0
+	change(&c)
 	res, err := resource.Of(t.Context(), c.Service, "test", "node-1")
 	if err != nil {
 		t.Fatal(err)
@@ -176,6 +184,69 @@ func TestTraceAcrossTheQueue(t *testing.T) {
 	}
 	if !push.Start.Before(whole.End) {
 		t.Errorf("the push began at %v: its time in the queue is missing", push.Start)
+	}
+}
+
+// TestDeclinedStaysDeclined has a sender that traces more than it may. What was
+// decided when a message was accepted holds when it is read from the queue.
+func TestDeclinedStaysDeclined(t *testing.T) {
+	x := newTracedWith(t, filepath.Join(t.TempDir(), "broker.db"), otlptest.New(t), func(c *config.Telemetry) {
+		c.Traces.Peers = config.Limit{Rate: config.Rate{Count: 1, Per: time.Hour}}
+	})
+	x.newMesh()
+	ada, bo := x.member("ada", store.RoleMember), x.member("bo", store.RoleMember)
+	from := x.dial(session(ada), dial.Options{})
+	given := []string{givenSampled, strings.Replace(givenSampled, givenTrace, strings.Repeat("a", 32), 1)}
+	for _, text := range given {
+		ack, err := from.Send(t.Context(), identity.PublicKey(bo.Key).String(), sdk.PriorityNow, "", text, dial.SendOptions{Traceparent: text})
+		if err != nil || !ack.Queued {
+			t.Fatalf("%+v, %v", ack, err)
+		}
+	}
+	to := x.dial(session(bo), dial.Options{ConfirmPushes: true})
+	if push := x.wantText(to, given[0]); push.Traceparent == given[0] || !strings.Contains(push.Traceparent, givenTrace) {
+		t.Errorf("the push of the traced message carries %q", push.Traceparent)
+	}
+	if push := x.wantText(to, given[1]); push.Traceparent != given[1] {
+		t.Errorf("the push of the declined message carries %q, want %q", push.Traceparent, given[1])
+	}
+	x.spansOf(t, givenTrace, "push", "confirm")
+	for _, s := range x.spans.Spans() {
+		if s.TraceID != givenTrace {
+			t.Errorf("a span %s in the declined trace", s.Name)
+		}
+	}
+}
+
+// TestFanOutKeepsItsTrace sends to more sessions than become spans.
+func TestFanOutKeepsItsTrace(t *testing.T) {
+	const recipients = 80
+	x := newTraced(t, filepath.Join(t.TempDir(), "broker.db"), otlptest.New(t))
+	x.newMesh()
+	ada := x.dial(session(x.member("ada", store.RoleMember)), dial.Options{})
+	bo := x.member("bo", store.RoleMember)
+	var came atomic.Int64
+	for range recipients {
+		x.dial(session(bo), dial.Options{ConfirmPushes: true, OnPush: func(_ *dial.Peer, p *wire.Push) {
+			if p.Event == "" {
+				came.Add(1)
+			}
+		}})
+	}
+	if _, err := ada.Send(t.Context(), "*", sdk.PriorityNow, "", "all", dial.SendOptions{Traceparent: givenSampled}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everybody to have it", func() bool { return came.Load() == recipients })
+	x.spansOf(t, givenTrace, "envelope/send", "push")
+	x.stop()
+	pushes := 0
+	for _, s := range x.spans.Spans() {
+		if s.TraceID == givenTrace && s.Name == "push" && s.Attributes["claudemesh.from_queue"] != true {
+			pushes++
+		}
+	}
+	if pushes > 64 {
+		t.Errorf("%d pushes on acceptance are spans", pushes)
 	}
 }
 
