@@ -73,14 +73,14 @@ func (s *step) ask(ctx context.Context, env *sdk.Envelope, w watch, d *sdk.Decis
 	} else {
 		err = s.link.call(ctx, env, d)
 	}
-	s.settle(ctx, env, d, err)
+	s.settle(ctx, env, w.probe, d, err)
 }
 
 // settle has the failure policy decide where the stage failed or decided
-// nothing, and counts.
-func (s *step) settle(ctx context.Context, env *sdk.Envelope, d *sdk.Decision, err error) {
+// nothing, and counts. The probe, if there is one, watches the fallback.
+func (s *step) settle(ctx context.Context, env *sdk.Envelope, p Probe, d *sdk.Decision, err error) {
 	if err != nil || !decided(d.Verdict) {
-		*d = s.link.fail(ctx, env, err)
+		*d = s.link.fail(ctx, env, p, err)
 	}
 	s.counts.add(env.Sender.Conn, d.Verdict)
 }
@@ -106,14 +106,14 @@ func (l *Link) callWithin(ctx context.Context, env *sdk.Envelope, d *sdk.Decisio
 }
 
 // fail counts and logs a failure, and returns what the policy makes of it.
-func (l *Link) fail(ctx context.Context, env *sdk.Envelope, err error) sdk.Decision {
+func (l *Link) fail(ctx context.Context, env *sdk.Envelope, p Probe, err error) sdk.Decision {
 	why := classify(ctx, err)
 	l.meter.failures[why].Add(1)
 	if why == failCancelled {
 		return gaveUp
 	}
 	l.report(ctx, "stage failed", why, env, err)
-	return l.instead(ctx, env)
+	return l.instead(ctx, env, p)
 }
 
 // record and done contain panics like call does: whoever decided has decided,

@@ -22,7 +22,9 @@ type Trace func(ctx context.Context, env *sdk.Envelope) Probe
 // Probe watches one walk, on the goroutine that walks.
 type Probe interface {
 	// Enter is called before a stage; the stage gets the context that it
-	// returns, so a probe can open a span around it.
+	// returns, so a probe can open a span around it. The fallback of a stage that
+	// failed is a stage of its own here: it comes when that one has been left, and
+	// with the context of the walk.
 	Enter(ctx context.Context, l *Link) context.Context
 
 	// Leave is called after the stage, with the same context, what the stage

@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/claudemesh/broker/sdk"
 )
@@ -107,15 +108,15 @@ func (l *Link) expectPolicy() {
 }
 
 // instead decides in place of a stage that has failed, and counts by what.
-func (l *Link) instead(ctx context.Context, env *sdk.Envelope) sdk.Decision {
-	p := l.applies()
-	l.meter.applied[p].Add(1)
-	switch p % numApplied {
+func (l *Link) instead(ctx context.Context, env *sdk.Envelope, p Probe) sdk.Decision {
+	by := l.applies()
+	l.meter.applied[by].Add(1)
+	switch by % numApplied {
 	case appliedOpen:
 		env.Note(degraded, l.name)
 		return sdk.Next()
 	case appliedFallback:
-		return l.fallBack(ctx, env)
+		return l.fallBack(ctx, env, p)
 	default:
 		return l.refusal
 	}
@@ -124,14 +125,14 @@ func (l *Link) instead(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 // fallBack asks the fallback. It stands where the failed stage stood, and lets
 // pass what it does not want, as it would in a place of its own: that too is an
 // envelope that goes on without a stage.
-func (l *Link) fallBack(ctx context.Context, env *sdk.Envelope) sdk.Decision {
+func (l *Link) fallBack(ctx context.Context, env *sdk.Envelope, p Probe) sdk.Decision {
 	f := l.fallback
 	if !f.wish.has(env.Kind) || f.filter != nil && !f.filter.Accepts(env) {
 		env.Note(degraded, l.name)
 		return sdk.Next()
 	}
 	var d sdk.Decision
-	err := f.call(ctx, env, &d)
+	err := f.stepIn(ctx, env, p, &d)
 	if err == nil && decided(d.Verdict) {
 		l.meter.fallbackDecided.Add(1)
 		return d
@@ -143,6 +144,19 @@ func (l *Link) fallBack(ctx context.Context, env *sdk.Envelope) sdk.Decision {
 	l.meter.fallbackFailed.Add(1)
 	f.report(ctx, "fallback of "+l.name+" failed", why, env, err)
 	return l.refusal
+}
+
+// stepIn is call for a fallback, with the probe around it. What it takes is not
+// in the histogram, which is the failed stage's.
+func (l *Link) stepIn(ctx context.Context, env *sdk.Envelope, p Probe, d *sdk.Decision) error {
+	if p == nil {
+		return l.call(ctx, env, d)
+	}
+	ctx = p.Enter(ctx, l)
+	start := time.Now()
+	err := l.call(ctx, env, d)
+	p.Leave(ctx, l, *d, err, time.Since(start))
+	return err
 }
 
 // decided reports whether a stage that said this has decided. It takes the

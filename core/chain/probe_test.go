@@ -174,3 +174,39 @@ func TestTimeOfARemoteStage(t *testing.T) {
 		})
 	}
 }
+
+// A fallback is watched like a stage of its own, behind the one that failed.
+func TestProbeOfAFallback(t *testing.T) {
+	no := sdk.Refuse("no", "")
+	weak := "leave weak: undecided, err broken on purpose"
+	for name, tt := range map[string]struct {
+		spare *fake
+		want  []string
+	}{
+		"it decides":       {always(no), []string{"enter spare", "leave spare: deny, err <nil>"}},
+		"it fails":         {&fake{HandleFn: (&far{lost: true}).Handle}, []string{"enter spare", "leave spare: undecided, err broken on purpose"}},
+		"it panics":        {&fake{HandleFn: (&falling{}).Wait}, []string{"enter spare", "leave spare: undecided, err panic: wait"}},
+		"it is not wanted": {&fake{Wants: []sdk.Kind{"hello"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked any
+			judge := tt.spare.HandleFn
+			spared := &fake{Wants: tt.spare.Wants, HandleFn: func(ctx context.Context, env *sdk.Envelope) (sdk.Decision, error) {
+				asked = ctx.Value(within{})
+				return judge(ctx, env)
+			}}
+			remote := fallsBack()
+			remote.Use = factory(chain.RoleGate, &far{lost: true})
+			for _, ls := range []chain.LinkSpec{fallsBack(), remote} {
+				p := new(witness)
+				walked(t, watchedBy(t, p, spare(spared), ls))
+				if diff := cmp.Diff(append([]string{"enter weak", weak}, tt.want...), p.told); diff != "" {
+					t.Errorf("the probe (-want +got):\n%s", diff)
+				}
+				if tt.want != nil && asked != "spare" {
+					t.Errorf("the fallback has the context of %v", asked)
+				}
+			}
+		})
+	}
+}

@@ -71,7 +71,7 @@ func (w *Walk) Resume(ctx context.Context, env *sdk.Envelope) (ended bool) {
 	var d sdk.Decision
 	err := s.link.collect(w, env, &d)
 	w.ticket = nil
-	if s.settle(ctx, env, &d, err); d.Verdict != sdk.Continue {
+	if s.settle(ctx, env, w.watch.probe, &d, err); d.Verdict != sdk.Continue {
 		return w.end(d, s.link)
 	}
 	w.steps = w.steps[1:]
@@ -93,7 +93,7 @@ func (w *Walk) walk(ctx context.Context, env *sdk.Envelope, halt bool) (ended bo
 				if err == nil {
 					return false
 				}
-				s.settle(ctx, env, &d, err)
+				s.settle(ctx, env, w.watch.probe, &d, err)
 			} else {
 				s.ask(ctx, env, w.watch, &d)
 			}
