@@ -91,3 +91,40 @@ func BenchmarkJourney(b *testing.B) {
 		c.Leave(1)
 	}
 }
+
+// near is a remote stage that answers at once, and takes no memory for it.
+type near struct{ fake }
+
+func (n *near) Send(context.Context, *sdk.Envelope) (chain.Ticket, error) { return n, nil }
+
+func (*near) Wait(context.Context, *sdk.Envelope) (sdk.Decision, error) { return sdk.Next(), nil }
+
+// withRemote is a chain of a gate, a remote stage and a route.
+func withRemote(tb testing.TB) *chain.Chain {
+	return mustBuildSpec(tb, chain.Spec{
+		Links: []chain.LinkSpec{link("gate", new(fake)), link("near", new(near)), link("route", answering())}, Insecure: true, Timing: -1,
+	})
+}
+
+func TestWalkDoesNotAllocate(t *testing.T) {
+	c, env, ctx, w := withRemote(t), &sdk.Envelope{Kind: sdk.KindSend}, t.Context(), new(chain.Walk)
+	n := testing.AllocsPerRun(1000, func() {
+		for ended := c.Begin(ctx, env, w, true); !ended; {
+			ended = w.Resume(ctx, env)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations a walk, want 0", n)
+	}
+}
+
+// A walk in pieces through a gate, a remote stage and a route, untimed.
+func BenchmarkWalk(b *testing.B) {
+	c, env, ctx, w := withRemote(b), &sdk.Envelope{Kind: sdk.KindSend}, b.Context(), new(chain.Walk)
+	b.ReportAllocs()
+	for b.Loop() {
+		for ended := c.Begin(ctx, env, w, true); !ended; {
+			ended = w.Resume(ctx, env)
+		}
+	}
+}
