@@ -116,6 +116,9 @@ func adopt(ctx context.Context, src *Source, to Target, o Options, from *source,
 	if c.Values, err = w.values(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.writings(ctx, c); err != nil {
+		return nil, err
+	}
 	if c.SessionKeys, err = w.sessionKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -163,7 +166,9 @@ func (w *work) report(m *store.Mesh, from *source, done *store.ImportResult, cha
 		ID: m.ID, Slug: done.Slug, Name: m.Name, Archived: !m.ArchivedAt.IsZero(), New: done.New,
 		Accounts: w.notes.count("account", done.Accounts),
 		Members:  w.notes.count("member", done.Members), Invites: w.notes.count("invite", done.Invites),
-		States: w.notes.count("state", done.States), Values: w.notes.count("value", done.Values), SessionKeys: w.notes.count("session key", done.SessionKeys),
+		States: w.notes.count("state", done.States), Values: w.notes.count("value", done.Values),
+		Memories: w.notes.count("memory", done.Memories), Contexts: w.notes.count("context", done.Contexts),
+		Tasks: w.notes.count("task", done.Tasks), SessionKeys: w.notes.count("session key", done.SessionKeys),
 		Messages: w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
 		Chain: chain, Notes: append([]Note{}, w.notes.list...),
 	}

@@ -46,6 +46,7 @@ func TestImport(t *testing.T) {
 	t.Run("members", func(t *testing.T) { testMembers(t, r, report) })
 	t.Run("invites", func(t *testing.T) { testInvites(t, r, report) })
 	t.Run("states", func(t *testing.T) { testStates(t, r) })
+	t.Run("memories, contexts and tasks", func(t *testing.T) { testWritings(t, r, report) })
 	t.Run("values", func(t *testing.T) { testValues(t, r, report) })
 	t.Run("session keys", func(t *testing.T) { testSessionKeys(t, r, report) })
 	t.Run("chains", func(t *testing.T) { testChains(t, r, report) })
@@ -58,6 +59,7 @@ func testCounts(t *testing.T, r *rig, report *Report) {
 	same(t, m, MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", New: true, Accounts: Count{Added: 1},
 		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1}, Values: Count{Added: 2, Skipped: 2},
+		Memories: Count{Added: 2}, Contexts: Count{Added: 1, Skipped: 1}, Tasks: Count{Added: 4},
 		SessionKeys: Count{Added: 2, Skipped: 1}, Messages: Count{Added: 6, Skipped: 8}, Audit: Count{Added: 4},
 		Chain: Chain{Valid: true, Entries: 4},
 	})
@@ -201,6 +203,50 @@ func testValues(t *testing.T, r *rig, report *Report) {
 	r.wantNote(r.mesh(report, "mesh01"), "value", "null", "none")
 }
 
+func testWritings(t *testing.T, r *rig, report *Report) {
+	at := func(hour, second, ms int) time.Time { return time.Date(2026, 4, 19, hour, 0, second, ms*1e6, time.UTC) }
+	found, err := r.store.Recall(t.Context(), "mesh01", "fox", nil, 10)
+	r.must(err)
+	slices.SortFunc(found, func(a, b *store.Memory) int { return strings.Compare(a.ID, b.ID) })
+	same(t, found, []*store.Memory{
+		{ID: "mem1", MeshID: "mesh01", Content: "Quick foxes", Tags: []string{"zoo", `a "b", c`}, MemberID: "ann", Author: "Ann", CreatedAt: at(10, 0, 500)},
+		{ID: "mem2", MeshID: "mesh01", Content: "A fox of nobody", CreatedAt: at(10, 1, 0)},
+	})
+	contexts, err := r.store.FindContexts(t.Context(), "mesh01", "", nil, 10)
+	r.must(err)
+	same(t, contexts, []*store.Context{{
+		ID: "con1", MeshID: "mesh01", MemberID: "ann", Name: "Ann", Summary: "The wire", FilesRead: []string{"a.go"},
+		KeyFindings: []string{"works"}, Tags: []string{"codec"}, UpdatedAt: at(10, 0, 0),
+	}})
+	tasks, err := r.store.ListTasks(t.Context(), "mesh01", store.TaskMatch{}, 10)
+	r.must(err)
+	same(t, tasks, []*store.Task{
+		{ID: "task4", MeshID: "mesh01", Title: "Lose it", Priority: "normal", Status: store.TaskOpen, Creator: "Ann", CreatedAt: at(10, 3, 0)},
+		{
+			ID: "task3", MeshID: "mesh01", Title: "Do it", Priority: "normal", Status: store.TaskDone, Creator: "Ann", CreatedAt: at(10, 2, 0),
+			Claimer: "Bo", ClaimedAt: at(11, 0, 0), Result: "done", CompletedAt: at(12, 0, 0),
+		},
+		{
+			ID: "task2", MeshID: "mesh01", Title: "Claim it", Priority: "normal", Status: store.TaskClaimed, CreatedAt: at(10, 1, 0), Claimer: "Bo",
+			ClaimedAt: at(11, 0, 0),
+		},
+		{ID: "task1", MeshID: "mesh01", Title: "Open it", Assignee: "bo", Priority: "normal", Tags: []string{"x"}, Status: store.TaskOpen, Creator: "Ann", CreatedAt: at(10, 0, 0)},
+	})
+	r.wantNote(r.mesh(report, "mesh01"), "task", "status", "task4")
+	r.wantNote(r.mesh(report, "mesh01"), "context", "member", "con2")
+}
+
+// What was forgotten here stays so.
+func TestForgottenMemoriesDoNotComeBack(t *testing.T) {
+	r := newRig(t)
+	r.run(now)
+	r.must(r.store.ForgetMemory(t.Context(), "mesh01", "mem1", now))
+	same(t, r.mesh(r.run(now), "mesh01").Memories, Count{Present: 2})
+	found, err := r.store.Recall(t.Context(), "mesh01", "quick", nil, 10)
+	r.must(err)
+	same(t, len(found), 0)
+}
+
 func testSessionKeys(t *testing.T, r *rig, report *Report) {
 	for two, want := range map[string]string{"51": "bo", "52": "dee3", "53": "", "a1": ""} {
 		owner, _ := r.store.SessionKeyOwner(t.Context(), "mesh01", key(t, two))
@@ -316,6 +362,7 @@ func TestAgain(t *testing.T) {
 	want := MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", Accounts: Count{Present: 1},
 		Members: Count{Added: 1, Present: 4, Skipped: 5}, Invites: Count{Present: 3, Skipped: 1}, States: Count{Present: 2, Skipped: 1}, Values: Count{Present: 2, Skipped: 2},
+		Memories: Count{Present: 2}, Contexts: Count{Present: 1, Skipped: 1}, Tasks: Count{Present: 4},
 		SessionKeys: Count{Present: 2, Skipped: 1},
 		Messages:    Count{Added: 1, Present: 4, Skipped: 10}, // one has expired, one was for a member that is gone
 		Audit:       Count{Added: 1, Present: 4}, Chain: Chain{Valid: true, Entries: 5},
@@ -422,7 +469,7 @@ func TestOldGenerations(t *testing.T) {
 		}
 	}
 
-	r.exec(`DROP TABLE mesh.peer_state, mesh.state, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
+	r.exec(`DROP TABLE mesh.peer_state, mesh.state, mesh.memory, mesh.context, mesh.task, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
 		ALTER TABLE mesh.member DROP COLUMN role_tag, DROP COLUMN default_groups, DROP COLUMN message_mode, DROP COLUMN peer_grants,
 			DROP COLUMN dashboard_user_id;
@@ -435,7 +482,8 @@ func TestOldGenerations(t *testing.T) {
 		"column member.role_tag: members have no role tag", "column member.default_groups: members have no default groups",
 		"column member.message_mode: every member's message mode is push", "column member.peer_grants: members allow everybody the defaults",
 		"table permission: nothing of it is imported",
-		"table peer_state: nothing of it is imported", "table state: nothing of it is imported", "table presence: nothing of it is imported",
+		"table peer_state: nothing of it is imported", "table state: nothing of it is imported", "table memory: nothing of it is imported",
+		"table context: nothing of it is imported", "table task: nothing of it is imported", "table presence: nothing of it is imported",
 	})
 	m := r.mesh(report, "mesh01")
 	same(t, []Count{m.Members, m.Invites, m.States}, []Count{{Added: 4, Skipped: 4}, {Added: 4}, {}})

@@ -62,6 +62,15 @@ func tables() []table {
 
 		{schema, "state", false, append(required("mesh_id", "key", "value"), optional("updated_by_name", "updated_at")...)},
 
+		{schema, "memory", false, append(required("id", "mesh_id", "content", "forgotten_at"),
+			optional("tags", "remembered_by", "remembered_by_name", "remembered_at")...)},
+
+		{schema, "context", false, append(required("id", "mesh_id", "member_id", "summary"),
+			optional("peer_name", "files_read", "key_findings", "tags", "updated_at")...)},
+
+		{schema, "task", false, append(required("id", "mesh_id", "title", "status"), optional("assignee", "claimed_by_name",
+			"priority", "tags", "result", "created_by_name", "created_at", "claimed_at", "completed_at")...)},
+
 		{schema, "presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
 
 		{schema, "message_queue", false, append(

@@ -35,6 +35,9 @@ type MeshReport struct {
 	Invites     Count `json:"invites"`
 	States      Count `json:"states"`
 	Values      Count `json:"values"`
+	Memories    Count `json:"memories"`
+	Contexts    Count `json:"contexts"`
+	Tasks       Count `json:"tasks"`
 	SessionKeys Count `json:"sessionKeys"`
 	Messages    Count `json:"messages"`
 	Audit       Count `json:"audit"`
@@ -68,7 +71,7 @@ const noteIDs = 5
 
 // Note says why rows of a table were skipped or changed.
 type Note struct {
-	Kind    string   `json:"kind"` // mesh, member, invite, state, value, message, audit
+	Kind    string   `json:"kind"` // mesh, member, invite, state, value, memory, context, task, message, audit
 	Why     string   `json:"why"`
 	Rows    int64    `json:"rows"`
 	Skipped bool     `json:"skipped"` // the rows are not here

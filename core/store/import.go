@@ -23,7 +23,7 @@ func Import(ctx context.Context, tx ImportTx, c *MeshCopy) (*ImportResult, error
 		do   func(context.Context, *MeshCopy) error
 	}{
 		{"accounts", i.accounts}, {"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
-		{"values", i.values}, {"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
+		{"values", i.values}, {"memories", i.memories}, {"contexts", i.contexts}, {"tasks", i.tasks}, {"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
 	} {
 		if err := step.do(ctx, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
@@ -156,6 +156,43 @@ func (i *importing) values(ctx context.Context, c *MeshCopy) error {
 			return err
 		}
 		i.result.Values.count(added)
+	}
+	return nil
+}
+
+func (i *importing) memories(ctx context.Context, c *MeshCopy) error {
+	for _, m := range c.Memories {
+		row := *m
+		row.MemberID = i.member(m.MemberID)
+		added, err := i.tx.PutMemory(ctx, &row)
+		if err != nil {
+			return err
+		}
+		i.result.Memories.count(added)
+	}
+	return nil
+}
+
+func (i *importing) contexts(ctx context.Context, c *MeshCopy) error {
+	for _, row := range c.Contexts {
+		copied := *row
+		copied.MemberID = i.member(row.MemberID)
+		added, err := i.tx.PutContext(ctx, &copied)
+		if err != nil {
+			return err
+		}
+		i.result.Contexts.count(added)
+	}
+	return nil
+}
+
+func (i *importing) tasks(ctx context.Context, c *MeshCopy) error {
+	for _, t := range c.Tasks {
+		added, err := i.tx.PutTask(ctx, t)
+		if err != nil {
+			return err
+		}
+		i.result.Tasks.count(added)
 	}
 	return nil
 }

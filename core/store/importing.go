@@ -28,6 +28,9 @@ type MeshCopy struct {
 	Invites     []*Invite
 	States      []*State
 	Values      []*Value
+	Memories    []*Memory
+	Contexts    []*Context
+	Tasks       []*Task // whose members are known by their names only
 	SessionKeys []*SessionKey
 
 	// Audit are the entries by rising id, with their hashes, which are kept as
@@ -55,7 +58,7 @@ type ImportResult struct {
 	New  bool   // the mesh was not here
 	Slug string // that the mesh has here; not the copy's when that one was taken
 
-	Accounts, Members, Invites, States, Values, SessionKeys, Messages Imported
+	Accounts, Members, Invites, States, Values, Memories, Contexts, Tasks, SessionKeys, Messages Imported
 
 	// Audit counts entries. Missing ones were not appended, because the chain
 	// here has grown by itself since it was imported.
@@ -107,6 +110,11 @@ type ImportTx interface {
 
 	PutState(ctx context.Context, st *State) (bool, error)
 	PutValue(ctx context.Context, v *Value) (bool, error)
+
+	// PutMemory writes nothing for a memory that was forgotten here, either.
+	PutMemory(ctx context.Context, m *Memory) (bool, error)
+	PutContext(ctx context.Context, c *Context) (bool, error)
+	PutTask(ctx context.Context, t *Task) (bool, error)
 	PutSessionKey(ctx context.Context, k *SessionKey) (bool, error)
 
 	// AuditHead locks the mesh's chain and returns its end, a zero Head with

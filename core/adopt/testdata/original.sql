@@ -118,6 +118,48 @@ CREATE TABLE mesh.state (
     UNIQUE (mesh_id, key)
 );
 
+CREATE TABLE mesh.memory (
+    id                 text PRIMARY KEY,
+    mesh_id            text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    content            text NOT NULL,
+    tags               text[] DEFAULT '{}',
+    remembered_by      text,
+    remembered_by_name text,
+    remembered_at      timestamp NOT NULL DEFAULT now(),
+    forgotten_at       timestamp
+);
+
+CREATE TABLE mesh.context (
+    id           text PRIMARY KEY,
+    mesh_id      text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    member_id    text,
+    presence_id  text,
+    peer_name    text,
+    summary      text NOT NULL,
+    files_read   text[] DEFAULT '{}',
+    key_findings text[] DEFAULT '{}',
+    tags         text[] DEFAULT '{}',
+    updated_at   timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, member_id)
+);
+
+CREATE TABLE mesh.task (
+    id                  text PRIMARY KEY,
+    mesh_id             text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    title               text NOT NULL,
+    assignee            text,
+    claimed_by_name     text,
+    claimed_by_presence text,
+    priority            text NOT NULL DEFAULT 'normal',
+    status              text NOT NULL DEFAULT 'open',
+    tags                text[] DEFAULT '{}',
+    result              text,
+    created_by_name     text,
+    created_at          timestamp NOT NULL DEFAULT now(),
+    claimed_at          timestamp,
+    completed_at        timestamp
+);
+
 CREATE TABLE mesh.message_queue (
     id                    text PRIMARY KEY,
     mesh_id               text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
@@ -240,6 +282,22 @@ INSERT INTO mesh.state (id, mesh_id, key, value, updated_by_presence, updated_by
     ('v2', 'mesh01', 'done', 'false', NULL, NULL, '2026-04-19 10:00:01'),
     ('v3', 'mesh01', 'none', 'null', NULL, 'Bob', '2026-04-19 10:00:01'),
     ('v4', 'mesh01', repeat('k', 257), '1', NULL, 'Bob', '2026-04-19 10:00:01');
+
+INSERT INTO mesh.memory (id, mesh_id, content, tags, remembered_by, remembered_by_name, remembered_at, forgotten_at) VALUES
+    ('mem1', 'mesh01', 'Quick foxes', '{zoo,"a \"b\", c"}', 'ann', 'Ann', '2026-04-19 10:00:00.5', NULL),
+    ('mem2', 'mesh01', 'A fox of nobody', NULL, NULL, NULL, '2026-04-19 10:00:01', NULL),
+    ('mem3', 'mesh01', 'A forgotten fox', '{}', 'ann', 'Ann', '2026-04-19 10:00:01', '2026-04-19 11:00:00');
+
+INSERT INTO mesh.context (id, mesh_id, member_id, peer_name, summary, files_read, key_findings, tags, updated_at) VALUES
+    ('con1', 'mesh01', 'ann', 'Ann', 'The wire', '{a.go}', '{works}', '{codec}', '2026-04-19 10:00:00'),
+    ('con2', 'mesh01', NULL, NULL, 'Of nobody', '{}', '{}', '{}', '2026-04-19 10:00:00');
+
+INSERT INTO mesh.task (id, mesh_id, title, assignee, claimed_by_name, status, tags, result, created_by_name, created_at, claimed_at,
+    completed_at) VALUES
+    ('task1', 'mesh01', 'Open it', 'bo', NULL, 'open', '{x}', NULL, 'Ann', '2026-04-19 10:00:00', NULL, NULL),
+    ('task2', 'mesh01', 'Claim it', NULL, 'Bo', 'claimed', '{}', NULL, NULL, '2026-04-19 10:00:01', '2026-04-19 11:00:00', NULL),
+    ('task3', 'mesh01', 'Do it', NULL, 'Bo', 'done', '{}', 'done', 'Ann', '2026-04-19 10:00:02', '2026-04-19 11:00:00', '2026-04-19 12:00:00'),
+    ('task4', 'mesh01', 'Lose it', NULL, NULL, 'lost', '{}', NULL, 'Ann', '2026-04-19 10:00:03', NULL, NULL);
 
 INSERT INTO mesh.message_queue (id, mesh_id, sender_member_id, sender_session_pubkey, target_spec, priority, nonce, ciphertext,
     created_at, delivered_at, client_message_id, request_fingerprint, claimed_at) VALUES

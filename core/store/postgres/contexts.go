@@ -12,8 +12,8 @@ import (
 const contextColumns = `mesh_id, member_id, id, name, summary, files_read, key_findings, tags, updated_at`
 
 const (
-	shareContext = `INSERT INTO context (` + contextColumns + `, folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		ON CONFLICT (mesh_id, member_id) DO UPDATE SET name = excluded.name, summary = excluded.summary,
+	insertContext = `INSERT INTO context (` + contextColumns + `, folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	shareContext  = insertContext + ` ON CONFLICT (mesh_id, member_id) DO UPDATE SET name = excluded.name, summary = excluded.summary,
 			folded = excluded.folded, files_read = excluded.files_read, key_findings = excluded.key_findings,
 			tags = excluded.tags, updated_at = excluded.updated_at
 		RETURNING id`
@@ -28,15 +28,20 @@ const (
 func (s *Store) ShareContext(ctx context.Context, c *store.Context, sig *store.Signal) (id string, err error) {
 	defer wrap(&err, "share context")
 	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		id, err = value[string](tx.QueryRow(ctx, shareContext, c.MeshID, c.MemberID, c.ID, c.Name, c.Summary,
-			inJSON{&c.FilesRead}, inJSON{&c.KeyFindings}, texts(c.Tags), whole(c.UpdatedAt),
-			strings.ToLower(c.Summary)))
+		id, err = value[string](tx.QueryRow(ctx, shareContext, contextArgs(c)...))
 		if err != nil {
 			return err
 		}
 		return appendSignal(ctx, tx, sig)
 	})
 	return id, err
+}
+
+func contextArgs(c *store.Context) []any {
+	return []any{
+		c.MeshID, c.MemberID, c.ID, c.Name, c.Summary, inJSON{&c.FilesRead}, inJSON{&c.KeyFindings}, texts(c.Tags),
+		whole(c.UpdatedAt), strings.ToLower(c.Summary),
+	}
 }
 
 // FindContexts implements [store.Contexts].

@@ -155,6 +155,25 @@ func (t importTx) PutValue(ctx context.Context, v *store.Value) (bool, error) {
 	return t.put(ctx, insertValue, valueArgs(v)...)
 }
 
+// PutMemory implements [store.ImportTx].
+func (t importTx) PutMemory(ctx context.Context, m *store.Memory) (bool, error) {
+	gone, err := value[bool](t.tx.QueryRow(ctx, wasForgotten, m.ID))
+	if err != nil || gone {
+		return false, err
+	}
+	return t.put(ctx, insertMemory, memoryArgs(m)...)
+}
+
+// PutContext implements [store.ImportTx].
+func (t importTx) PutContext(ctx context.Context, c *store.Context) (bool, error) {
+	return t.put(ctx, insertContext+unlessHere, contextArgs(c)...)
+}
+
+// PutTask implements [store.ImportTx].
+func (t importTx) PutTask(ctx context.Context, task *store.Task) (bool, error) {
+	return t.put(ctx, insertTask+unlessHere, taskArgs(task)...)
+}
+
 // PutSessionKey implements [store.ImportTx].
 func (t importTx) PutSessionKey(ctx context.Context, k *store.SessionKey) (bool, error) {
 	return t.put(ctx, claimSessionKey, k.MeshID, k.Key[:], k.MemberID, whole(k.ClaimedAt))

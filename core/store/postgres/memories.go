@@ -32,6 +32,7 @@ const (
 		WHERE numnode(q.query) > 0 AND words @@ (q.mesh && q.query) AND mesh_id = $1 AND member_id <> ALL ($3::text[])
 		ORDER BY ts_rank(words, q.query) DESC, created_at DESC, id LIMIT $4`
 
+	wasForgotten = `SELECT EXISTS (SELECT FROM memory_forgotten WHERE id = $1)`
 	forgetMemory = `WITH gone AS (DELETE FROM memory WHERE id = $1 AND mesh_id = $2 RETURNING id, mesh_id)
 		INSERT INTO memory_forgotten (id, mesh_id, forgotten_at) SELECT id, mesh_id, $3 FROM gone`
 )

@@ -11,8 +11,8 @@ import (
 const contextColumns = `mesh_id, member_id, id, name, summary, files_read, key_findings, tags, updated_at`
 
 const (
-	shareContext = `INSERT INTO context (` + contextColumns + `, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (mesh_id, member_id) DO UPDATE SET name = excluded.name, summary = excluded.summary,
+	insertContext = `INSERT INTO context (` + contextColumns + `, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	shareContext  = insertContext + ` ON CONFLICT (mesh_id, member_id) DO UPDATE SET name = excluded.name, summary = excluded.summary,
 			folded = excluded.folded, files_read = excluded.files_read, key_findings = excluded.key_findings,
 			tags = excluded.tags, updated_at = excluded.updated_at
 		RETURNING id`
@@ -28,10 +28,16 @@ const (
 func (s *Store) ShareContext(ctx context.Context, c *store.Context, _ *store.Signal) (id string, err error) {
 	defer wrap(&err, "share context")
 	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, shareContext, c.MeshID, c.MemberID, c.ID, c.Name, c.Summary, inJSON{&c.FilesRead},
-			inJSON{&c.KeyFindings}, inJSON{&c.Tags}, c.UpdatedAt.UnixMilli(), strings.ToLower(c.Summary)).Scan(&id)
+		return tx.QueryRowContext(ctx, shareContext, contextArgs(c)...).Scan(&id)
 	})
 	return id, err
+}
+
+func contextArgs(c *store.Context) []any {
+	return []any{
+		c.MeshID, c.MemberID, c.ID, c.Name, c.Summary, inJSON{&c.FilesRead}, inJSON{&c.KeyFindings}, inJSON{&c.Tags},
+		c.UpdatedAt.UnixMilli(), strings.ToLower(c.Summary),
+	}
 }
 
 // FindContexts implements [store.Contexts].

@@ -136,6 +136,25 @@ func (t importTx) PutValue(ctx context.Context, v *store.Value) (bool, error) {
 	return t.put(ctx, insertValue, valueArgs(v)...)
 }
 
+// PutMemory implements [store.ImportTx].
+func (t importTx) PutMemory(ctx context.Context, m *store.Memory) (bool, error) {
+	var gone bool
+	if err := t.tx.QueryRowContext(ctx, wasForgotten, m.ID).Scan(&gone); err != nil || gone {
+		return false, err
+	}
+	return addMemory(ctx, t.tx, m, insertMemory+unlessHere)
+}
+
+// PutContext implements [store.ImportTx].
+func (t importTx) PutContext(ctx context.Context, c *store.Context) (bool, error) {
+	return t.put(ctx, insertContext+unlessHere, contextArgs(c)...)
+}
+
+// PutTask implements [store.ImportTx].
+func (t importTx) PutTask(ctx context.Context, task *store.Task) (bool, error) {
+	return t.put(ctx, insertTask+unlessHere, taskArgs(task)...)
+}
+
 // PutSessionKey implements [store.ImportTx].
 func (t importTx) PutSessionKey(ctx context.Context, k *store.SessionKey) (bool, error) {
 	return t.put(ctx, insertSessionKeys+`(?, ?, ?, ?)`, sessionKeyArgs(nil, k)...)

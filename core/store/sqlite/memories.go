@@ -30,6 +30,7 @@ const (
 
 	forgetMemory = `DELETE FROM memory WHERE id = ? AND mesh_id = ? RETURNING n`
 	forgetWords  = `DELETE FROM memory_words WHERE rowid = ?`
+	wasForgotten = `SELECT EXISTS (SELECT 1 FROM memory_forgotten WHERE id = ?)`
 	forgotten    = `INSERT INTO memory_forgotten (id, mesh_id, forgotten_at) VALUES (?, ?, ?)`
 )
 
@@ -52,7 +53,8 @@ func (s *Store) Remember(ctx context.Context, m *store.Memory, room store.Room) 
 			return err
 		}
 		id, fresh = m.ID, true
-		return addMemory(ctx, tx, m, insertMemory)
+		_, err = addMemory(ctx, tx, m, insertMemory)
+		return err
 	})
 	if err != nil {
 		return "", false, err
@@ -60,22 +62,23 @@ func (s *Store) Remember(ctx context.Context, m *store.Memory, room store.Room) 
 	return id, fresh, nil
 }
 
-// addMemory writes a memory and its words, unless the insert writes nothing.
-func addMemory(ctx context.Context, tx *sql.Tx, m *store.Memory, insert string) error {
+// addMemory writes a memory and its words, and reports whether it did: the insert
+// may write nothing.
+func addMemory(ctx context.Context, tx *sql.Tx, m *store.Memory, insert string) (bool, error) {
 	r, err := tx.ExecContext(ctx, insert, m.ID, m.MeshID, m.Content, inJSON{&m.Tags}, m.MemberID, m.Author,
 		m.CreatedAt.UnixMilli(), hashArg(m.Digest()))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return err
+		return false, err
 	}
 	row, err := r.LastInsertId()
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = tx.ExecContext(ctx, insertWords, row, m.MeshID, store.Words(m.Content))
-	return err
+	return err == nil, err
 }
 
 // Recall implements [store.Memories].

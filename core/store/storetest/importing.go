@@ -103,6 +103,11 @@ func copied() *store.MeshCopy {
 		Status: "idle", StatusSource: "jsonl", Stats: store.Stats{MessagesIn: 2.5}, LastSeenAt: now(),
 	}}
 	c.Values = []*store.Value{{MeshID: m.ID, Key: "k", Author: "ada", At: now(), JSON: []byte(`{"a":1}`)}}
+	c.Memories = []*store.Memory{memory(m.ID, 1, "a fox")}
+	c.Contexts = []*store.Context{knows(1, "a fox", "zoo")}
+	c.Contexts[0].MeshID, c.Contexts[0].MemberID = m.ID, c.Members[1].ID
+	c.Tasks = []*store.Task{task(1)}
+	c.Tasks[0].MeshID = m.ID
 	c.SessionKeys = []*store.SessionKey{{MeshID: m.ID, Key: key(50), MemberID: c.Members[2].ID, ClaimedAt: now()}}
 	c.Audit = each(foreign(m.ID, 600), nil)
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0)}, nil)
@@ -140,7 +145,8 @@ func importRoundTrip(s *suite) {
 	r := s.importMesh(c)
 	same(s, r, &store.ImportResult{
 		New: true, Slug: "first", Accounts: store.Imported{Added: 1}, Members: store.Imported{Added: 3},
-		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, Values: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
+		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, Values: store.Imported{Added: 1},
+		Memories: store.Imported{Added: 1}, Contexts: store.Imported{Added: 1}, Tasks: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
 		Messages: store.Imported{Added: 2}, Audit: store.Imported{Added: 600},
 	})
 	s.wantAccount(c.Accounts[0])
@@ -157,6 +163,15 @@ func importRoundTrip(s *suite) {
 	s.must(err)
 	same(s, st, c.States[0])
 	s.wantValue(c.Values[0])
+	found, err := s.Recall(s.ctx, c.Mesh.ID, "foxes", nil, 20)
+	s.must(err)
+	same(s, found, c.Memories)
+	known, err := s.FindContexts(s.ctx, c.Mesh.ID, "zoo", nil, 20)
+	s.must(err)
+	same(s, known, c.Contexts)
+	tasks, err := s.ListTasks(s.ctx, c.Mesh.ID, store.TaskMatch{}, 20)
+	s.must(err)
+	same(s, tasks, c.Tasks)
 	owner, err := s.SessionKeyOwner(s.ctx, c.Mesh.ID, key(50))
 	s.must(err)
 	same(s, owner, c.Members[2].ID)
@@ -200,7 +215,8 @@ func importAgain(s *suite) {
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0), waits(c, "three", time.Second)}, nil)
 	same(s, s.importMesh(c), &store.ImportResult{
 		Slug: "first", Accounts: store.Imported{Present: 1}, Members: store.Imported{Added: 1, Present: 3},
-		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, Values: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
+		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, Values: store.Imported{Present: 1},
+		Memories: store.Imported{Present: 1}, Contexts: store.Imported{Present: 1}, Tasks: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
 		Audit: store.Imported{Added: 5, Present: 600},
 		Conflicts: []store.ImportConflict{{
 			Kind: "member", ID: c.Members[2].ID, Here: true,
