@@ -43,6 +43,22 @@ func Lock(ctx context.Context, dataDir string) (unlock func(), err error) {
 	}
 }
 
+// Hold keeps brokers from starting on a data directory until unlock is called,
+// and makes nothing there; commands that change the store go on. A broker that
+// starts waits for it five seconds. The error is [ErrRunning] where a broker has
+// the directory, and fs.ErrNotExist where none ever had.
+func Hold(dataDir string) (unlock func(), err error) {
+	f, err := os.Open(filepath.Join(dataDir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	unlock, err = lockOpen(f, false)
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("%w on %s", ErrRunning, dataDir)
+	}
+	return unlock, err
+}
+
 // openLock opens the file that is locked. It is never removed: whoever removed
 // it could be the second one to hold a lock.
 func openLock(path string) (*os.File, error) {

@@ -16,6 +16,12 @@ func lockFile(path string, exclusive bool) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	return lockOpen(f, exclusive)
+}
+
+// lockOpen takes the lock on a file that is open, and closes it with the lock,
+// or at once where there is an error.
+func lockOpen(f *os.File, exclusive bool) (unlock func(), err error) {
 	how := syscall.LOCK_SH
 	if exclusive {
 		how = syscall.LOCK_EX
@@ -25,7 +31,7 @@ func lockFile(path string, exclusive bool) (unlock func(), err error) {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, errLocked
 		}
-		return nil, &os.PathError{Op: "lock", Path: path, Err: fmt.Errorf("%w (does its file system know flock?)", err)}
+		return nil, &os.PathError{Op: "lock", Path: f.Name(), Err: fmt.Errorf("%w (does its file system know flock?)", err)}
 	}
 	return func() { _ = f.Close() }, nil
 }

@@ -3,6 +3,8 @@ package control_test
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +135,39 @@ func TestBrokerThatDoesNotAnswer(t *testing.T) {
 	if list, err := session.ListMeshes(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("reading goes on: %v, %v", list, err)
 	}
+}
+
+// TestHold holds that who only looks keeps brokers away while it looks, and
+// makes nothing where none has been.
+func TestHold(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := control.Hold(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nobody has been there: %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("it made %v (%v)", files, err)
+	}
+	broker, err := control.Lock(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Hold(dir); !errors.Is(err, control.ErrRunning) {
+		t.Errorf("beside a broker: %v", err)
+	}
+	broker()
+	release, err := control.Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := control.Lock(ctx, dir); !errors.Is(err, control.ErrRunning) {
+		t.Errorf("a broker started beside it: %v", err)
+	}
+	release()
+	broker, err = control.Lock(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker()
 }
