@@ -53,7 +53,7 @@ func (h *Hop) within(r *pluginpb.LogRecord, now time.Time) []slog.Attr {
 	}
 	copy(id[:], r.GetTraceId())
 	copy(span[:], r.GetSpanId())
-	if _, known := h.recent.parent(id, now); !known {
+	if !h.recent.knows(id, now) {
 		return nil
 	}
 	return []slog.Attr{slog.String("trace_id", id.String()), slog.String("span_id", span.String())}

@@ -43,24 +43,26 @@ func (h *Hop) spanOf(pb *pluginpb.Span, now time.Time) (stub tracetest.SpanStub,
 }
 
 // placeOf reads where a span belongs. It is not ok outside the traces that the
-// plugin was asked about, without a parent, and in the place of the broker's own
-// span.
+// plugin was asked about, without a parent, and in the place of one of the
+// broker's own spans.
 func (h *Hop) placeOf(pb *pluginpb.Span, now time.Time) (span, parent trace.SpanContext, ok bool) {
 	own := trace.SpanContextConfig{TraceFlags: trace.FlagsSampled}
 	if len(pb.GetTraceId()) != len(own.TraceID) || len(pb.GetSpanId()) != len(own.SpanID) || len(pb.GetParentSpanId()) != len(own.SpanID) {
 		return span, parent, false
 	}
 	copy(own.TraceID[:], pb.GetTraceId())
-	ours, known := h.recent.parent(own.TraceID, now)
-	if !known {
+	if !h.recent.knows(own.TraceID, now) {
 		return span, parent, false
 	}
 	above := own
 	copy(own.SpanID[:], pb.GetSpanId())
 	copy(above.SpanID[:], pb.GetParentSpanId())
-	above.Remote = above.SpanID == ours
+	if own.SpanID == above.SpanID || h.recent.told(own.TraceID, own.SpanID, now) {
+		return span, parent, false
+	}
+	above.Remote = h.recent.told(own.TraceID, above.SpanID, now)
 	span, parent = trace.NewSpanContext(own), trace.NewSpanContext(above)
-	return span, parent, span.IsValid() && parent.IsValid() && own.SpanID != ours && own.SpanID != above.SpanID
+	return span, parent, span.IsValid() && parent.IsValid()
 }
 
 // kindOf reads a kind, which OTLP numbers as the library does.
