@@ -92,7 +92,7 @@ func (a *App) originalMetrics(to telemetry.To) {
 		})
 	refused := words(x.Refused.Snapshot())
 	if n := x.Invalid.Load(); n > 0 {
-		refused["parse_or_handler"] = n
+		refused["parse_or_handler"] += n // a stage may have the word too
 	}
 	bare(to, "broker_messages_rejected_total", "Messages rejected (size, auth, malformed)",
 		telemetry.Label{Name: "reason", Values: "parse_or_handler for what is no message; else " + byReason().Values}, refused)
