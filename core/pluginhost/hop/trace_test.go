@@ -106,7 +106,7 @@ func TestWhatThePluginIsToldOfATrace(t *testing.T) {
 	env.Trace = came
 	h.Observe(env, sdk.Outcome{})
 	if got := receive(t, "the outcome", outcomes).GetOutcomes()[0].GetEnvelope().GetTrace(); got != came {
-		t.Errorf("an outcome tells %q, want the trace that came, %q", got, came)
+		t.Errorf("an outcome tells %q, want that of the envelope, %q", got, came)
 	}
 }
 

@@ -1100,7 +1100,7 @@ type Envelope struct {
 	PayloadHash   []byte                 `protobuf:"bytes,18,opt,name=payload_hash,json=payloadHash,proto3" json:"payload_hash,omitempty"` // SHA-256 of the ciphertext; payload.hash
 	Payload       []byte                 `protobuf:"bytes,19,opt,name=payload,proto3" json:"payload,omitempty"`                            // the ciphertext; payload.bytes
 	Credential    []byte                 `protobuf:"bytes,20,opt,name=credential,proto3" json:"credential,omitempty"`                      // the hello frame as it came; credential.read
-	Trace         string                 `protobuf:"bytes,21,opt,name=trace,proto3" json:"trace,omitempty"`                                // W3C traceparent of the broker's span around the stage, when the trace is sampled; in an outcome the one that came
+	Trace         string                 `protobuf:"bytes,21,opt,name=trace,proto3" json:"trace,omitempty"`                                // W3C traceparent of the broker's span around the stage, when the trace is sampled; in an outcome that of its span of the envelope, else the sender's as it came
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
