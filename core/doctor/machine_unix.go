@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// withoutLocks is SQLite's own name for files that it takes no locks on.
+const withoutLocks = "unix-none"
+
 // mayWrite asks the system, for the user that the process acts as.
 func mayWrite(dir string) error {
 	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)

@@ -5,13 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"modernc.org/sqlite"
 
 	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/store"
@@ -22,6 +19,10 @@ import (
 // integrityTime is how long the whole store is read for. Meanwhile a broker that
 // runs cannot begin its log anew, which grows by what it commits.
 const integrityTime = 10 * time.Second
+
+// aloneTime is how long it is read for while no broker can start, which waits
+// five seconds.
+const aloneTime = 3 * time.Second
 
 // largeLog is more than a log has that is copied into the database now and then.
 const largeLog = 256 << 20 // bytes
@@ -34,7 +35,7 @@ const (
 // sqlite looks at the embedded store.
 func (r *round) sqlite(ctx context.Context) {
 	path := filepath.Join(r.Config.DataDir, backend.StoreName)
-	info, err := os.Stat(path)
+	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && r.running != nil:
 		r.warn(CheckStore, "give this command the broker's --config or DATABASE_URL too, so that it can look at it",
@@ -48,38 +49,58 @@ func (r *round) sqlite(ctx context.Context) {
 		r.fail(CheckStore, "run this as the user that the broker runs as", "%v", err)
 		return
 	}
-	db, err := openReadOnly(path)
+	r.sqliteLooks(ctx, path)
+	r.sqliteClock(path)
+}
+
+// sqliteLooks looks at the store, and once more where it fails and was written
+// meanwhile by somebody whom it could not see. What is not a failure is told of
+// at once, and once.
+func (r *round) sqliteLooks(ctx context.Context, path string) {
+	told := map[string]bool{}
+	for last := false; ; last = true {
+		var failed []Finding
+		look := *r
+		look.report = func(f Finding) {
+			switch {
+			case f.State == Fail:
+				failed = append(failed, f)
+			case !told[f.Check]:
+				told[f.Check] = true
+				r.report(f)
+			}
+		}
+		changed := look.sqliteLook(ctx, path)
+		if changed && len(failed) > 0 && last {
+			r.warn(CheckStore, "run this again, best while no command and no broker writes", "%s was changed meanwhile, so that this may mean nothing: %s", path, failed[0].Found)
+			return
+		}
+		if !changed || len(failed) == 0 {
+			for _, f := range failed {
+				r.report(f)
+			}
+			return
+		}
+	}
+}
+
+// sqliteLook looks at the store once. It reports whether somebody wrote it
+// meanwhile without being seen, so that a failure may be none.
+func (r *round) sqliteLook(ctx context.Context, path string) (changed bool) {
+	s, err := openStore(path)
 	if err != nil {
 		r.fail(CheckStore, "run this as the user that the broker runs as", "%v", err)
-		return
+		return false
 	}
-	defer db.Close() //nolint:errcheck // only read
-	if r.sqliteAnswers(ctx, db, path, info.Size()) {
-		r.sqliteIntegrity(ctx, db)
-		r.sqliteTables(ctx, db)
-		r.sqliteClock(path)
+	defer s.close()
+	if r.sqliteAnswers(ctx, s.db, path) {
+		r.sqliteIntegrity(ctx, s)
+		r.sqliteTables(ctx, s.db)
 	}
+	return s.changed()
 }
 
-// openReadOnly opens the store without changing it. Where there is no log, no
-// process has the file open, and it is read as if nobody could: otherwise SQLite
-// would make a log.
-func openReadOnly(path string) (*sql.DB, error) {
-	query := url.Values{"mode": {"ro"}, "_busy_timeout": {"2000"}, "_query_only": {"on"}}
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		query.Set("immutable", "1")
-	}
-	file := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}
-	connector, err := sqlite.NewConnector(file.String())
-	if err != nil {
-		return nil, err
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	return db, nil
-}
-
-func (r *round) sqliteAnswers(ctx context.Context, db *sql.DB, path string, size int64) bool {
+func (r *round) sqliteAnswers(ctx context.Context, db *sql.DB, path string) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	var version string
@@ -88,10 +109,7 @@ func (r *round) sqliteAnswers(ctx context.Context, db *sql.DB, path string, size
 		r.fail(CheckStore, "if it is no database, or damaged, stop the broker and restore it from a backup", "%s cannot be read: %v", path, err)
 		return false
 	}
-	var log int64
-	if info, err := os.Stat(path + "-wal"); err == nil {
-		log = info.Size()
-	}
+	size, log := traceOf(path).size, traceOf(path+"-wal").size
 	if log > largeLog {
 		r.warn(CheckStore, "end what reads the store for long, such as a backup or a shell; starting the broker again empties the log",
 			"SQLite %s, %s, and a log of %s that is not copied into it", version, bytes(uint64(size)), bytes(uint64(log))) //nolint:gosec // sizes
@@ -102,13 +120,17 @@ func (r *round) sqliteAnswers(ctx context.Context, db *sql.DB, path string, size
 }
 
 // sqliteIntegrity reads all pages, but not for long.
-func (r *round) sqliteIntegrity(ctx context.Context, db *sql.DB) {
-	ctx, cancel := context.WithTimeout(ctx, integrityTime)
+func (r *round) sqliteIntegrity(ctx context.Context, s *storeFile) {
+	limit := integrityTime
+	if s.alone {
+		limit = aloneTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found, err := texts(ctx, db, `PRAGMA quick_check(3)`)
+	found, err := texts(ctx, s.db, `PRAGMA quick_check(3)`)
 	switch {
 	case ctx.Err() != nil:
-		r.ok(CheckIntegrity, "nothing found in the %v that it was read for; sqlite3 %s 'PRAGMA quick_check' reads all of it", integrityTime, backend.StoreName)
+		r.ok(CheckIntegrity, "nothing found in the %v that it was read for; sqlite3 %s 'PRAGMA quick_check' reads all of it", limit, backend.StoreName)
 	case err != nil || len(found) != 1 || found[0] != "ok":
 		if err != nil {
 			found = append(found, err.Error())
@@ -158,11 +180,9 @@ func scanSealed(rows interface{ Scan(...any) error }) (store.MeshSummary, error)
 
 // sqliteClock compares the clock with what it has written before.
 func (r *round) sqliteClock(path string) {
-	var newest time.Time
-	for _, name := range []string{path, path + "-wal"} {
-		if info, err := os.Stat(name); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
+	newest := traceOf(path).at
+	if log := traceOf(path + "-wal").at; log.After(newest) {
+		newest = log
 	}
 	r.clock(newest.Sub(r.Machine.Now()), 0, "the store was last written %v from now: the clock was set back",
 		"not behind what the store was last written at")
