@@ -70,18 +70,21 @@ command line. Sections are merged key by key; a list replaces the earlier list a
 	t := reflect.TypeFor[Config]()
 	defaults := reflect.ValueOf(Default())
 	b.WriteString("## Top level\n\n")
-	keyTable(&b, t, defaults, "")
+	b.WriteString(tableHead)
+	keyRows(&b, t, defaults, "", false)
 	for _, f := range fieldsOf(t) {
 		if isSection(f.typ) {
 			fmt.Fprintf(&b, "\n## `%s`\n\n%s.\n\n", f.name, upper(f.doc))
-			keyTable(&b, f.typ, defaults.Field(f.index), f.name)
+			b.WriteString(tableHead)
+			keyRows(&b, f.typ, defaults.Field(f.index), f.name, true)
 		} else if f.typ == reflect.TypeFor[[]Link]() {
 			fmt.Fprintf(&b, "\n## `%s`\n\n%s.\n\n```yaml\n", f.name, upper(f.doc))
 			p := printer{behind: func(string) string { return "" }}
 			p.links(Default().Pipeline, f.name, f.name, 0)
 			b.Write(p.Bytes())
 			b.WriteString("```\n\nKeys of a link:\n\n")
-			keyTable(&b, reflect.TypeFor[Link](), reflect.ValueOf(newLink("")), "")
+			b.WriteString(tableHead)
+			keyRows(&b, reflect.TypeFor[Link](), reflect.ValueOf(newLink("")), "", false)
 			b.WriteString("\nKeys of `plugin`:\n\n")
 			b.WriteString(tableHead)
 			keyRows(&b, reflect.TypeFor[Plugin](), reflect.ValueOf(newPlugin()), "", true)
@@ -110,13 +113,6 @@ func optionTables(b *bytes.Buffer, builtins []Builtin) {
 }
 
 const tableHead = "| Key | Type | Default | Meaning |\n| --- | --- | --- | --- |\n"
-
-// keyTable writes one row for each key of a struct that is not a section
-// itself.
-func keyTable(b *bytes.Buffer, t reflect.Type, defaults reflect.Value, key string) {
-	b.WriteString(tableHead)
-	keyRows(b, t, defaults, key, false)
-}
 
 // keyRows writes the rows of a table; deep, those of the sections too.
 func keyRows(b *bytes.Buffer, t reflect.Type, defaults reflect.Value, key string, deep bool) {
@@ -183,6 +179,7 @@ The names of the original broker work too; a variable made of a key wins over th
 		}
 		fmt.Fprintf(b, "| %s | %s |\n", code(v.Name), cell(v.Meaning))
 	})
+	standardTable(b)
 	b.WriteString("\nAccepted with a warning, because what they configure is not built yet:\n\n| Variable | For |\n| --- | --- |\n")
 	rows(Later, true, func(v Variable) {
 		fmt.Fprintf(b, "| %s | %s |\n", code(v.Name), cell(v.Meaning))
@@ -194,6 +191,14 @@ The names of the original broker work too; a variable made of a key wins over th
 }
 
 func code(s string) string { return "`" + s + "`" }
+
+// codes is code for each of a list with commas, which may be empty.
+func codes(list string) string {
+	if list == "" {
+		return ""
+	}
+	return code(strings.ReplaceAll(list, ", ", "`, `"))
+}
 
 // cell makes text fit into a Markdown table.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

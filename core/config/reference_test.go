@@ -1,6 +1,11 @@
 package config
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +29,48 @@ func TestReferenceOfOptions(t *testing.T) {
 	}
 	if strings.Contains(got, "`with` of `auth`") {
 		t.Error("auth has no options to document")
+	}
+}
+
+// TestReferenceIsWhole wants a row for each key that can be set, however deep.
+func TestReferenceIsWhole(t *testing.T) {
+	t.Parallel()
+	got := string(Reference(builtins()))
+	for key, f := range leaves(reflect.TypeFor[Config]()) {
+		if f.typ != reflect.TypeFor[[]Link]() && !strings.Contains(got, "\n| `"+key+"` | ") {
+			t.Errorf("no row for %s", key)
+		}
+	}
+}
+
+var standardName = regexp.MustCompile(`"(OTEL_[A-Z_]*[A-Z])"`)
+
+// TestReferenceOfStandardVariables wants every variable of OpenTelemetry that the
+// code reads by its name.
+func TestReferenceOfStandardVariables(t *testing.T) {
+	t.Parallel()
+	got, found := string(Reference(nil)), 0
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, m := range standardName.FindAllStringSubmatch(string(data), -1) {
+			if found++; !strings.Contains(got, "\n| `"+m[1]+"` | ") {
+				t.Errorf("no row for %s, which %s reads", m[1], path)
+			}
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("read %d names: %v", found, err)
+	}
+	for _, v := range standardVariables() {
+		for key := range strings.SplitSeq(v.over, ", ") {
+			if _, ok := lookup(reflect.TypeFor[Config](), key); !ok && key != "" {
+				t.Errorf("%s wins over %s, which is no key", v.name, key)
+			}
+		}
 	}
 }
 
