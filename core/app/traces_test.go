@@ -323,6 +323,45 @@ func TestRefusalsAreRemembered(t *testing.T) {
 	}
 }
 
+// TestConnectionsThatEndAreRemembered has peers whose connection ends for what
+// they did.
+func TestConnectionsThatEndAreRemembered(t *testing.T) {
+	x := newTraced(t, filepath.Join(t.TempDir(), "broker.db"), otlptest.New(t))
+	x.newMesh()
+	bo := x.member("bo", store.RoleMember)
+
+	large := x.greet(x.hello(bo, time.Now()), socketOptions{})
+	large.write(`{"type":"send","x":"` + strings.Repeat("a", 3<<20) + `"}`)
+	wantRefusal(t, x, "a frame that is too large", func(f refusals.Refusal) bool {
+		return f.Reason == sdk.ReasonTooLarge && f.Kind == "connection" && f.MemberID == bo.MemberID && f.Mesh == x.mesh.ID && f.Text != ""
+	})
+	gone := x.member("cy", store.RoleMember)
+	x.revoke(gone)
+	if _, err := dial.Dial(t.Context(), x.url, gone, dial.Options{}); err == nil {
+		t.Fatal("a revoked member came in")
+	}
+	wantRefusal(t, x, "the hello of a revoked member", func(f refusals.Refusal) bool {
+		return f.Reason == sdk.ReasonRevoked && f.MemberID == gone.MemberID && f.Mesh == x.mesh.ID && f.Name == "cy" && f.Stage == "auth"
+	})
+	for _, word := range []string{string(sdk.ReasonTooLarge), string(sdk.ReasonRevoked)} {
+		eventually(t, "a line of the log", func() bool {
+			return strings.Contains(x.log.String(), `"msg":"frame refused"`) && strings.Contains(x.log.String(), `"reason":"`+word+`"`)
+		})
+	}
+}
+
+func wantRefusal(t *testing.T, x traced, what string, is func(refusals.Refusal) bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		for _, f := range x.refusals.List(0) {
+			if is(f) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // TestTraceOfARequest has an HTTP request whose sender traces.
 func TestTraceOfARequest(t *testing.T) {
 	x := newTraced(t, filepath.Join(t.TempDir(), "broker.db"), otlptest.New(t))

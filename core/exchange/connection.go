@@ -35,6 +35,10 @@ func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
 	c := &Connection{x: x, peer: p, window: make(chan struct{}, x.options.Window)}
 	code := p.Run(c.read, c.helloTimeout)
 	c.line.wait()
+	if reason, text := p.Fault(); reason != "" {
+		x.Counters.Refused.Add(sdk.Reason(reason))
+		c.ended(c.session, sdk.Reason(reason), text)
+	}
 	if c.session == nil {
 		return presence.View{}, false
 	}
@@ -60,6 +64,7 @@ func (c *Connection) helloTimeout() {
 
 // refuseAndClose says why and ends the connection.
 func (c *Connection) refuseAndClose(r sdk.Reason, text string) {
+	c.ended(nil, r, text)
 	c.send(wire.Error{Code: r, Message: text}, nil)
 	c.peer.Close(wire.CodeRefused, string(r))
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,8 @@ type Peer struct {
 	helloTimer *time.Timer
 
 	// Owned by Run.
-	in reader
+	in    reader
+	fault wire.Close // why the peer's own doing ended the connection; zero when it did not
 
 	// Set by the reader, read by the watchdog. Unix nanoseconds.
 	lastSeen atomic.Int64
@@ -207,14 +209,21 @@ func (p *Peer) Run(handle func(frame []byte), onHelloTimeout func()) wire.CloseC
 	}
 }
 
+// Fault returns why a connection was ended for what its peer did on it, as a
+// machine word and a sentence, both empty for others. It may be called when Run
+// has returned.
+func (p *Peer) Fault() (word, text string) { return p.fault.Reason, p.fault.Meaning }
+
 // refuse closes the connection of a peer that sent what it may not, and reports
 // whether to read on.
 func (p *Peer) refuse(err error) (readOn bool) {
 	if errors.Is(err, errTooLong) {
+		p.fault = wire.Close{Reason: wire.CloseTooBig.Reason, Meaning: "a frame of more than " + strconv.FormatInt(p.in.limit.Load(), 10) + " bytes: send less at a time"}
 		p.Close(wire.CloseTooBig.Code, wire.CloseTooBig.Reason)
 		return true
 	}
 	if b := breach(""); errors.As(err, &b) {
+		p.fault = wire.Close{Reason: "malformed", Meaning: "the WebSocket protocol was broken: " + b.Error()}
 		p.end(codeBreach, b.Error(), breachGrace)
 		// Closing a socket that was not read to its end may take the close frame
 		// from the peer.

@@ -6,14 +6,16 @@
 package refusals
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/claudemesh/broker/sdk"
 )
 
-// DefaultSize is how many refusals a broker remembers. With the room that each
-// has, that is under 400 KB.
+// DefaultSize is how many refusals of members a broker remembers, and how many
+// of others. With the room that each has, that is under 900 KB.
 const DefaultSize = 512
 
 // Refusal is one envelope that was refused. Texts that are longer than their
@@ -31,6 +33,8 @@ type Refusal struct {
 	Text     string     `json:"text,omitempty"`     // what the sender was told, at most 240 bytes
 	TraceID  string     `json:"traceId,omitempty"`  // 32 hex digits
 	Status   int        `json:"status,omitempty"`   // of HTTP; 0 for a frame
+	Request  string     `json:"request,omitempty"`  // the id that the answer over HTTP had, at most 64 bytes
+	Dropped  bool       `json:"dropped,omitempty"`  // the sender was told that it was delivered
 }
 
 // Count is how often a stage refused for a reason, since the start.
@@ -40,18 +44,29 @@ type Count struct {
 	Count  uint64     `json:"count"`
 }
 
-// Ring holds the newest refusals, and counts all. It may be used by many
-// goroutines at once. A nil Ring remembers nothing.
+// Ring holds the newest refusals, and counts all. Those of senders who have not
+// proved who they are have places of their own: strangers can cause as many as
+// they like, and push out their own alone. It may be used by many goroutines at
+// once. A nil Ring remembers nothing.
 type Ring struct {
-	mu    sync.Mutex
-	seq   uint64 // of the newest
-	slots []slot // the refusal n is in slot n mod the length
-	tally tally
+	mu      sync.Mutex
+	seq     uint64 // of the newest
+	members shelf
+	others  shelf
+	tally   tally
 }
 
-// New returns a ring of so many refusals, at least one.
+// shelf holds the newest refusals of one sort, each in the place of the oldest.
+type shelf struct {
+	slots []slot
+	n     uint64 // put here since the start
+}
+
+// New returns a ring of so many refusals, at least one, and as many of senders
+// who have not proved who they are.
 func New(size int) *Ring {
-	return &Ring{slots: make([]slot, max(size, 1)), tally: tally{}}
+	size = max(size, 1)
+	return &Ring{members: shelf{slots: make([]slot, size)}, others: shelf{slots: make([]slot, size)}, tally: tally{}}
 }
 
 // Add remembers a refusal, in place of the oldest when the ring is full. It
@@ -68,25 +83,37 @@ func (r *Ring) Add(f *Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
-	s := &r.slots[r.seq%uint64(len(r.slots))]
-	s.write(f, at)
+	to := &r.members
+	if f.MemberID == "" {
+		to = &r.others
+	}
+	to.next().write(f, at, r.seq)
 	r.tally.add(f.Stage, f.Reason)
+}
+
+// next returns the place of the next refusal.
+func (s *shelf) next() *slot {
+	s.n++
+	return &s.slots[s.n%uint64(len(s.slots))]
+}
+
+// since adds those after the refusal of a number, oldest first.
+func (s *shelf) since(seq uint64, list []Refusal) []Refusal {
+	held := min(s.n, uint64(len(s.slots)))
+	for i := s.n - held + 1; i <= s.n; i++ {
+		if at := &s.slots[i%uint64(len(s.slots))]; at.seq > seq {
+			list = append(list, at.read())
+		}
+	}
+	return list
 }
 
 // List returns the newest refusals, newest first, at most so many; all for 0.
 func (r *Ring) List(most int) []Refusal {
-	if r == nil {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.held()
-	if most > 0 {
-		n = min(n, uint64(most))
-	}
-	list := make([]Refusal, 0, n)
-	for i := range n {
-		list = append(list, r.read(r.seq-i))
+	list := r.Since(0)
+	slices.Reverse(list)
+	if most > 0 && len(list) > most {
+		list = list[:most]
 	}
 	return list
 }
@@ -102,11 +129,8 @@ func (r *Ring) Since(seq uint64) []Refusal {
 	if seq >= r.seq {
 		return nil
 	}
-	n := min(r.held(), r.seq-seq)
-	list := make([]Refusal, 0, n)
-	for i := r.seq - n + 1; i <= r.seq; i++ {
-		list = append(list, r.read(i))
-	}
+	list := r.others.since(seq, r.members.since(seq, nil))
+	slices.SortFunc(list, func(a, b Refusal) int { return cmp.Compare(a.Seq, b.Seq) })
 	return list
 }
 
@@ -118,13 +142,4 @@ func (r *Ring) Counts() []Count {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tally.list()
-}
-
-// held is the number of refusals in the ring.
-func (r *Ring) held() uint64 { return min(r.seq, uint64(len(r.slots))) }
-
-func (r *Ring) read(seq uint64) Refusal {
-	f := r.slots[seq%uint64(len(r.slots))].read()
-	f.Seq = seq
-	return f
 }

@@ -32,7 +32,7 @@ func TestRing(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i := range 4 {
-		r.Add(&Refusal{At: noon, Name: fmt.Sprint("peer ", i+2)})
+		r.Add(&Refusal{At: noon, MemberID: "an-id", Name: fmt.Sprint("peer ", i+2)})
 	}
 	tests := []struct {
 		name string
@@ -58,6 +58,23 @@ func TestRing(t *testing.T) {
 		if diff := cmp.Diff(tt.want, seqs); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+}
+
+// TestStrangersPushOutTheirOwn: what members were refused stays.
+func TestStrangersPushOutTheirOwn(t *testing.T) {
+	r := New(3)
+	r.Add(&Refusal{MemberID: "ada-id", Reason: "capacity"})
+	for range 100 {
+		r.Add(&Refusal{Reason: "no_hello"})
+	}
+	r.Add(&Refusal{MemberID: "bo-id", Reason: "rate_limit"})
+	var seqs []uint64
+	for _, f := range r.List(0) {
+		seqs = append(seqs, f.Seq)
+	}
+	if diff := cmp.Diff([]uint64{102, 101, 100, 99, 1}, seqs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

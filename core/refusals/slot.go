@@ -18,13 +18,15 @@ const (
 // slot is a refusal with its texts in the slot itself: to keep the strings would
 // keep the frames that they are part of, and to copy them would allocate.
 type slot struct {
-	at                                      time.Time
-	conn                                    uint64
-	status                                  int
-	kind, mesh, member, name, stage, reason word
-	text                                    [roomText]byte
-	trace                                   [roomTrace]byte
-	textLen, traceLen                       uint8
+	seq                                              uint64
+	at                                               time.Time
+	conn                                             uint64
+	status                                           int
+	dropped                                          bool
+	kind, mesh, member, name, stage, reason, request word
+	text                                             [roomText]byte
+	trace                                            [roomTrace]byte
+	textLen, traceLen                                uint8
 }
 
 // word is a short text.
@@ -53,8 +55,9 @@ func cut(s string, room int) string {
 	return s[:room]
 }
 
-func (s *slot) write(f *Refusal, at time.Time) {
-	s.at, s.conn, s.status = at, f.Conn, f.Status
+func (s *slot) write(f *Refusal, at time.Time, seq uint64) {
+	s.seq, s.at, s.conn, s.status, s.dropped = seq, at, f.Conn, f.Status, f.Dropped
+	s.request.set(f.Request)
 	s.kind.set(string(f.Kind))
 	s.mesh.set(f.Mesh)
 	s.member.set(f.MemberID)
@@ -68,7 +71,7 @@ func (s *slot) write(f *Refusal, at time.Time) {
 // read makes strings of the texts, without what is no UTF-8.
 func (s *slot) read() Refusal {
 	return Refusal{
-		At: s.at, Conn: s.conn, Status: s.status,
+		Seq: s.seq, At: s.at, Conn: s.conn, Status: s.status, Dropped: s.dropped, Request: valid(s.request.String()),
 		Kind: sdk.Kind(valid(s.kind.String())), Mesh: valid(s.mesh.String()),
 		MemberID: valid(s.member.String()), Name: valid(s.name.String()),
 		Stage: valid(s.stage.String()), Reason: sdk.Reason(valid(s.reason.String())),

@@ -35,12 +35,12 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	}
 	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get)
 	if err != nil {
-		s.turnedAway(r, route, decisionOf(err))
+		s.turnedAway(r, route, decisionOf(err), detailOf(err))
 		s.refused(w, r, route, decisionOf(err), detailOf(err))
 		return
 	}
 	if len(r.Header["Authorization"]) > 1 && route.Access != feature.Anyone {
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "several Authorization headers"))
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "several Authorization headers"), "")
 		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the request has several Authorization headers: send one")
 		return
 	}
@@ -74,16 +74,16 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 
 func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, route *api.Route, wait time.Duration) {
 	const text = "too many refused attempts: try again later"
-	s.turnedAway(r, route, sdk.Refuse(sdk.ReasonRateLimit, text))
+	s.turnedAway(r, route, sdk.Refuse(sdk.ReasonRateLimit, text), "")
 	s.retryAfter(w, wait)
 	s.refuse(w, r, http.StatusTooManyRequests, sdk.ReasonRateLimit, text)
 }
 
 // turnedAway remembers a request that is refused before it is an envelope.
-func (s *routes) turnedAway(r *http.Request, route *api.Route, d sdk.Decision) {
+func (s *routes) turnedAway(r *http.Request, route *api.Route, d sdk.Decision, detail string) {
 	env := &sdk.Envelope{Kind: route.Kind, Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
-	env.Body = &feature.Call{Env: env, HTTP: &feature.HTTP{Request: edge.RequestID(r), Route: route.Path, Method: r.Method, Status: route.StatusFor}}
+	env.Body = &feature.Call{Env: env, Detail: detail, HTTP: &feature.HTTP{Request: edge.RequestID(r), Route: route.Path, Method: r.Method, Status: route.StatusFor}}
 	s.Exchange.Refused(env, d)
 }
 
@@ -119,10 +119,10 @@ func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) 
 	body, err := edge.ReadBody(w, r, s.BodyBytes)
 	switch {
 	case errors.Is(err, edge.ErrTooLarge):
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonTooLarge, "payload too large"))
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonTooLarge, "payload too large"), "")
 		s.refuse(w, r, http.StatusRequestEntityTooLarge, sdk.ReasonTooLarge, "payload too large")
 	case err != nil:
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "the body did not arrive whole"))
+		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "the body did not arrive whole"), "")
 		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the body did not arrive whole")
 	}
 	return body, err == nil

@@ -31,7 +31,7 @@ func (t *Tracer) about(env *sdk.Envelope, name string) []attribute.KeyValue {
 		attribute.String("messaging.operation.name", name),
 		attribute.Int("messaging.message.envelope.size", env.Size),
 	)
-	if env.Kind == sdk.KindSend {
+	if env.Kind == sdk.KindSend && env.Target.Kind != sdk.TargetNone {
 		list = append(list, attribute.String("messaging.operation.type", "send"),
 			attribute.String("claudemesh.target", targetKind(env.Target.Kind)),
 			attribute.String("claudemesh.priority", env.Priority.String()))

@@ -2,8 +2,10 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -45,11 +47,15 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 	if err != nil {
 		return nil, err
 	}
-	exporter, err := newExporter(ctx, c.Traces, env)
+	to, err := receiverOf(c.Traces, env)
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := to.exporter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry.traces: %w", err)
 	}
-	p := &Provider{queue: newQueue(exporter, env)}
+	p := &Provider{queue: newQueue(exporter, to.attr(), env, log)}
 	p.provider = sdktrace.NewTracerProvider(
 		sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(p.queue),
 	)
@@ -87,32 +93,54 @@ func sends(names string, log *slog.Logger) (otlp bool) {
 	return otlp
 }
 
-// newExporter makes the exporter. The exporters read the variables themselves;
-// the config's endpoint counts where no variable names one.
-func newExporter(ctx context.Context, c config.Traces, env Environment) (sdktrace.SpanExporter, error) {
-	protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-	if protocol == "" {
-		protocol = string(c.Protocol)
+// receiver is where spans go. The exporters read the variables themselves; the
+// config's endpoint counts where no variable names one.
+type receiver struct {
+	protocol config.Protocol
+	endpoint string // of the config; empty: a variable's, or the standard port
+	shown    string // where that is, for the log
+}
+
+func receiverOf(c config.Traces, env Environment) (r receiver, err error) {
+	r = receiver{protocol: c.Protocol, endpoint: c.Endpoint, shown: c.Endpoint}
+	if name := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); name != "" {
+		r.protocol = config.Protocol(name)
 	}
-	endpoint := c.Endpoint
-	if first(env, endpointVariables()...) != "" {
-		endpoint = ""
+	if text := first(env, endpointVariables()...); text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return r, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://127.0.0.1:4318")
+		}
+		r.endpoint, r.shown = "", u.Scheme+"://"+u.Host
 	}
-	switch config.Protocol(protocol) {
+	return r, nil
+}
+
+// attr names the receiver in a line of the log.
+func (r receiver) attr() slog.Attr {
+	shown := r.shown
+	if shown == "" {
+		shown = "the standard port of this machine"
+	}
+	return slog.String("receiver", shown+" by "+string(r.protocol))
+}
+
+func (r receiver) exporter(ctx context.Context) (sdktrace.SpanExporter, error) {
+	switch r.protocol {
 	case config.ProtocolGRPC:
 		var o []otlptracegrpc.Option
-		if endpoint != "" {
-			o = append(o, otlptracegrpc.WithEndpointURL(endpoint))
+		if r.endpoint != "" {
+			o = append(o, otlptracegrpc.WithEndpointURL(r.endpoint))
 		}
 		return otlptracegrpc.New(ctx, o...)
 	case config.ProtocolHTTP:
 		var o []otlptracehttp.Option
-		if endpoint != "" {
-			o = append(o, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
+		if r.endpoint != "" {
+			o = append(o, otlptracehttp.WithEndpointURL(strings.TrimSuffix(r.endpoint, "/")+"/v1/traces"))
 		}
 		return otlptracehttp.New(ctx, o...)
 	default:
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL must be grpc or http/protobuf; got %q", protocol)
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL must be grpc or http/protobuf; got %q", r.protocol)
 	}
 }
 

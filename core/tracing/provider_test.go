@@ -5,7 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,7 +148,7 @@ func TestWhenSpansAreSent(t *testing.T) {
 // TestWrongVariables are errors that name the variable.
 func TestWrongVariables(t *testing.T) {
 	for _, v := range []string{
-		"OTEL_TRACES_SAMPLER=always", "OTEL_TRACES_SAMPLER_ARG=2", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
+		"OTEL_TRACES_SAMPLER=always", "OTEL_TRACES_SAMPLER_ARG=2", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_EXPORTER_OTLP_ENDPOINT=tempo:4318",
 	} {
 		t.Run(v, func(t *testing.T) {
 			variables := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", v}
@@ -184,4 +187,61 @@ func TestEverySpanIsCounted(t *testing.T) {
 	if got := p.Counts(); got.Sent == 0 || got.Dropped != before.Dropped || got.Sent+got.Failed+got.Dropped != n {
 		t.Errorf("of %d spans became %+v", n, got)
 	}
+}
+
+// TestReceiverThatRefuses is said once, with where it is, and that it is over.
+func TestReceiverThatRefuses(t *testing.T) {
+	var refuse atomic.Bool
+	refuse.Store(true)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if refuse.Load() {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	defer receiver.Close()
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+	c := config.Default().Telemetry
+	c.Traces.Endpoint, c.Traces.Ratio = receiver.URL, 1
+	var lines lines
+	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, nil, "", slog.New(slog.NewTextHandler(&lines, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, p)
+	spanUntil := func(enough func(tracing.Spans) bool) {
+		for late := time.Now().Add(time.Minute); !enough(p.Counts()); {
+			env := envelope("")
+			p.Envelopes().Begin(env, member).End(env, sdk.Outcome{})
+			if time.Now().After(late) {
+				t.Fatalf("the spans became %+v", p.Counts())
+			}
+			runtime.Gosched()
+		}
+	}
+	spanUntil(func(s tracing.Spans) bool { return s.Failed > 1000 })
+	refuse.Store(false)
+	spanUntil(func(s tracing.Spans) bool { return s.Sent > 0 })
+	text := lines.String()
+	if strings.Count(text, "traces not sent") != 1 || !strings.Contains(text, receiver.URL+" by http/protobuf") {
+		t.Errorf("the log says\n%s", text)
+	}
+	spanUntil(func(tracing.Spans) bool { return strings.Contains(lines.String(), "traces are sent again") })
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 
@@ -23,8 +24,8 @@ type queue struct {
 	dropped atomic.Int64
 }
 
-func newQueue(exporter sdktrace.SpanExporter, env Environment) *queue {
-	q := &queue{exporter: &counting{SpanExporter: exporter}, most: defaultQueue}
+func newQueue(exporter sdktrace.SpanExporter, to slog.Attr, env Environment, log *slog.Logger) *queue {
+	q := &queue{exporter: &counting{SpanExporter: exporter, to: to, log: log}, most: defaultQueue}
 	if n, err := strconv.Atoi(first(env, "OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
 		q.most = int64(n)
 	}
@@ -43,16 +44,22 @@ func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
 	q.SpanProcessor.OnEnd(s)
 }
 
-// counting counts what an exporter sends.
+// counting counts what an exporter sends, and says once that it cannot, until it
+// can again. The SDK calls it from one goroutine at a time.
 type counting struct {
 	sdktrace.SpanExporter
+	to   slog.Attr // the receiver
+	log  *slog.Logger
+	away bool
+
 	sent, failed atomic.Int64
 }
 
 // over is how many spans wait no more.
 func (c *counting) over() int64 { return c.sent.Load() + c.failed.Load() }
 
-// ExportSpans implements [sdktrace.SpanExporter].
+// ExportSpans implements [sdktrace.SpanExporter]. It returns no error: the SDK
+// would only tell it to the whole process.
 func (c *counting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := c.SpanExporter.ExportSpans(ctx, spans)
 	if err != nil {
@@ -60,5 +67,12 @@ func (c *counting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	} else {
 		c.sent.Add(int64(len(spans)))
 	}
-	return err
+	switch {
+	case err != nil && !c.away:
+		c.log.Warn("traces not sent; is the receiver there, and does it speak this protocol on this port?", c.to, slog.Any("err", err))
+	case err == nil && c.away:
+		c.log.Info("traces are sent again", c.to)
+	}
+	c.away = err != nil
+	return nil
 }
