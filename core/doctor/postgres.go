@@ -28,10 +28,15 @@ const (
 		pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool, current_user`
 	pgRights = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'broker' AND c.relname = 'migration_file'),
 		has_database_privilege(current_database(), 'CREATE'),
-		coalesce((SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'broker'), false),
-		(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'broker' AND c.relkind IN ('r', 'p')
-			AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-				AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')))`
+		coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'broker'), false),
+		coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'broker'), false),
+		(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'broker' AND c.relkind IN ('r', 'p') AND CASE
+			WHEN c.relname = 'goose_db_version' THEN $1 AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))
+			WHEN c.relname = 'migration_file' THEN NOT (has_table_privilege(c.oid, 'SELECT') AND (NOT $1 OR has_table_privilege(c.oid, 'INSERT')))
+			ELSE NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+				AND (c.relname = 'audit_log' OR has_table_privilege(c.oid, 'UPDATE'))
+				AND (c.relname = ANY ($2) OR has_table_privilege(c.oid, 'DELETE')))
+			END)`
 	pgRoom = `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
 		(SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user),
 		(SELECT datconnlimit FROM pg_database WHERE datname = current_database())`
@@ -40,6 +45,9 @@ const (
 	pgMeshes     = `SELECT id, slug, owner_secret, root_key FROM broker.mesh WHERE archived_at IS NULL`
 	pgClock      = `SELECT clock_timestamp()`
 )
+
+// keptTables are those of which a broker deletes no row.
+var keptTables = []string{"account", "audit_log", "context", "member", "memory_forgotten", "mesh", "peer_state", "queue_mark", "session_key"}
 
 // postgres looks at the database, over one connection.
 func (r *round) postgres(ctx context.Context) {
@@ -104,27 +112,42 @@ func (r *round) pgServer(ctx context.Context, conn *pgx.Conn) bool {
 	return true
 }
 
-// pgRights looks at what the role may do. It reports whether a broker has used
-// the database, and whether this role can.
+// pgRights looks at what the role may do, and asks no more of it than a broker
+// with this config uses. It reports whether a broker has used the database, and
+// whether this role can.
 func (r *round) pgRights(ctx context.Context, conn *pgx.Conn) (begun, may bool) {
-	var mayCreate, schema bool
+	var mayMake, uses, creates bool
 	var closed int
-	err := conn.QueryRow(ctx, pgRights).Scan(&begun, &mayCreate, &schema, &closed)
+	migrates := r.Config.Store.Migrate
+	err := conn.QueryRow(ctx, pgRights, migrates, keptTables).Scan(&begun, &mayMake, &uses, &creates, &closed)
 	user := conn.Config().User
+	const orOwner = "; or connect as the role that owns them"
 	switch {
 	case err != nil:
 		r.fail(CheckPermissions, "look at the log of PostgreSQL", "%v", err)
-	case !begun && !schema && !mayCreate:
+	case !begun && !(uses && creates) && !mayMake && migrates:
 		r.fail(CheckPermissions, "GRANT CREATE ON DATABASE "+conn.Config().Database+" TO "+user,
 			"there is no schema broker, and %s may not make it", user)
-	case begun && (!schema || closed > 0):
-		r.fail(CheckPermissions, "GRANT USAGE, CREATE ON SCHEMA broker TO "+user+"; GRANT ALL ON ALL TABLES IN SCHEMA broker TO "+user+
-			"; or connect as the role that owns them", "%s may not use the schema broker, or %d of its tables", user, closed)
-	default:
+	case begun && (!uses || closed > 0) && !migrates:
+		r.fail(CheckPermissions, "GRANT USAGE ON SCHEMA broker TO "+user+"; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA broker TO "+user+orOwner,
+			"%s may not use the schema broker, or %d of its tables", user, closed)
+	case begun && uses && migrates && !creates:
+		r.fail(CheckPermissions, grantAll(user)+orOwner+"; or set store.migrate to false, and run broker migrate up as that role",
+			"%s may not migrate: it may make nothing in the schema broker", user)
+	case begun && (!uses || closed > 0):
+		r.fail(CheckPermissions, grantAll(user)+orOwner, "%s may not use the schema broker, or %d of its tables", user, closed)
+	case migrates:
 		r.ok(CheckPermissions, "%s may read, write and migrate", user)
+		may = true
+	default:
+		r.ok(CheckPermissions, "%s may read and write; it migrates nothing (store.migrate)", user)
 		may = true
 	}
 	return begun, may
+}
+
+func grantAll(user string) string {
+	return "GRANT USAGE, CREATE ON SCHEMA broker TO " + user + "; GRANT ALL ON ALL TABLES IN SCHEMA broker TO " + user
 }
 
 // pgRoom compares what the brokers may open with what the server takes.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,41 @@ func (r *rig) touched(ahead time.Duration) {
 	}
 }
 
+// leastGrants are those of a role that is given what a broker uses, and no more.
+const leastGrants = `GRANT USAGE ON SCHEMA broker TO %[1]s;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA broker TO %[1]s;
+	REVOKE ALL ON broker.migration_file, broker.goose_db_version FROM %[1]s; GRANT SELECT ON broker.migration_file TO %[1]s;
+	REVOKE DELETE ON broker.account, broker.member, broker.mesh, broker.session_key FROM %[1]s;
+	REVOKE UPDATE, DELETE ON broker.audit_log FROM %[1]s`
+
+// TestKeptTables holds that rows of tables of which that right is not asked are
+// deleted nowhere.
+func TestKeptTables(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../store/postgres/*.go")
+	if err != nil || len(files) < 20 {
+		t.Fatal(files, err)
+	}
+	deleted := map[string]bool{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`DELETE FROM (?:broker\.)?(\w+)`).FindAllStringSubmatch(string(text), -1) {
+			deleted[m[1]] = true
+		}
+	}
+	for _, name := range keptTables {
+		if deleted[name] {
+			t.Errorf("rows of %s are deleted, and the right to is not asked for", name)
+		}
+	}
+	if !deleted["delivery"] {
+		t.Errorf("only these were found: %v", deleted)
+	}
+}
+
 // TestPostgres breaks a database.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
@@ -154,6 +190,21 @@ func TestPostgres(t *testing.T) {
 				r.role("", "GRANT USAGE, CREATE ON SCHEMA broker TO %[1]s; GRANT SELECT ON ALL TABLES IN SCHEMA broker TO %[1]s")
 			},
 			Finding{CheckPermissions, Fail, "tables", "GRANT ALL ON ALL TABLES"}, "migrations",
+		},
+		"a role that migrates nothing, and need not": {
+			func(r *rig) { r.Config.Store.Migrate = false; r.role("", leastGrants) },
+			Finding{CheckPermissions, OK, "may read and write", ""}, "",
+		},
+		"a role that cannot migrate, and has to": {
+			func(r *rig) { r.role("", leastGrants) },
+			Finding{CheckPermissions, Fail, "may not migrate", "GRANT USAGE, CREATE ON SCHEMA broker TO"}, "migrations",
+		},
+		"a role that migrates nothing, and cannot write one table": {
+			func(r *rig) {
+				r.Config.Store.Migrate = false
+				r.role("", leastGrants+"; REVOKE DELETE ON broker.delivery FROM %[1]s")
+			},
+			Finding{CheckPermissions, Fail, "1 of its tables", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"}, "migrations",
 		},
 		"a session that only reads": {
 			func(r *rig) {
