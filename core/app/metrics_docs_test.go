@@ -26,7 +26,8 @@ the standard variables ` + "`OTEL_*`" + ` say so.
 - Each replica counts for itself: sum over them. ` + "`broker_queue_depth`, `broker_queue_oldest_seconds` and" + `
   ` + "`broker_db_healthy`" + ` are about the store that they share: take the maximum, or the minimum of the last.
 - Histograms have buckets of doubling width: from 1 µs to 16 s for what somebody waits for, to 19 hours for
-  ` + "`broker_push_seconds`" + `, in which a message may wait for its recipient.
+  ` + "`broker_push_seconds`" + `, in which a message may wait for its recipient. Those of ` + "`broker_stage_seconds`" + ` have
+  the edges 1, 2.5 and 5 of each power of ten, from 100 ns to 10 s, and 30 s: a stage may take less than 1 µs.
 - A stranger's words are never a label's value: kinds of messages that no stage names count as ` + "`*`" + `, paths that
   nobody has as the empty route. So the number of series depends on the config alone.
 - Failures, what on_failure made of them, and restarts of plugins are there with 0 before the first one, so that

@@ -86,8 +86,8 @@ func (c *counts) load(v sdk.Verdict) (n uint64) {
 	return n
 }
 
-// bounds are the upper edges of the time histogram: from a built-in stage
-// (tens of nanoseconds) to a plugin that hangs.
+// bounds are the upper edges of the time histogram: from a built-in stage (tens
+// of nanoseconds) to the deadlines of slow plugins, which may be a minute.
 var bounds = [...]time.Duration{
 	100, 250, 500,
 	1 * time.Microsecond, 2500, 5 * time.Microsecond,
@@ -96,7 +96,8 @@ var bounds = [...]time.Duration{
 	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
 	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	1 * time.Second, 2500 * time.Millisecond,
+	1 * time.Second, 2500 * time.Millisecond, 5 * time.Second,
+	10 * time.Second, 30 * time.Second,
 }
 
 type histogram struct {

@@ -210,3 +210,21 @@ func TestProbeOfAFallback(t *testing.T) {
 		})
 	}
 }
+
+// The histogram tells apart what plugins may take at most from what hangs.
+func TestTimingReachesTheDeadlinesOfPlugins(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		80 * time.Nanosecond: 100 * time.Nanosecond, 4 * time.Second: 5 * time.Second, 9 * time.Second: 10 * time.Second,
+		30 * time.Second: 30 * time.Second, time.Minute: 30 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := watchedBy(t, new(timekeeper), nil, link("slow", &fake{
+				HandleFn: func(context.Context, *sdk.Envelope) (sdk.Decision, error) { time.Sleep(took); return sdk.Next(), nil },
+			}))
+			c.Run(t.Context(), new(sdk.Envelope))
+			if got := c.Stats()[0].Timing; got.Quantile(0.5) != want || got.Counts[len(got.Bounds)] != 0 && took <= want {
+				t.Errorf("%v is in the bucket up to %v, want %v", took, got.Quantile(0.5), want)
+			}
+		})
+	}
+}
