@@ -54,7 +54,7 @@ var _ console.Source = (*consoleSource)(nil)
 func newConsoleSource(a *App, o Console) *consoleSource {
 	s := &consoleSource{app: a, options: o, log: a.log, started: time.Now()}
 	s.host, _ = os.Hostname()
-	s.rows = newKept(rowsEvery, storeShare, s.readRows)
+	s.rows = newKept(rowsEvery, rowsRest, s.readRows)
 	s.dryRun = newKept(dryRunEvery, 0, s.lookAtFiles())
 	return s
 }
@@ -64,22 +64,26 @@ func (s *consoleSource) tasks() []func(context.Context) {
 	return []func(context.Context){s.rows.run, s.dryRun.run, s.watchPlugins}
 }
 
-// Snapshot implements [console.Source].
-func (s *consoleSource) Snapshot(ctx context.Context) (*console.Snapshot, error) {
+// Snapshot implements [console.Source]. It is for all who watch, so the context
+// of the one who happened to ask bounds nothing: it waits for a few seconds at
+// most, and only for what nobody asked about for a while.
+func (s *consoleSource) Snapshot(context.Context) (*console.Snapshot, error) {
 	a := s.app
-	rows, err := s.rows.get(ctx)
-	description := a.Chain().Describe(true)
+	rows, at, err := s.rows.get()
+	if at.IsZero() {
+		rows.sessions = a.dir.Count()
+	}
 	snapshot := &console.Snapshot{
-		At: time.Now(), Chain: description, Reasons: a.options.Refusals.Counts(), Refusals: a.options.Refusals.List(consoleRefusals),
+		At: time.Now(), StoreAt: at, Chain: a.Chain().Describe(true), Reasons: a.options.Refusals.Counts(), Refusals: a.options.Refusals.List(consoleRefusals),
 		Meshes: rows.meshes, Left: rows.left, Nodes: rows.nodes,
-		Plugins: s.plugins(), Config: s.config(ctx),
+		Plugins: s.plugins(), Config: s.config(),
 	}
 	snapshot.Broker = s.broker(rows)
-	snapshot.Broker.Warnings = s.warnings(err)
+	snapshot.Broker.Warnings = append(aboutRows(snapshot.At, at, err), s.warnings()...)
 	for _, c := range snapshot.Reasons {
 		snapshot.Broker.Refused += c.Count
 	}
-	return snapshot, ctx.Err()
+	return snapshot, nil
 }
 
 // broker says how this process is.
@@ -100,13 +104,9 @@ func (s *consoleSource) broker(rows consoleRows) console.Broker {
 	return b
 }
 
-// warnings says what is wrong with the whole, err being what the store said.
-func (s *consoleSource) warnings(err error) (list []string) {
+// warnings says what is wrong with the whole, beside the store.
+func (s *consoleSource) warnings() (list []string) {
 	a := s.app
-	if err != nil {
-		_, text := admin.Explain(err)
-		list = append(list, "meshes and queues are those of a while ago: "+text)
-	}
 	if a.gate.Draining() {
 		list = append(list, "the broker is stopping")
 	}
@@ -126,12 +126,12 @@ func (s *consoleSource) warnings(err error) (list []string) {
 }
 
 // config says what the chain was made of, and what a reload would make of it.
-func (s *consoleSource) config(ctx context.Context) console.Config {
+func (s *consoleSource) config() console.Config {
 	c := console.Config{File: s.options.File}
 	if s.options.Loaded != nil {
 		c.Loaded = s.options.Loaded()
 	}
-	if run, _ := s.dryRun.get(ctx); run.done {
+	if run, _, _ := s.dryRun.get(); run.done {
 		c.Reload, c.ReloadError, c.CheckedAt = run.answer, run.refused, run.at
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/console"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
@@ -18,9 +19,12 @@ const (
 	rowsEvery   = 5 * time.Second
 	rowsTimeout = 10 * time.Second
 
-	// storeShare bounds what asking costs: one hundredth of one connection, however
-	// much waits.
-	storeShare = 100
+	// rowsRest bounds what asking costs: a hundredth of one connection's time, or one
+	// look a minute where a look is so slow that this would show old numbers.
+	rowsRest = 100
+
+	// rowsOld is when numbers are older than they come to be while the store answers.
+	rowsOld = keptRest + 2*rowsTimeout
 
 	// consoleMeshes is how many meshes the page shows, and queuedMeshes of how many
 	// it is known what waits in them.
@@ -70,6 +74,27 @@ func (s *consoleSource) readRows(ctx context.Context) (rows consoleRows, err err
 	}
 	rows.nodes, err = s.nodes(ctx)
 	return rows, err
+}
+
+// aboutRows says what is wrong with the rows of a time, err being what the store
+// said at the latest look.
+func aboutRows(now, at time.Time, err error) []string {
+	const what = "meshes, queues and replicas are "
+	why := ""
+	if err != nil {
+		_, why = admin.Explain(err)
+	}
+	switch of := what + "as of " + at.UTC().Format(time.TimeOnly) + " UTC: "; {
+	case at.IsZero() && err != nil:
+		return []string{what + "not known: " + why}
+	case at.IsZero():
+		return []string{what + "not known yet: the store has not answered so far"}
+	case err != nil:
+		return []string{of + why}
+	case now.Sub(at) > rowsOld:
+		return []string{of + "the store has not answered since"}
+	}
+	return nil
 }
 
 // total adds queues up.

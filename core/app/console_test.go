@@ -268,6 +268,57 @@ func TestConsoleWithoutTheStore(t *testing.T) {
 	}
 }
 
+// waitingStore is a store that does not answer what the page asks until goOn is
+// closed.
+type waitingStore struct {
+	store.Store
+	goOn chan struct{}
+}
+
+func (s *waitingStore) QueueByMesh(ctx context.Context, limit int) ([]store.MeshQueue, error) {
+	select {
+	case <-s.goOn:
+		return s.Store.QueueByMesh(ctx, limit)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// What the store has not told yet is not shown as none.
+func TestConsoleBeforeTheStoreAnswers(t *testing.T) {
+	slow := &waitingStore{goOn: make(chan struct{})}
+	r := consoleRig(t, func(o *app.Options) { slow.Store, o.Store = o.Store, slow })
+	r.dial(session(r.member("ada", store.RoleMember)), dial.Options{ConfirmPushes: true})
+	source := r.app.ConsoleSource(t.Context(), app.Console{})
+	s, err := source.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.StoreAt.IsZero() || len(s.Broker.Warnings) != 1 || !strings.Contains(s.Broker.Warnings[0], "not known yet") || s.Broker.Sessions != 1 {
+		t.Errorf("asked at %v, warnings %q, %d sessions", s.StoreAt, s.Broker.Warnings, s.Broker.Sessions)
+	}
+	close(slow.goOn)
+	eventually(t, "the store's answer is shown", func() bool {
+		s, err = source.Snapshot(t.Context())
+		return err == nil && !s.StoreAt.IsZero()
+	})
+	if len(s.Meshes) != 1 || len(s.Broker.Warnings) != 0 || s.StoreAt.After(s.At) {
+		t.Errorf("then: meshes %+v, warnings %q, asked at %v", s.Meshes, s.Broker.Warnings, s.StoreAt)
+	}
+}
+
+// A reader who goes while the page is made spoils nothing: what is made is for
+// all who watch.
+func TestConsoleIsMadeForAll(t *testing.T) {
+	r := consoleRig(t, nil)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	s, err := r.app.ConsoleSource(t.Context(), app.Console{}).Snapshot(gone)
+	if err != nil || s == nil || len(s.Meshes) != 1 || s.StoreAt.IsZero() {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
 // A broker stops although somebody watches, and tells them.
 func TestConsoleStopsWithTheBroker(t *testing.T) {
 	r := consoleRig(t, nil)

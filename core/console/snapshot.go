@@ -9,18 +9,19 @@ import (
 	"github.com/claudemesh/broker/core/refusals"
 )
 
-// Source says how the broker is. Both methods may be called concurrently, and
-// end early when ctx ends.
+// Source says how the broker is. Both methods may be called concurrently.
 type Source interface {
 	// Snapshot is asked about once a second while somebody watches, and not at
 	// all else. It must be cheap: what takes a query or reads a file, such as
 	// queues, audit heads and the diff of the config, is remembered for some
-	// seconds by the source. The console keeps the snapshot and never changes it.
-	// An error is shown on the page.
+	// seconds by the source. What it returns is for all who watch: it may wait for
+	// some seconds, whatever happens to ctx. The console keeps the snapshot and never
+	// changes it. An error is shown on the page.
 	Snapshot(ctx context.Context) (*Snapshot, error)
 
 	// Verify reads a mesh's whole audit log, which may take minutes. The answer
-	// may be a broken chain; an error means that nobody knows.
+	// may be a broken chain; an error means that nobody knows. It ends early when ctx
+	// ends.
 	Verify(ctx context.Context, meshID string) (admin.Verification, error)
 }
 
@@ -28,6 +29,7 @@ type Source interface {
 // rates of them.
 type Snapshot struct {
 	At       time.Time          `json:"at"`
+	StoreAt  time.Time          `json:"storeAt,omitzero"` // when the store was asked for Meshes, Nodes and the queue; zero: it has not answered yet, and none of them is known
 	Broker   Broker             `json:"broker"`
 	Chain    chain.Description  `json:"chain"`         // with stats
 	Reasons  []refusals.Count   `json:"reasons"`       // refusals by stage and reason
