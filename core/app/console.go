@@ -55,7 +55,7 @@ func newConsoleSource(a *App, o Console) *consoleSource {
 	s := &consoleSource{app: a, options: o, log: a.log, started: time.Now()}
 	s.host, _ = os.Hostname()
 	s.rows = newKept(rowsEvery, rowsRest, s.readRows)
-	s.dryRun = newKept(dryRunEvery, 0, s.lookAtFiles())
+	s.dryRun = newKept(dryRunEvery, 0, (&dryRuns{check: o.Check, mark: s.mark}).look)
 	return s
 }
 
@@ -132,7 +132,7 @@ func (s *consoleSource) config() console.Config {
 		c.Loaded = s.options.Loaded()
 	}
 	if run, _, _ := s.dryRun.get(); run.done {
-		c.Reload, c.ReloadError, c.CheckedAt = run.answer, run.refused, run.at
+		c.Reload, c.ReloadError, c.CheckedAt, c.CheckAgain = run.answer, run.refused, run.at, run.again
 	}
 	return c
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/config"
@@ -36,7 +38,7 @@ func newFilesRig(t *testing.T) *filesRig {
 			return &admin.Reload{Changes: []string{"guard: changed"}}, r.err
 		},
 	}}
-	r.look = s.lookAtFiles()
+	r.look = (&dryRuns{check: s.options.Check, mark: s.mark}).look
 	return r
 }
 
@@ -112,12 +114,54 @@ func TestDryRunTellsWhyAReloadIsRefused(t *testing.T) {
 	}
 }
 
+// What refused a dry run may pass by itself: the same files are tried again, ever
+// more seldom, and the page can say when.
+func TestDryRunIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFilesRig(t)
+		r.err = errors.New("guard: did not start in 10s")
+		run := r.looks(1, 1)
+		for _, pause := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+			if got := run.again.Sub(run.at); got != pause {
+				t.Errorf("tried again after %v, want %v", got, pause)
+			}
+			time.Sleep(pause - time.Second)
+			r.looks(10, 0)
+			time.Sleep(time.Second)
+			run = r.looks(10, 1)
+		}
+		r.watches(24*time.Hour, 40, 60)
+		r.write(r.file, "two")
+		if run = r.looks(10, 1); run.again.Sub(run.at) != dryRunAgain {
+			t.Errorf("another file: tried again after %v", run.again.Sub(run.at))
+		}
+		r.err = nil
+		time.Sleep(dryRunAgain)
+		if run = r.looks(10, 1); run.refused != "" || run.answer == nil || !run.again.IsZero() {
+			t.Errorf("it passed: got %+v", run)
+		}
+		r.watches(time.Hour, 0, 0)
+	})
+}
+
+// watches looks as often as a page does, and wants so many dry runs of it.
+func (r *filesRig) watches(d time.Duration, least, most int) {
+	r.t.Helper()
+	before := r.checks
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(dryRunEvery) {
+		_, _ = r.look(r.t.Context())
+	}
+	if n := r.checks - before; n < least || n > most {
+		r.t.Errorf("%d dry runs in %v, want %d to %d", n, d, least, most)
+	}
+}
+
 // A broker whose config nobody can load again, and one without a file, have
 // no diff to show.
 func TestDryRunOfNothing(t *testing.T) {
 	r := newFilesRig(t)
 	s := &consoleSource{app: r.app}
-	look := s.lookAtFiles()
+	look := (&dryRuns{mark: s.mark}).look
 	for range 3 {
 		if run, err := look(t.Context()); run.done || err != nil {
 			t.Errorf("got %+v, %v", run, err)

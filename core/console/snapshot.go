@@ -122,7 +122,8 @@ type Config struct {
 	Reload *admin.Reload `json:"reload,omitempty"`
 	// ReloadError is why a reload would be refused.
 	ReloadError string    `json:"reloadError,omitempty"`
-	CheckedAt   time.Time `json:"checkedAt,omitzero"` // when the dry run was made
+	CheckedAt   time.Time `json:"checkedAt,omitzero"`  // when the dry run was made
+	CheckAgain  time.Time `json:"checkAgain,omitzero"` // when one that was refused is made again, unless the file changes before
 }
 
 // Node is one replica.
