@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -157,7 +156,7 @@ func knownPermissions(edits map[store.Permission]*bool) error {
 		if slices.Contains(names, string(name)) {
 			continue
 		}
-		text := fmt.Sprintf("permissions: %+.48q is no permission", name)
+		text := "permissions: " + core.Shown(string(name)) + " is no permission"
 		if meant := nearest.Of(string(name), names); meant != "" {
 			text += ": did you mean " + meant + "?"
 		}

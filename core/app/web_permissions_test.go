@@ -121,6 +121,7 @@ func TestPermissionRefusals(t *testing.T) {
 		{"a list of permissions", "POST", path, c.tokens["ada"], c.permit("bo", `["canSend"]`), 400, "permissions: want an object"},
 		{"a text for a permission", "POST", path, c.tokens["ada"], c.permit("bo", `{"canSend":"yes"}`), 400, `permissions["canSend"]: want true or false`},
 		{"a slip", "POST", path, c.tokens["ada"], c.permit("bo", `{"canSned":true}`), 400, `permissions: "canSned" is no permission: did you mean canSend?`},
+		{"a token", "POST", path, c.tokens["ada"], c.permit("bo", `{"s3cr3t-of-ada":true}`), 400, `permissions: "s3cr3t-o"… is no permission`},
 		{"a column", "POST", path, c.tokens["ada"], c.permit("bo", `{"meshId":true}`), 400, `permissions: "meshId" is no permission`},
 		{"nobody", "POST", path, c.tokens["ada"], `{"member_id":"x","permissions":{}}`, 404, "Member not found"},
 		{"a member of another mesh", "POST", path, c.tokens["ada"], c.permit("eve", `{"canSend":false}`), 404, "Member not found"},

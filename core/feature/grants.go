@@ -192,7 +192,7 @@ func parseGrants(edits wire.GrantEdits) ([]grantEdit, error) {
 	for text, allowed := range edits {
 		key, err := sdk.ParseKey(text)
 		if err != nil {
-			return nil, core.Refuse(sdk.ReasonInvalid, fmt.Sprintf("grants: %+.70q is no key of a peer: want 64 hex digits", text))
+			return nil, core.Refuse(sdk.ReasonInvalid, "grants: "+core.Shown(text)+" is no key of a peer: want 64 hex digits")
 		}
 		e := grantEdit{key: key, reset: allowed == nil}
 		if !e.reset {
@@ -205,7 +205,7 @@ func parseGrants(edits wire.GrantEdits) ([]grantEdit, error) {
 	slices.SortFunc(list, func(a, b grantEdit) int { return strings.Compare(a.key.String(), b.key.String()) })
 	for i := range list {
 		if i > 0 && list[i].key == list[i-1].key {
-			return nil, core.Refuse(sdk.ReasonInvalid, "grants: the key "+list[i].key.String()+" comes twice, in capitals and without")
+			return nil, core.Refuse(sdk.ReasonInvalid, "grants: the key "+core.Shown(list[i].key.String())+" comes twice, in capitals and without")
 		}
 	}
 	return list, nil
@@ -218,8 +218,8 @@ func parseCapabilities(texts []string) ([]store.Capability, error) {
 	for _, text := range texts {
 		capability := store.Capability(text)
 		if !slices.Contains(AllCapabilities(), capability) {
-			return nil, core.Refuse(sdk.ReasonInvalid, fmt.Sprintf(
-				"grants: %+.32q is no capability: want read, dm, broadcast, state-read, state-write or file-read", text))
+			return nil, core.Refuse(sdk.ReasonInvalid, "grants: "+core.Shown(text)+
+				" is no capability: want read, dm, broadcast, state-read, state-write or file-read")
 		}
 		if !slices.Contains(list, capability) {
 			list = append(list, capability)

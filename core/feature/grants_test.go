@@ -48,12 +48,14 @@ func TestSetGrants(t *testing.T) {
 		{"it removes by null", fmt.Sprintf(`{"%s":null}`, ada), `{"type":"grants","_reqId":1,"grants":{}}`, store.Grants{}},
 		{"it takes nothing for no change", `{}`, `{"type":"grants","_reqId":1,"grants":{}}`, store.Grants{}},
 		{"it refuses what is no key", `{"bo":["dm"]}`, `grants: \"bo\" is no key of a peer: want 64 hex digits`, store.Grants{}},
+		{"it repeats no key that is cut short", fmt.Sprintf(`{"%.63s":["dm"]}`, ada), fmt.Sprintf(`"grants: \"%.8s\"… is no key`, ada), store.Grants{}},
+		{"it repeats no token for a capability", fmt.Sprintf(`{"%s":["bearer s3cr3t"]}`, ada), `"grants: \"bearer s\"… is no capability`, store.Grants{}},
 		{"it refuses an unknown capability", fmt.Sprintf(`{"%s":["dm","shout"]}`, ada), `\"shout\" is no capability: want read, dm, broadcast, state-read, state-write or file-read`, store.Grants{}},
 		{"it refuses a text for a list", fmt.Sprintf(`{"%s":"dm"}`, ada), `want a list`, store.Grants{}},
 		{"it refuses a number in a list", fmt.Sprintf(`{"%s":[7]}`, ada), `[0]: want a string`, store.Grants{}},
 		{"it refuses a list of edits", `["dm"]`, `"grants: want an object"`, store.Grants{}},
 		{"it refuses no edits", `null`, `"grants: is required: want an object"`, store.Grants{}},
-		{"it refuses one key in two spellings", fmt.Sprintf(`{"%s":[],"%s":null}`, ada, strings.ToUpper(ada.String())), `comes twice`, store.Grants{}},
+		{"it refuses one key in two spellings", fmt.Sprintf(`{"%s":[],"%s":null}`, ada, strings.ToUpper(ada.String())), fmt.Sprintf(`the key \"%.8s\"… comes twice`, ada), store.Grants{}},
 		{"it refuses one key too many", `{` + many(maxGrantEdits+1) + `}`, `at most 256 keys in one request`, store.Grants{}},
 	}
 	for _, tt := range tests {

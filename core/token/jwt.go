@@ -15,7 +15,7 @@ import (
 const algorithm = "HS256"
 
 const (
-	maxAlgorithm = 32           // bytes of an algorithm's name that are repeated in an error
+	maxAlgorithm = 8            // bytes of an algorithm's name, which an error repeats; ours have 4 to 6
 	maxDate      = 253402300799 // seconds; the end of the year 9999
 )
 

@@ -18,5 +18,5 @@ const (
 // Limits of an error's text, which goes to a stranger and into the log.
 const (
 	maxMessage = 200 // bytes of a DecodeError's message
-	maxQuoted  = 48  // bytes of input repeated in one
+	maxQuoted  = 11  // bytes of input repeated in one, with the mark of a cut: input may be a key or a token in the wrong place
 )
