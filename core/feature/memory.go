@@ -59,9 +59,10 @@ func (m *memories) remember(ctx context.Context, c *Call, req *wire.Remember) (w
 	if err != nil {
 		return wire.MemoryStored{}, err
 	}
+	now := time.Now() // its microseconds lead the id, and keep memories of one millisecond in order
 	id, fresh, err := m.store.Remember(ctx, &store.Memory{
-		ID: identity.NewID(), MeshID: c.Env.Mesh, Content: req.Content, Tags: req.Tags,
-		MemberID: by.ID, Author: by.DisplayName, CreatedAt: time.Now(),
+		ID: identity.NewMessageID(now), MeshID: c.Env.Mesh, Content: req.Content, Tags: req.Tags,
+		MemberID: by.ID, Author: by.DisplayName, CreatedAt: now,
 	}, store.Room{Mesh: memoriesPerMesh, Member: memoriesPerMember})
 	if err != nil {
 		return wire.MemoryStored{}, noRoom(err, "memories", "forget some")

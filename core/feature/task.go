@@ -65,9 +65,10 @@ func (t *tasks) create(ctx context.Context, c *Call, m *wire.CreateTask) (wire.T
 	if err != nil {
 		return wire.TaskCreated{}, err
 	}
+	now := time.Now() // its microseconds lead the id, and keep tasks of one millisecond in order
 	id, fresh, err := t.store.CreateTask(ctx, &store.Task{
-		ID: identity.NewID(), MeshID: c.Env.Mesh, Title: m.Title, Assignee: m.Assignee, Priority: cmp.Or(m.Priority, "normal"),
-		Tags: m.Tags, Status: store.TaskOpen, CreatorID: by.ID, Creator: by.DisplayName, CreatedAt: time.Now(),
+		ID: identity.NewMessageID(now), MeshID: c.Env.Mesh, Title: m.Title, Assignee: m.Assignee, Priority: cmp.Or(m.Priority, "normal"),
+		Tags: m.Tags, Status: store.TaskOpen, CreatorID: by.ID, Creator: by.DisplayName, CreatedAt: now,
 		Request: requestOf(c),
 	}, store.Room{Mesh: tasksPerMesh, Member: tasksPerMember})
 	if err != nil {

@@ -30,7 +30,7 @@ const (
 	recall = `SELECT ` + memoryColumns + ` FROM memory, (SELECT plainto_tsquery('pg_catalog.english', $2) AS query,
 			('''=' || replace(replace($1::text, '\', '\\'), '''', '''''') || '''')::tsquery AS mesh) q
 		WHERE numnode(q.query) > 0 AND words @@ (q.mesh && q.query) AND mesh_id = $1 AND member_id <> ALL ($3::text[])
-		ORDER BY ts_rank(words, q.query) DESC, created_at DESC, id LIMIT $4`
+		ORDER BY ts_rank(words, q.query) DESC, created_at DESC, id DESC LIMIT $4`
 
 	wasForgotten = `SELECT EXISTS (SELECT FROM memory_forgotten WHERE id = $1)`
 	forgetMemory = `WITH gone AS (DELETE FROM memory WHERE id = $1 AND mesh_id = $2 RETURNING id, mesh_id)

@@ -26,7 +26,7 @@ const (
 	recall = `SELECT m.id, m.mesh_id, m.content, m.tags, m.member_id, m.author, m.created_at
 		FROM memory_words JOIN memory m ON m.n = memory_words.rowid WHERE memory_words MATCH ?1 AND m.mesh_id = ?2
 		AND m.member_id NOT IN (SELECT value FROM json_each(?3))
-		ORDER BY bm25(memory_words, 0.0, 1.0), m.created_at DESC, m.id LIMIT ?4`
+		ORDER BY bm25(memory_words, 0.0, 1.0), m.created_at DESC, m.id DESC LIMIT ?4`
 
 	forgetMemory = `DELETE FROM memory WHERE id = ? AND mesh_id = ? RETURNING n`
 	forgetWords  = `DELETE FROM memory_words WHERE rowid = ?`
