@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"net/http"
@@ -57,6 +58,10 @@ func (s *Server) follow(r *http.Request, st *stream) error {
 	if v := visitOf(r.Context()); v != nil {
 		left.Reset(time.Until(v.until))
 		ended = v.ended
+	}
+	// What was asked last may be hours old: nobody asks while nobody watches.
+	if _, err := s.collect.fresh(r.Context()); err != nil && !errors.Is(err, errStopping) {
+		return err
 	}
 	for {
 		f, changed := s.collect.current()

@@ -183,9 +183,9 @@ func TestNobodyWatchesNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		source := empty()
-		c := newCollector(source, newVerifier(ctx, source, quiet()), quiet())
+		c := newCollector(ctx, source, newVerifier(ctx, source, quiet()), quiet())
 		var running sync.WaitGroup
-		running.Go(func() { c.run(ctx) })
+		running.Go(c.run)
 		asked := func(want int64, when string) {
 			t.Helper()
 			synctest.Wait()
@@ -216,9 +216,11 @@ func TestNobodyWatchesNobodyAsks(t *testing.T) {
 func TestLoadsShareOneAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := empty()
-		c := newCollector(source, newVerifier(t.Context(), source, quiet()), quiet())
+		c := newCollector(t.Context(), source, newVerifier(t.Context(), source, quiet()), quiet())
 		for range 40 {
-			c.fresh(t.Context())
+			if _, err := c.fresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got := source.asked.Load(); got != 4 {

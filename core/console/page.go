@@ -112,7 +112,12 @@ func (p *page) write(w http.ResponseWriter, status int, name string, data any, l
 
 // showPage answers with the page as it is now; it works without the script.
 func (s *Server) showPage(w http.ResponseWriter, r *http.Request) {
-	f, c := s.collect.fresh(r.Context()), choiceOf(r)
+	f, err := s.collect.fresh(r.Context())
+	if err != nil {
+		s.unanswered(w, r, err)
+		return
+	}
+	c := choiceOf(r)
 	parts, err := f.render(s.page, c)
 	if err != nil {
 		s.log.Error("console: page not made", slog.Any("err", err))
@@ -131,10 +136,12 @@ func (s *Server) showPage(w http.ResponseWriter, r *http.Request) {
 
 // showSnapshot answers with what the source said, for programs.
 func (s *Server) showSnapshot(w http.ResponseWriter, r *http.Request) {
-	f := s.collect.fresh(r.Context())
-	if f.err != nil {
-		w.Header().Set("Retry-After", "5")
-		s.refuse(w, r, http.StatusServiceUnavailable, "the console cannot read how the broker is: "+f.err.Error())
+	f, err := s.collect.fresh(r.Context())
+	if err == nil {
+		err = f.err
+	}
+	if err != nil {
+		s.unanswered(w, r, err)
 		return
 	}
 	b, err := json.MarshalIndent(f.snapshot, "", "  ")
@@ -145,4 +152,10 @@ func (s *Server) showSnapshot(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	s.wrote(w.Write(append(b, '\n')))
+}
+
+// unanswered refuses who asks how the broker is when nobody can tell.
+func (s *Server) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("Retry-After", "5")
+	s.refuse(w, r, http.StatusServiceUnavailable, "the console cannot read how the broker is: "+err.Error())
 }

@@ -276,7 +276,10 @@ func TestSnapshotAsJSON(t *testing.T) {
 // Who wants something else does not share the parts of others.
 func TestChoicesAreApart(t *testing.T) {
 	r := open(t, busy(20))
-	f := r.collect.fresh(t.Context())
+	f, err := r.collect.fresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ids := func(c choice) (ids []string) {
 		parts, err := f.render(r.page, c)
 		if err != nil {

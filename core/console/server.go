@@ -65,7 +65,7 @@ func New(o Options) *Server {
 		page:     newPage(),
 		watchers: make(chan struct{}, maxWatchers),
 	}
-	s.collect = newCollector(o.Source, s.verifier, o.Log)
+	s.collect = newCollector(ctx, o.Source, s.verifier, o.Log)
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),
 		ReadHeaderTimeout: headerTimeout,
@@ -75,7 +75,7 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
-	s.running.Go(func() { s.collect.run(ctx) })
+	s.running.Go(func() { s.collect.run() })
 	return s
 }
 
@@ -121,6 +121,7 @@ func (s *Server) Close(ctx context.Context) error {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.running.Wait()
+	s.collect.wait()
 	s.verifier.wait()
 	return err
 }
