@@ -17,6 +17,9 @@ const (
 	fullDisk = 64 << 20
 )
 
+// consoleToken is the file of the console's generated token.
+const consoleToken = "console-token"
+
 // dataDir looks at the directory of the store and the control socket. It returns
 // the directory, or the nearest one above it that is there.
 func (r *round) dataDir() (dir string) {
@@ -38,7 +41,7 @@ func (r *round) dataDir() (dir string) {
 		return dir
 	}
 	if bits := info.Mode().Perm(); bits&0o077 != 0 {
-		r.warn(CheckDataDir, "chmod 700 "+dir, "%s is open to other users (mode %04o), and has the store and a key in it", dir, bits)
+		r.warn(CheckDataDir, "chmod 700 "+quoted(dir), "%s is open to other users (mode %04o), and has the store and a key in it", dir, bits)
 	} else {
 		r.ok(CheckDataDir, "%s", dir)
 	}
@@ -56,7 +59,7 @@ func (r *round) noDataDir(dir string) string {
 		above = filepath.Dir(above)
 	}
 	if err := r.Machine.MayWrite(above); err != nil {
-		r.fail(CheckDataDir, "make "+dir+" for the user that the broker runs as, or set data_dir to another directory",
+		r.fail(CheckDataDir, "make "+quoted(dir)+" for the user that the broker runs as, or set data_dir to another directory",
 			"%s is not there, and cannot be made in %s: %v", dir, above, err)
 		return above
 	}
@@ -79,11 +82,11 @@ func (r *round) ownersIn(dir string, info fs.FileInfo) {
 		}
 		path := filepath.Join(dir, f.Name())
 		if uid, _ := r.Machine.Owner(info); known && uid != owner {
-			r.warn(CheckDataDir, fmt.Sprintf("chown %d %s, and run commands as the user that the broker runs as", owner, path),
+			r.warn(CheckDataDir, fmt.Sprintf("chown %d %s, and run commands as the user that the broker runs as", owner, quoted(path)),
 				"%s belongs to user %d, and the directory to user %d", path, uid, owner)
 		}
-		if info.Mode().Perm()&0o077 != 0 && filepath.Ext(path) == ".key" {
-			r.warn(CheckDataDir, "chmod 600 "+path, "%s can be read by other users (mode %04o)", path, info.Mode().Perm())
+		if info.Mode().Perm()&0o077 != 0 && (filepath.Ext(path) == ".key" || f.Name() == consoleToken) {
+			r.warn(CheckDataDir, "chmod 600 "+quoted(path), "%s is open to other users (mode %04o)", path, info.Mode().Perm())
 		}
 	}
 }

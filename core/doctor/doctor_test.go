@@ -72,9 +72,10 @@ func TestDataDir(t *testing.T) {
 		want Finding
 		more string // other checks that fail with it
 	}{
-		"open to others":         {func(r *rig) { r.chmod(".", 0o755) }, Finding{CheckDataDir, Warn, "mode 0755", "chmod 700"}, ""},
-		"a key that others read": {func(r *rig) { r.write("encryption.key", 0o644) }, Finding{CheckDataDir, Warn, "can be read by other users", "chmod 600"}, ""},
-		"a file":                 {func(r *rig) { r.Config.DataDir += "/broker.db" }, Finding{CheckDataDir, Fail, "is a file", "to a directory"}, "broker store"},
+		"open to others":           {func(r *rig) { r.chmod(".", 0o755) }, Finding{CheckDataDir, Warn, "mode 0755", "chmod 700"}, ""},
+		"a key that others read":   {func(r *rig) { r.write("encryption.key", 0o644) }, Finding{CheckDataDir, Warn, "is open to other users", "chmod 600"}, ""},
+		"a token that others read": {func(r *rig) { r.write("console-token", 0o644) }, Finding{CheckDataDir, Warn, "console-token is open to other users", "chmod 600"}, ""},
+		"a file":                   {func(r *rig) { r.Config.DataDir += "/broker.db" }, Finding{CheckDataDir, Fail, "is a file", "to a directory"}, "broker store"},
 		"not to be written": {
 			func(r *rig) { r.Machine.MayWrite = func(string) error { return fs.ErrPermission } },
 			Finding{CheckDataDir, Fail, "cannot be written: permission denied", "chown"}, "",

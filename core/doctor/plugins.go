@@ -43,9 +43,9 @@ func (r *round) program(ctx context.Context, check string, link config.Link) {
 		for _, d := range options.Diagnostics {
 			texts = append(texts, strings.TrimSuffix("with."+d.Path, ".")+" "+d.Message)
 		}
-		r.fail(check, "mend the options of the link; broker plugin schema "+link.Plugin.Path+" shows what they are", "it refuses the link's options: %s", strings.Join(texts, "; "))
+		r.fail(check, "mend the options of the link; broker plugin schema "+quoted(link.Plugin.Path)+" shows what they are", "it refuses the link's options: %s", strings.Join(texts, "; "))
 	case err != nil:
-		r.fail(check, "broker plugin validate "+link.Plugin.Path+" shows more; a program that was changed on purpose: broker plugin pin "+link.Name, "%v", err)
+		r.fail(check, "broker plugin validate "+quoted(link.Plugin.Path)+" shows more; a program that was changed on purpose: broker plugin pin "+link.Name, "%v", err)
 	case link.Plugin.SHA256 == "":
 		r.ok(check, "%s %s starts and suits the link; not pinned", p.Name, p.Version)
 	default:

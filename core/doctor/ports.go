@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 )
@@ -42,7 +43,7 @@ func (r *round) port(ctx context.Context, key, address string) (ours bool) {
 	case err == nil:
 		r.ok(key, "%s is free", address)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return r.taken(key, address, port)
+		return r.taken(ctx, key, address)
 	case errors.Is(err, syscall.EACCES):
 		r.fail(key, "use a port above 1023, or let the service have CAP_NET_BIND_SERVICE", "%s: this user may not listen there", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -54,16 +55,44 @@ func (r *round) port(ctx context.Context, key, address string) (ours bool) {
 }
 
 // taken says who has an address.
-func (r *round) taken(key, address, port string) (ours bool) {
-	holder, known := r.Machine.holder(port)
-	switch {
-	case r.running != nil && (!known || holder.pid == r.pid()):
+func (r *round) taken(ctx context.Context, key, address string) (ours bool) {
+	sockets := r.Machine.listeningAt(ctx, address)
+	has, known := false, false
+	if r.running != nil && len(sockets) > 0 {
+		has, known = r.Machine.has(r.pid(), sockets)
+	}
+	if has || r.running != nil && !known && r.said(address) {
 		r.ok(key, "%s is the running broker's", address)
 		return true
-	case known:
-		r.fail(key, fmt.Sprintf("stop process %d, or set %s to another port", holder.pid, key), "%s is taken by process %d (%s)", address, holder.pid, holder.name)
+	}
+	elsewhere := "set " + key + " to another port"
+	holder, seen := r.Machine.holder(sockets)
+	switch {
+	case seen:
+		r.fail(key, fmt.Sprintf("stop process %d, or %s", holder.pid, elsewhere), "%s is taken by process %d (%s)", address, holder.pid, holder.name)
+	case r.running != nil && !known:
+		r.warn(key, "run this as the user that the broker runs as, or as root; if another process has it (ss -ltnp), "+elsewhere,
+			"%s is taken, and whether by the running broker cannot be seen", address)
 	default:
-		r.fail(key, "find out who listens there (ss -ltnp), or set "+key+" to another port", "%s is taken by another process", address)
+		r.fail(key, "find out who listens there (ss -ltnp), or "+elsewhere, "%s is taken by another process", address)
+	}
+	return false
+}
+
+// said reports whether the broker that runs has told that it is reached there.
+func (r *round) said(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // as it tells of it
+	}
+	about := r.running.About()
+	for _, text := range []string{about.URL, about.Console} {
+		if u, err := url.Parse(text); err == nil && u.Host == net.JoinHostPort(host, port) {
+			return true
+		}
 	}
 	return false
 }

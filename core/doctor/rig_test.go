@@ -39,6 +39,7 @@ type rig struct {
 
 	pid  int         // of the broker that runs; ours by default
 	hook admin.Hooks // what that broker says
+	told control.About
 }
 
 // newRig makes surroundings with a store that a broker has used.
@@ -85,7 +86,7 @@ func (r *rig) use() {
 func (r *rig) run() {
 	r.t.Helper()
 	s, err := control.Serve(r.t.Context(), r.Config.DataDir, admin.New(nil, nil, r.hook), control.About{
-		Version: "1.2.3", PID: r.pid, StartedAt: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		Version: "1.2.3", PID: r.pid, StartedAt: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), URL: r.told.URL, Console: r.told.Console,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.t.Fatal(err)
