@@ -61,7 +61,7 @@ func refusalOf(env *sdk.Envelope, out sdk.Outcome) refusals.Refusal {
 	if f.Mesh == "" {
 		f.Mesh = claimed(call.Request)
 	}
-	if m := call.Member; m != nil && f.MemberID == "" { // it is known, and may not come in
+	if m := call.TurnedAway; m != nil {
 		f.MemberID, f.Name = m.ID, m.DisplayName
 	}
 	return f

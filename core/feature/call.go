@@ -37,6 +37,10 @@ type Call struct {
 	// proved it.
 	Member *store.Member
 
+	// TurnedAway is who has proved itself with a hello and may not come in any
+	// more, for the list of refusals alone.
+	TurnedAway *store.Member
+
 	// What the handler leaves for after its answer is decided.
 
 	// Bound is the session that a hello began or took up again.

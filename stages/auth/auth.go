@@ -96,7 +96,7 @@ func decide(err error) (sdk.Decision, error) {
 }
 
 // member finds the live member behind a key that has proved itself.
-func (s *Stage) member(ctx context.Context, meshID string, key sdk.Key) (*store.Member, error) {
+func (s *Stage) member(ctx context.Context, call *feature.Call, meshID string, key sdk.Key) (*store.Member, error) {
 	m, err := s.members.Member(ctx, meshID, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refuse(sdk.ReasonUnauthorized, "no member of this mesh has this key: join with an invite first")
@@ -112,6 +112,7 @@ func (s *Stage) member(ctx context.Context, meshID string, key sdk.Key) (*store.
 		return nil, refuse(sdk.ReasonUnauthorized, "this mesh has been archived")
 	}
 	if !m.Live() {
+		call.TurnedAway = m
 		return nil, refuse(sdk.ReasonRevoked, "your access to mesh "+mesh.Name+" was revoked: contact its owner")
 	}
 	return m, nil

@@ -52,7 +52,7 @@ func (s *Stage) checkHello(ctx context.Context, call *feature.Call, h *wire.Hell
 	if err != nil {
 		return refuseProof(identity.Malformed)
 	}
-	member, err := s.member(ctx, h.MeshID, key)
+	member, err := s.member(ctx, call, h.MeshID, key)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (s *Stage) checkSessionHello(ctx context.Context, call *feature.Call, h *wi
 	if err := s.checkSessionProofs(h); err != nil {
 		return err
 	}
-	member, err := s.member(ctx, h.MeshID, parent)
+	member, err := s.member(ctx, call, h.MeshID, parent)
 	if err != nil {
 		return err
 	}
