@@ -1,14 +1,11 @@
 package console
 
 import (
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/claudemesh/broker/core/config"
 )
 
 func TestSignIn(t *testing.T) {
@@ -95,7 +92,7 @@ func TestWrongTokensAreLimited(t *testing.T) {
 }
 
 func TestVisitsAreBoundedAndEnd(t *testing.T) {
-	d := newDoors(config.Secret(token), slog.New(slog.DiscardHandler))
+	d := newDoors(Options{Token: token, Log: quiet()})
 	request := func(id string) *http.Request {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
 		if err != nil {

@@ -25,6 +25,16 @@ const (
 	visitFor  = 12 * time.Hour
 )
 
+const (
+	// steadyToken is from how many characters on nobody guesses a token, so that who
+	// brings it is let in however many wrong ones came from the same address. Those
+	// that the broker makes are longer.
+	steadyToken = 24
+
+	// warnEvery is how often it is logged that somebody guesses.
+	warnEvery = time.Minute
+)
+
 // visit is one browser that showed the token.
 type visit struct {
 	until time.Time
@@ -33,19 +43,31 @@ type visit struct {
 
 // doors knows who may come in. It may be used by many goroutines at once.
 type doors struct {
-	token   [sha256.Size]byte
-	guesses *edge.Guesses
-	cookie  string // its name, set before requests come
+	token  [sha256.Size]byte
+	steady bool // see steadyToken
+	edge   *edge.Edge
+	cookie string // its name, set before requests come
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	visits map[string]*visit // by the cookie's value
+	warned time.Time         // that somebody guesses
 }
 
-func newDoors(token config.Secret, log *slog.Logger) *doors {
+func newDoors(o Options) *doors {
+	token := o.Token.Reveal()
 	return &doors{
-		token: sha256.Sum256([]byte(token.Reveal())), guesses: newGuesses(log),
-		cookie: "broker_console", visits: map[string]*visit{},
+		token: sha256.Sum256([]byte(token)), steady: len(token) >= steadyToken, edge: newEdge(o),
+		cookie: "broker_console", log: o.Log, visits: map[string]*visit{},
 	}
+}
+
+// newEdge returns what tells who calls, and holds them to twenty wrong tokens at
+// once, then one in six seconds. It is not that of the other ports: what somebody
+// guesses there keeps nobody out here.
+func newEdge(o Options) *edge.Edge {
+	limit := config.Limit{Rate: config.Rate{Count: 10, Per: time.Minute}}
+	return edge.New(edge.Options{Proxies: o.Proxies, Guesses: edge.Rate{Limit: limit, Burst: 20}, Log: o.Log})
 }
 
 // name sets the cookie's name. Browsers send cookies to all ports of a host, so
@@ -58,17 +80,36 @@ func (d *doors) name(addr net.Addr) {
 
 // fits reports whether a token is the right one, and else how long its sender
 // has to wait before the next, if at all. The time that it takes says nothing of
-// the token.
+// the token. A right one that could have been guessed has to wait like a wrong one.
 func (d *doors) fits(token string, from netip.Addr) (ok bool, wait time.Duration) {
-	if wait, ok := d.guesses.Allowed(from); !ok {
-		return false, max(wait, time.Second)
-	}
 	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], d.token[:]) == 1 {
+	right := subtle.ConstantTimeCompare(sum[:], d.token[:]) == 1
+	if right && d.steady {
 		return true, 0
 	}
-	d.guesses.Failed(from)
+	if wait, ok := d.edge.Allowed(from); !ok {
+		return false, max(wait, time.Second)
+	}
+	if right {
+		return true, 0
+	}
+	d.edge.Failed(from)
+	if _, ok := d.edge.Allowed(from); !ok {
+		d.warn(from, time.Now())
+	}
 	return false, 0
+}
+
+// warn logs that an address has reached the limit, at most once a minute for all
+// of them together.
+func (d *doors) warn(from netip.Addr, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.warned.IsZero() && now.Sub(d.warned) < warnEvery {
+		return
+	}
+	d.warned = now
+	d.log.Warn("too many wrong tokens for the console: the address has to wait between two", slog.String("address", from.String()))
 }
 
 // enter begins a visit and returns its cookie's value.

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
 
 	"github.com/claudemesh/broker/core/config"
-	"github.com/claudemesh/broker/core/edge"
 )
 
 // Limits of the page's connections.
@@ -31,9 +31,10 @@ const (
 
 // Options are what a Server is made of.
 type Options struct {
-	Listen   string        // host:port, as console.listen; port 0 picks one
-	Token    config.Secret // must not be empty
-	Anywhere bool          // requests may name any host, because a reverse proxy stands before
+	Listen   string         // host:port, as console.listen; port 0 picks one
+	Token    config.Secret  // must not be empty
+	Anywhere bool           // requests may name any host, because a reverse proxy stands before
+	Proxies  []netip.Prefix // whose X-Forwarded-For is believed, as http.trusted_proxies
 	Source   Source
 	Log      *slog.Logger
 }
@@ -60,14 +61,14 @@ func New(o Options) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		options: o, log: o.Log, stop: stop, stopped: ctx.Done(),
-		doors:    newDoors(o.Token, o.Log),
+		doors:    newDoors(o),
 		verifier: newVerifier(ctx, o.Source, o.Log),
 		page:     newPage(),
 		watchers: make(chan struct{}, maxWatchers),
 	}
 	s.collect = newCollector(ctx, o.Source, s.verifier, o.Log)
 	s.http = &http.Server{
-		Handler:           s.guard(s.routes()),
+		Handler:           s.doors.edge.Wrap(s.guard(s.routes())),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -124,11 +125,4 @@ func (s *Server) Close(ctx context.Context) error {
 	s.collect.wait()
 	s.verifier.wait()
 	return err
-}
-
-// newGuesses returns the limit of wrong tokens: twenty at once, then one in six
-// seconds.
-func newGuesses(log *slog.Logger) *edge.Guesses {
-	limit := config.Limit{Rate: config.Rate{Count: 10, Per: time.Minute}}
-	return edge.New(edge.Options{Guesses: edge.Rate{Limit: limit, Burst: 20}, Log: log}).Guesses
 }
