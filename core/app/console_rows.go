@@ -26,10 +26,9 @@ const (
 	// rowsOld is when numbers are older than they come to be while the store answers.
 	rowsOld = keptRest + 2*rowsTimeout
 
-	// consoleMeshes is how many meshes the page shows, and queuedMeshes of how many
-	// it is known what waits in them.
-	consoleMeshes = 100
-	queuedMeshes  = 1000
+	// consoleMeshes is how many meshes the page is given: far more than it shows,
+	// since it searches among them.
+	consoleMeshes = 5000
 )
 
 // consoleRows is what the page shows of what takes a query, or a look at each
@@ -52,12 +51,12 @@ func (s *consoleSource) readRows(ctx context.Context) (rows consoleRows, err err
 	if err != nil {
 		return rows, err
 	}
-	queues, err := st.QueueByMesh(ctx, queuedMeshes)
+	queues, err := st.QueueByMesh(ctx, consoleMeshes)
 	if err != nil {
 		return rows, err
 	}
 	rows.waiting, rows.oldest = total(queues)
-	if len(queues) == queuedMeshes { // there may be more
+	if len(queues) == consoleMeshes { // there may be more
 		n, oldest, err := st.QueueDepth(ctx)
 		if err != nil {
 			return rows, err
@@ -136,8 +135,7 @@ func meshesOf(list []store.MeshSummary, queues []store.MeshQueue, counts map[str
 	return meshes
 }
 
-// busiest returns the meshes that the page has room for, and how many it has
-// not.
+// busiest returns the meshes that the page is given, and how many it is not.
 func busiest(meshes []console.Mesh) (shown []console.Mesh, left int) {
 	slices.SortFunc(meshes, func(a, b console.Mesh) int {
 		return cmp.Or(cmp.Compare(b.Peers, a.Peers), cmp.Compare(b.Queue, a.Queue), strings.Compare(a.Slug, b.Slug), strings.Compare(a.ID, b.ID))

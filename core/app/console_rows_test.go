@@ -2,9 +2,12 @@ package app
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/claudemesh/broker/core/console"
 )
 
 // The page says of when its numbers are, as soon as that is not just now.
@@ -35,5 +38,23 @@ func TestAboutRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A store may have any number of meshes; the page is given the busiest, and told
+// how many it is not given.
+func TestBusiestMeshes(t *testing.T) {
+	var all []console.Mesh
+	for i := range consoleMeshes + 21 {
+		all = append(all, console.Mesh{ID: strconv.Itoa(i), Peers: i % 7, Queue: i})
+	}
+	shown, left := busiest(all)
+	if len(shown) != consoleMeshes || left != 21 || shown[0].Peers != 6 || shown[0].Queue < consoleMeshes {
+		t.Errorf("got %d and %d more, first %+v", len(shown), left, shown[0])
+	}
+	for _, m := range shown[consoleMeshes-690:] {
+		if m.Peers > 0 {
+			t.Fatalf("%+v is among the last", m)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -352,8 +353,8 @@ func TestConsoleStopsWithTheBroker(t *testing.T) {
 	}
 }
 
-// Many meshes are shown by who is there and what waits, as many as have room.
-func TestConsoleShowsTheBusiestMeshes(t *testing.T) {
+// The page shows the busiest meshes, and finds the others.
+func TestConsoleFindsEveryMesh(t *testing.T) {
 	r := consoleRig(t, nil)
 	for i := range 120 {
 		m := &store.Mesh{ID: "mesh" + text(i), Slug: "slug" + text(i), Name: "m", OwnerKey: sdk.Key{byte(i + 1)}, CreatedAt: time.Now()}
@@ -363,7 +364,11 @@ func TestConsoleShowsTheBusiestMeshes(t *testing.T) {
 	}
 	r.dial(session(r.member("ada", store.RoleMember)), dial.Options{ConfirmPushes: true})
 	s := r.snapshot()
-	if len(s.Meshes) != 100 || s.Left != 21 || s.Meshes[0].ID != r.mesh.ID || s.Meshes[0].Peers != 1 {
+	if len(s.Meshes) != 121 || s.Left != 0 || s.Meshes[0].ID != r.mesh.ID || s.Meshes[0].Peers != 1 {
 		t.Errorf("got %d and %d more, first %+v", len(s.Meshes), s.Left, s.Meshes[0])
+	}
+	last := s.Meshes[len(s.Meshes)-1]
+	if status, body := r.askConsole(http.MethodGet, "?mesh="+url.QueryEscape(last.ID), consoleToken); status != http.StatusOK || !strings.Contains(string(body), last.Slug) {
+		t.Errorf("%s is not found: %d", last.Slug, status)
 	}
 }
