@@ -35,10 +35,13 @@ type linkEnds struct {
 	list     []console.End     // newest first
 }
 
-// look notes what ended since the last look.
-func (e *pluginEnds) look(list []pluginhost.Status) {
+// look takes the newest status and notes what ended since the last look. It asks
+// for the status itself, one caller after the other: counters that go back would
+// be those of a new supervisor, and no status may be noted after a newer one.
+func (e *pluginEnds) look(status func() []pluginhost.Status) []pluginhost.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	list := newest(status())
 	before := e.links
 	e.links = make(map[string]*linkEnds, len(list))
 	for _, s := range list {
@@ -49,6 +52,7 @@ func (e *pluginEnds) look(list []pluginhost.Status) {
 		l.note(s)
 		e.links[s.Link] = l
 	}
+	return list
 }
 
 // note adds the ends that a status counts and the one before did not. Counters
@@ -107,7 +111,7 @@ func (s *consoleSource) watchPlugins(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.ends.look(newest(s.app.options.Plugins.Status()))
+			s.ends.look(s.app.options.Plugins.Status)
 		}
 	}
 }
@@ -117,8 +121,7 @@ func (s *consoleSource) plugins() []console.Plugin {
 	if s.app.options.Plugins == nil {
 		return nil
 	}
-	list := newest(s.app.options.Plugins.Status())
-	s.ends.look(list)
+	list := s.ends.look(s.app.options.Plugins.Status)
 	plugins := make([]console.Plugin, 0, len(list))
 	for _, p := range list {
 		plugins = append(plugins, console.Plugin{

@@ -16,6 +16,11 @@ func ended(at time.Time, text string, restarts map[string]uint64) pluginhost.Sta
 	return pluginhost.Status{Link: "guard", LastExit: text, ExitedAt: at, Stderr: text + " stderr", Restarts: restarts}
 }
 
+// statuses are what a host answers.
+func statuses(list ...pluginhost.Status) func() []pluginhost.Status {
+	return func() []pluginhost.Status { return list }
+}
+
 func TestPluginEnds(t *testing.T) {
 	at := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	one := at.Add(time.Minute)
@@ -52,7 +57,7 @@ func TestPluginEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var e pluginEnds
 			for _, l := range tt.looks {
-				e.look(l)
+				e.look(statuses(l...))
 			}
 			if diff := cmp.Diff(tt.want, e.of("guard")); diff != "" {
 				t.Errorf("got (+), want (-):\n%s", diff)
@@ -61,10 +66,40 @@ func TestPluginEnds(t *testing.T) {
 	}
 }
 
+// The page and the watch look at once: whoever is held up between asking and
+// noting must not bring back what has been counted since.
+func TestPluginEndsAreNotedInOrder(t *testing.T) {
+	var e pluginEnds
+	counted := func(n uint64) func() []pluginhost.Status {
+		return statuses(ended(time.Unix(int64(n), 0), "exit 1", map[string]uint64{"crash": n})) //nolint:gosec // small
+	}
+	e.look(counted(7))
+	before := len(e.of("guard"))
+	asked, second := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(second)
+		<-asked
+		e.look(counted(8))
+	}()
+	e.look(func() []pluginhost.Status {
+		close(asked)
+		select {
+		case <-second: // the other one was let past
+		case <-time.After(50 * time.Millisecond):
+		}
+		return counted(7)()
+	})
+	<-second
+	e.look(counted(8))
+	if n := len(e.of("guard")) - before; n != 1 {
+		t.Errorf("one end is noted %d times", n)
+	}
+}
+
 func TestPluginEndsAreBounded(t *testing.T) {
 	var e pluginEnds
 	for n := uint64(1); n < 100; n += 7 {
-		e.look([]pluginhost.Status{ended(time.Unix(int64(n), 0), strings.Repeat("line\n", 10_000), map[string]uint64{"crash": n})})
+		e.look(statuses(ended(time.Unix(int64(n), 0), strings.Repeat("line\n", 10_000), map[string]uint64{"crash": n})))
 	}
 	list := e.of("guard")
 	if len(list) != pluginEndsKept || !list[0].At.Equal(time.Unix(99, 0)) {
