@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type State struct {
 	Since     time.Time         // of the phase
 	Restarts  map[string]uint64 // ends that were not asked for, by reason
 	LastExit  LastExit          // of the latest of them; zero: none yet
+	Ends      []End             // the latest of them, newest first, at most EndsKept
 	NextStart time.Time         // while waiting
 }
 
@@ -43,12 +45,28 @@ type LastExit struct {
 	Stderr string // its last 64 KiB
 }
 
+// Bounds of what is remembered of ends.
+const (
+	EndsKept   = 16
+	endText    = 240     // bytes
+	endPrinted = 2 << 10 // bytes
+)
+
+// End is an end that nobody had asked for, as it is remembered when others have
+// come after it.
+type End struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Text   string    `json:"text,omitempty"`   // one line, of at most 240 bytes
+	Stderr string    `json:"stderr,omitempty"` // the last it printed before, of at most 2 KiB
+}
+
 // State returns the state now. Safe for concurrent use.
 func (s *Supervisor) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state
-	state.Restarts = maps.Clone(state.Restarts)
+	state.Restarts, state.Ends = maps.Clone(state.Restarts), slices.Clone(state.Ends)
 	return state
 }
 
@@ -62,10 +80,14 @@ func (s *Supervisor) enter(p Phase, delay time.Duration) {
 	}
 }
 
-// note counts an end.
+// note counts an end, and remembers it.
 func (s *Supervisor) note(e *ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.Restarts[e.reason]++
-	s.state.LastExit = LastExit{Reason: e.reason, Text: e.err.Error(), At: time.Now(), Stderr: e.stderr}
+	last := LastExit{Reason: e.reason, Text: e.err.Error(), At: time.Now(), Stderr: e.stderr}
+	s.state.LastExit = last
+	end := End{At: last.At, Reason: last.Reason, Text: head(last.Text, endText), Stderr: tail(last.Stderr, endPrinted)}
+	s.state.Ends = slices.Insert(s.state.Ends, 0, end)
+	s.state.Ends = s.state.Ends[:min(len(s.state.Ends), EndsKept)]
 }
