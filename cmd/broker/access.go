@@ -93,12 +93,14 @@ func askedOf(c config.Config, s *control.Session) string {
 
 // onStore is with, with the config.
 func (p *program) onStore(ctx context.Context, why purpose, f func(config.Config, *control.Session) error) error {
-	loaded, err := p.loadForCommand()
+	c, broken, err := p.loadToAsk(ctx)
 	if err != nil {
 		return err
 	}
-	c := loaded.Config
 	return onSession(ctx, c, func(s *control.Session) error { return f(c, s) }, func(ctx context.Context) (admin.Ops, func() error, error) {
+		if broken != nil {
+			return nil, nil, broken
+		}
 		st, err := openForCommand(ctx, c, why)
 		if err != nil {
 			return nil, nil, err
@@ -124,12 +126,14 @@ func (p *program) onStore(ctx context.Context, why purpose, f func(config.Config
 // withBroker runs f with the operations that need no store: what a running
 // broker answers, or the config alone.
 func (p *program) withBroker(ctx context.Context, f func(*control.Session) error) error {
-	loaded, err := p.loadForCommand()
+	c, broken, err := p.loadToAsk(ctx)
 	if err != nil {
 		return err
 	}
-	c := loaded.Config
 	return onSession(ctx, c, f, func(context.Context) (admin.Ops, func() error, error) {
+		if broken != nil {
+			return nil, nil, broken
+		}
 		h := admin.Hooks{Chain: func() (chain.Description, bool, error) { //nolint:contextcheck // nothing is started
 			d, err := describe(c)
 			return d, false, err

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -42,7 +43,8 @@ func (p *program) healthCommand() *cobra.Command {
 		Use:   "health",
 		Short: "Ask a broker whether it lives, or whether it is ready",
 		Long: `Asks the health route of a broker on this machine: exit 0 when it answers 200, else 1.
-The port is that of the configuration, or BROKER_PORT; --url asks another broker.
+The port is that of the broker that runs on the data directory, or, where none says so,
+that of the configuration or BROKER_PORT; --url asks another broker.
 
 Without --ready the question is whether the process lives, which it does also while its
 database is away. That is what decides about a restart, which cuts every peer. With --ready
@@ -59,7 +61,7 @@ it is whether the broker should get new connections, which is what a load balanc
 			return p.printHealth(answer, asJSON)
 		},
 	}
-	c.Flags().StringVar(&q.url, "url", "", "http or https URL of the broker, without a path (default: the port of the configuration, on this machine)")
+	c.Flags().StringVar(&q.url, "url", "", "http or https URL of the broker, without a path (default: the broker on the data directory, else the port of the configuration, on this machine)")
 	c.Flags().BoolVar(&q.ready, "ready", false, "ask whether the broker should get traffic")
 	c.Flags().DurationVar(&q.timeout, "timeout", 5*time.Second, "how long to wait for the answer")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -68,15 +70,15 @@ it is whether the broker should get new connections, which is what a load balanc
 
 // askHealth asks once. An error means that there was no answer.
 func (p *program) askHealth(ctx context.Context, q healthQuestion) (*healthAnswer, error) {
-	base, err := p.healthBase(q.url)
-	if err != nil {
-		return nil, err
-	}
 	if q.timeout <= 0 {
 		return nil, usageError{"--timeout must be above 0, such as 5s"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
+	base, err := p.healthBase(ctx, q.url)
+	if err != nil {
+		return nil, err
+	}
 	answer := &healthAnswer{URL: base + "/health"}
 	if q.ready {
 		answer.URL += "/ready"
@@ -109,7 +111,7 @@ func noAnswer(url string, err error) error {
 }
 
 // healthBase returns the URL in front of the health routes.
-func (p *program) healthBase(text string) (string, error) {
+func (p *program) healthBase(ctx context.Context, text string) (string, error) {
 	if text != "" {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -117,14 +119,23 @@ func (p *program) healthBase(text string) (string, error) {
 		}
 		return u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), nil
 	}
-	loaded, err := p.loadForCommand()
+	c, broken, err := p.loadToAsk(ctx)
 	if err != nil {
 		return "", err
 	}
-	if _, port, err := net.SplitHostPort(loaded.Config.Listen); err == nil && port == "0" {
-		return "", usageError{"the configuration says port 0, which is another one at each start: give --url"}
+	local := localURL(c.Listen)
+	running, err := control.Dial(ctx, c.DataDir)
+	switch {
+	case err == nil:
+		running.Close()
+		local = cmp.Or(running.About().LocalURL, local) // an older broker does not say
+	case broken != nil:
+		return "", broken
 	}
-	u, err := url.Parse(localURL(loaded.Config.Listen))
+	if strings.HasSuffix(local, ":0/ws") {
+		return "", usageError{"the configuration says port 0, which is another one at each start, and no broker answers on " + c.DataDir + ": give --data-dir or --url"}
+	}
+	u, err := url.Parse(local)
 	if err != nil {
 		return "", err
 	}

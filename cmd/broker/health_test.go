@@ -25,6 +25,11 @@ func TestHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, args := range [][]string{nil, {"--set", "listen=127.0.0.1:0"}, {"--set", "listen=127.0.0.1:1"}} {
+		if a := parse[healthAnswer](t, x.ok(x.on(append(args, "health", "--json")...)...)); a.URL != base+"/health" {
+			t.Errorf("on the data directory %v asks %s, want %s", args, a.URL, base)
+		}
+	}
 	x.ok("health", "--set", "listen=127.0.0.1:"+port)
 	x.environ = []string{"BROKER_PORT=" + port, "NODE_ENV=production"} // in a container, without the key
 	x.ok("health")
@@ -62,7 +67,7 @@ func TestHealthRefusals(t *testing.T) {
 		{"nobody waits for ever", exitFailed, "no answer", []string{"--url", sick.URL + "/hangs", "--timeout", "50ms"}},
 		{"a time that is none", exitUsage, "--timeout", []string{"--url", sick.URL, "--timeout", "0s"}},
 		{"a URL of the socket", exitUsage, "http or https", []string{"--url", "ws://127.0.0.1:7900/ws"}},
-		{"a port that nobody knows", exitUsage, "give --url", []string{"--set", "listen=127.0.0.1:0"}},
+		{"a port that nobody knows", exitUsage, "--url", []string{"--set", "listen=127.0.0.1:0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := *x

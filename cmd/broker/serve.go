@@ -178,8 +178,8 @@ func (b *broker) run(ctx context.Context) error {
 // accepts connections: from that line on, commands reach it.
 func (b *broker) ready(ctx context.Context, addr string) (err error) {
 	about := control.About{
-		Version: programVersion(), PID: os.Getpid(), URL: publicURL(b.config, addr), StartedAt: time.Now().UTC().Truncate(time.Millisecond),
-		Console: b.app.ConsoleURL(), ConsoleTokenFile: b.tokenFile,
+		Version: programVersion(), PID: os.Getpid(), URL: publicURL(b.config, addr), LocalURL: localURL(addr), StartedAt: time.Now().UTC().Truncate(time.Millisecond),
+		Console: b.app.ConsoleURL(), ConsoleTokenFile: b.tokenFile, ConsoleTokenHash: tokenHash(b.token),
 	}
 	if b.control, err = control.Serve(ctx, b.config.DataDir, b.ops, about, b.log); err != nil {
 		return err

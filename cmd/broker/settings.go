@@ -110,6 +110,11 @@ func (p *program) loadForCommand() (*config.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	return loadKeyless(o)
+}
+
+// loadKeyless is loadFrom without a production key, which is then empty.
+func loadKeyless(o config.Options) (*config.Loaded, error) {
 	loaded, err := loadFrom(o)
 	if !onlyKeyMissing(err) {
 		return loaded, err

@@ -146,11 +146,13 @@ func (q inviteQuestion) options() admin.InviteOptions {
 type About struct {
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
-	URL       string    `json:"url"` // where peers connect
+	URL       string    `json:"url"`                // where peers connect
+	LocalURL  string    `json:"localUrl,omitempty"` // the same from this machine, whatever public_url says
 	StartedAt time.Time `json:"startedAt"`
 
 	Console          string `json:"console,omitempty"`          // the page's URL; empty where there is none
 	ConsoleTokenFile string `json:"consoleTokenFile,omitempty"` // where its token is; empty where the config has it
+	ConsoleTokenHash string `json:"consoleTokenHash,omitempty"` // the beginning of its SHA-256, to compare by
 }
 
 // failure is the body of an operation that could not be done.
