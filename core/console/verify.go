@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	maxVerifying  = 2   // at once: each reads a whole log
+	maxVerifying  = 1   // at once: each reads a whole log, and the source lets one
 	maxVerdicts   = 256 // that are remembered
 	verifyTimeout = 30 * time.Minute
 	maxMeshID     = 128
@@ -25,7 +24,16 @@ type verdict struct {
 	At      time.Time // when it began or ended
 	Took    time.Duration
 	Answer  admin.Verification
-	Err     error // nobody knows
+	Err     error    // nobody knows
+	Last    *verdict // the latest with an answer, while this one has none
+}
+
+// known returns the latest verdict with an answer, nil for none.
+func (d verdict) known() *verdict {
+	if d.Running || d.Err != nil {
+		return d.Last
+	}
+	return &d
 }
 
 // verifier reads audit logs when somebody asks for it. It may be used by many
@@ -56,9 +64,14 @@ func (v *verifier) begin(mesh string) bool {
 	case v.count >= maxVerifying || v.ctx.Err() != nil:
 		return false
 	}
-	v.makeRoom()
+	var last *verdict
+	if before, ok := v.latest[mesh]; ok {
+		last = before.known()
+	} else {
+		v.makeRoom()
+	}
 	v.count++
-	v.latest[mesh] = verdict{Running: true, At: time.Now()}
+	v.latest[mesh] = verdict{Running: true, At: time.Now(), Last: last}
 	v.running.Go(func() { v.run(mesh) })
 	return true
 }
@@ -92,7 +105,11 @@ func (v *verifier) run(mesh string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.count--
-	v.latest[mesh] = verdict{At: time.Now(), Took: time.Since(began), Answer: answer, Err: err}
+	d := verdict{At: time.Now(), Took: time.Since(began), Answer: answer, Err: err}
+	if err != nil {
+		d.Last = v.latest[mesh].Last
+	}
+	v.latest[mesh] = d
 }
 
 // verdicts returns the latest of each mesh. The caller owns the map.
@@ -121,7 +138,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, "the form names no mesh: reload the page and try again")
 	case !s.verifier.begin(mesh):
 		w.Header().Set("Retry-After", "5")
-		s.refuse(w, r, http.StatusTooManyRequests, fmt.Sprintf("%d audit logs are being verified: wait until one is done", maxVerifying))
+		s.refuse(w, r, http.StatusTooManyRequests, "another audit log is being verified: wait until that is done")
 	case wantsPage(r):
 		http.Redirect(w, r, base+"#mesh-"+anchor(mesh), http.StatusSeeOther)
 	default:

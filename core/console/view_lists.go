@@ -179,6 +179,13 @@ func newVerdict(d verdict) *verdictView {
 	switch {
 	case d.Running:
 		v.State, v.Text = state{"Verifying", "◔", "info"}, "Every entry is read."
+		if d.Last != nil {
+			before := newVerdict(*d.Last)
+			v.Text += " Before: " + strings.ToLower(before.State.Word) + ". " + before.Text
+		}
+	case d.Err != nil && d.Last != nil: // what is known stays known
+		v = newVerdict(*d.Last)
+		v.Text += " Verified again, without an answer: " + d.Err.Error() + "."
 	case d.Err != nil:
 		v.State, v.Text = state{"Not verified", "▲", "warn"}, sentence(d.Err.Error())
 	case d.Answer.Valid:

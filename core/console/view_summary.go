@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // summaryView is the row of numbers at the top.
@@ -103,7 +105,17 @@ func newStatus(v *view) statusView {
 	return statusView{State: state{"All is well", "●", "ok"}, Text: sentence(text)}
 }
 
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+// sentence makes one of a text, which begins with any letter or is empty.
+func sentence(s string) string {
+	first, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return "No reason was given."
+	}
+	if first == utf8.RuneError {
+		return s + "."
+	}
+	return string(unicode.ToUpper(first)) + s[n:] + "."
+}
 
 // spoken is what the latest verification said.
 func spoken(f *frame) string {
@@ -126,6 +138,9 @@ func spoken(f *frame) string {
 		}
 	}
 	v := newVerdict(latest)
+	if latest.Err != nil && latest.Last != nil {
+		latest = *latest.Last // which is the one that it says
+	}
 	return "Audit log of " + name + ": " + strings.ToLower(v.State.Word) + ". " + v.Text +
 		map[bool]string{true: "", false: " Verified at " + latest.At.UTC().Format(time.TimeOnly) + " UTC."}[latest.Running]
 }
