@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // policy lets the page load its own files and talk to its own address, and
@@ -25,6 +26,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		h.Set("Connection", "close") // to all who have not signed in
 		switch {
 		case !s.options.Anywhere && !ownHost(r.Host, s.options.Listen):
 			// A page elsewhere may have its own name resolve to this machine, and is
@@ -34,6 +36,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case cross.Check(r) != nil:
 			s.refuse(w, r, http.StatusForbidden, "the request came from another site: open the console and try there")
 		default:
+			if s.doors.visit(r, time.Now()) != nil {
+				s.places.known(w, r)
+			}
 			next.ServeHTTP(w, r)
 		}
 	})

@@ -19,13 +19,14 @@ import (
 // Limits of the page's connections.
 const (
 	maxConns      = 128      // at once; others wait
+	maxStrangers  = 96       // of these; the others are for those who have signed in
 	maxHeader     = 16 << 10 // bytes of a request's line and headers
 	maxBody       = 4 << 10  // bytes of a form
 	maxWatchers   = 16       // pages that are sent what changes
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second // a watcher has pushTimeout for each push in its place
-	idleTimeout   = 2 * time.Minute
+	idleTimeout   = 15 * time.Second
 	pushTimeout   = 10 * time.Second
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	collect  *collector
 	verifier *verifier
 	page     *page
+	places   *places
 	watchers chan struct{} // a place for each
 
 	stop    context.CancelFunc // ends what the server started
@@ -64,6 +66,7 @@ func New(o Options) *Server {
 		doors:    newDoors(o),
 		verifier: newVerifier(ctx, o.Source, o.Log),
 		page:     newPage(),
+		places:   &places{},
 		watchers: make(chan struct{}, maxWatchers),
 	}
 	s.collect = newCollector(ctx, o.Source, s.verifier, o.Log)
@@ -74,6 +77,8 @@ func New(o Options) *Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         s.places.changed,
+		ConnContext:       s.places.remember,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	s.running.Go(func() { s.collect.run() })

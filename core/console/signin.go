@@ -26,6 +26,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, next http.Hand
 	if token, ok := hasBearer(r); ok {
 		switch ok, wait := s.doors.fits(token, edge.Address(r)); {
 		case ok:
+			s.places.known(w, r)
 			next(w, r)
 		case wait > 0:
 			s.tooMany(w, r, wait)
@@ -89,6 +90,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.page.write(w, status, "signin", signInView{Asset: s.page.assets, Wrong: text}, s.log)
 		return
 	}
+	s.places.known(w, r)
 	s.setCookie(w, r, s.doors.enter(time.Now()), int(visitFor/time.Second))
 	http.Redirect(w, r, base, http.StatusSeeOther)
 }
