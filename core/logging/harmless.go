@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // harmless is what every attribute passes before it is written.
@@ -70,7 +71,7 @@ func plain(x any) slog.Value {
 	if err != nil { // NaN
 		return slog.StringValue(fmt.Sprint(x))
 	}
-	return slog.AnyValue(object(withoutPassword(string(text))))
+	return slog.AnyValue(object(withoutPasswords(text)))
 }
 
 // isSimple reports whether a value is a number, a truth or a text, which types
@@ -88,17 +89,69 @@ func (o object) MarshalJSON() ([]byte, error) { return []byte(o), nil }
 // MarshalText is for lines of text.
 func (o object) MarshalText() ([]byte, error) { return []byte(o), nil }
 
-// password is user information with a password in a URL.
-var password = regexp.MustCompile(`(://[^\s/?#@:"']*):[^\s/?#"']*@`)
+// password is what PostgreSQL's settings have in URLs and in "key=value": all to
+// the next space is masked, because a password may have any character.
+var password = regexp.MustCompile(`(?i)(password\s*=\s*)('(\\.|[^'\\])*'\S*|\S+)`)
 
+// mayHavePassword is quick, and says no of nearly all lines.
 func mayHavePassword(text string) bool {
 	_, rest, found := strings.Cut(text, "://")
-	return found && strings.Contains(rest, "@")
+	return found && strings.Contains(rest, "@") || strings.Contains(text, "=") && password.MatchString(text)
 }
 
+// withoutPassword masks user information of URLs, whole, since a token may be all
+// of it, and passwords in settings. It masks too much rather than too little:
+// whatever stands between :// and the last @ before a space.
 func withoutPassword(text string) string {
 	if !mayHavePassword(text) {
 		return text
 	}
-	return password.ReplaceAllString(text, "$1:***@")
+	parts := strings.Split(text, "://")
+	for i, part := range parts[1:] {
+		end := len(part)
+		if space := strings.IndexFunc(part, unicode.IsSpace); space >= 0 {
+			end = space
+		}
+		if at := strings.LastIndexByte(part[:end], '@'); at >= 0 {
+			parts[i+1] = "***" + part[at:]
+		}
+	}
+	return password.ReplaceAllString(strings.Join(parts, "://"), "$1***")
+}
+
+// withoutPasswords is for JSON: its texts are masked, and not what is between
+// them.
+func withoutPasswords(text []byte) []byte {
+	if !mayHavePassword(string(text)) {
+		return text
+	}
+	var v any
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return []byte(`"(a value that cannot be read)"`)
+	}
+	masked, err := json.Marshal(maskTexts(v))
+	if err != nil {
+		return []byte(`"(a value that cannot be written)"`)
+	}
+	return masked
+}
+
+func maskTexts(v any) any {
+	switch x := v.(type) {
+	case string:
+		return withoutPassword(x)
+	case []any:
+		for i := range x {
+			x[i] = maskTexts(x[i])
+		}
+	case map[string]any:
+		masked := make(map[string]any, len(x))
+		for name, each := range x {
+			masked[withoutPassword(name)] = maskTexts(each)
+		}
+		return masked
+	}
+	return v
 }
