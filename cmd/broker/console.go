@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
+	"github.com/claudemesh/broker/core/doctor"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -94,11 +96,32 @@ func (p *program) findConsole(ctx context.Context) (*consoleAccess, error) {
 	access := &consoleAccess{URL: about.Console, TokenFile: about.ConsoleTokenFile}
 	if access.TokenFile == "" {
 		access.Token = c.Console.Token.Reveal()
-		return access, nil
+	} else {
+		token, err := readToken(access.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		access.Token = token.Reveal()
 	}
-	token, err := readToken(access.TokenFile)
-	access.Token = token.Reveal()
-	return access, err
+	if hash := about.ConsoleTokenHash; access.Token != "" && hash != "" && hash != tokenHash(config.Secret(access.Token)) {
+		where := "console.token of this command's config"
+		if access.TokenFile != "" {
+			where = access.TokenFile
+		}
+		return nil, core.Refuse("console_token", where+" is not the token that the broker was started with, at "+access.URL+
+			": give this command the broker's own config, or start the broker again")
+	}
+	return access, nil
+}
+
+// tokenHash is enough of a token's hash to see that two differ, and too little
+// to find it by: four bytes in hex, or nothing for no token.
+func tokenHash(token config.Secret) string {
+	if token == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(token.Reveal()))
+	return hex.EncodeToString(sum[:4])
 }
 
 func (p *program) printConsole(a *consoleAccess) {
@@ -128,8 +151,46 @@ func consoleToken(c config.Config) (token config.Secret, file string, err error)
 	return token, file, nil
 }
 
-// readToken reads a token's file.
+// private refuses a token's file that somebody else may have read or written: one
+// that is open to other users, or belongs to one. Root reads that of the
+// directory's owner too.
+func private(file string, info fs.FileInfo) error {
+	ownerOf := doctor.ThisMachine(nil).Owner
+	uid, known := ownerOf(info)
+	fix := ""
+	switch {
+	case !info.Mode().IsRegular():
+		fix = "is no regular file: remove it"
+	case !known: // a system without owners and modes
+		return nil
+	case uid != os.Geteuid() && !(os.Geteuid() == 0 && ownsDirOf(file, uid)):
+		fix = fmt.Sprintf("belongs to user %d, and this runs as user %d: run this as the user that the broker runs as, or remove the file", uid, os.Geteuid())
+	case info.Mode().Perm()&0o077 != 0:
+		fix = fmt.Sprintf("is open to other users (mode %04o), who may know the token: remove it; or, if nobody else was on this machine, chmod 600 it", info.Mode().Perm())
+	default:
+		return nil
+	}
+	return core.Refuse("console_token", file+" "+fix+". The broker makes another token when it starts")
+}
+
+func ownsDirOf(file string, uid int) bool {
+	info, err := os.Stat(filepath.Dir(file))
+	if err != nil {
+		return false
+	}
+	owner, known := doctor.ThisMachine(nil).Owner(info)
+	return known && owner == uid
+}
+
+// readToken reads a token's file, if it is its owner's alone.
 func readToken(file string) (config.Secret, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", fmt.Errorf("console token: %w", err)
+	}
+	if err := private(file, info); err != nil {
+		return "", err
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("console token: %w", err)

@@ -100,6 +100,7 @@ func (p *program) examine(ctx context.Context, loaded *config.Loaded, machine do
 	}, func(f doctor.Finding) {
 		plugins = plugins && (f.State != doctor.Fail || !strings.HasPrefix(f.Check, doctor.CheckPlugin+":"))
 		f.Found = printable(strings.Join(strings.Fields(f.Found), " "))
+		f.Fix = printable(f.Fix)
 		report(f)
 	})
 	if _, err := describe(c); err != nil && plugins { // else it is the plugin that was told of

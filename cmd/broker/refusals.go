@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -41,14 +40,18 @@ to look for. It remembers some hundred, and forgets them when it ends; of severa
 each has its own. What has to be kept is in the audit log.
 
 A sender that has not proved who it is has no name, and the mesh is the one that it
-claimed. HTTP requests have their status behind the reason.`,
+claimed; in the place of a name is then the number of its connection, as in the log. HTTP
+requests have their status behind the reason.`,
 		Example: "  broker refusals --mesh home -n 5\n" +
-			"  broker refusals --reason rate_limited --follow\n" +
+			"  broker refusals --reason rate_limit --follow -n 0\n" +
 			"  broker refusals --stage grants --json",
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if q.Most < 1 {
-				return usage(c, "-n must be above 0")
+			switch {
+			case q.Most < 0:
+				return usage(c, "-n must not be below 0")
+			case q.Most == 0 && !q.follow:
+				return usage(c, "-n must be above 0, unless --follow is there")
 			}
 			q.Reason = sdk.Reason(q.reason)
 			return p.withBroker(c.Context(), func(s *control.Session) error { return p.refusals(c.Context(), s, q) })
@@ -58,8 +61,8 @@ claimed. HTTP requests have their status behind the reason.`,
 	f.StringVar(&q.Mesh, "mesh", "", "only of this mesh: its id or slug")
 	f.StringVar(&q.reason, "reason", "", "only with this reason, as docs/errors.md has it")
 	f.StringVar(&q.Stage, "stage", "", "only of this link of the pipeline; "+admin.NoStage+" for what no stage refused")
-	f.IntVarP(&q.Most, "number", "n", 50, "at most so many, the newest")
-	f.BoolVar(&q.follow, "follow", false, "go on with what is refused from now on")
+	f.IntVarP(&q.Most, "number", "n", 50, "at most so many, the newest; with --follow of those before it, and 0 for none")
+	f.BoolVar(&q.follow, "follow", false, "and go on with what is refused from now on")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON: a list, or with --follow one object a line")
 	return c
 }
@@ -73,10 +76,13 @@ func (p *program) refusals(ctx context.Context, s *control.Session, q refusalQue
 	case q.asJSON && !q.follow:
 		return p.json(answer.Refusals)
 	case !q.follow && len(answer.Refusals) == 0:
-		fmt.Fprintln(p.out, "nothing was refused")
+		fmt.Fprintln(p.out, q.nothing(answer))
 		return nil
 	}
 	w := p.refusalWriter(q)
+	if q.Most == 0 {
+		answer.Refusals = nil
+	}
 	if err := w.print(answer.Refusals); err != nil || !q.follow {
 		return err
 	}
@@ -103,6 +109,28 @@ func (p *program) refusals(ctx context.Context, s *control.Session, q refusalQue
 	}
 }
 
+// nothing says that nothing is there, and what is instead.
+func (q *refusalQuestion) nothing(answer *admin.Refusals) string {
+	var filters, there []string
+	if q.Mesh != "" {
+		filters = append(filters, "--mesh "+q.Mesh)
+	}
+	if q.reason != "" {
+		filters, there = append(filters, "--reason "+q.reason), append(there, answer.Reasons...)
+	}
+	if q.Stage != "" {
+		filters, there = append(filters, "--stage "+q.Stage), append(there, answer.Stages...)
+	}
+	if len(filters) == 0 || answer.Held == 0 {
+		return "nothing was refused"
+	}
+	text := fmt.Sprintf("none of the %d that are remembered is %s", answer.Held, strings.Join(filters, " "))
+	if len(there) > 0 {
+		text += "; there are: " + strings.Join(there, ", ")
+	}
+	return printable(text)
+}
+
 // refusalWriter prints refusals as they come.
 type refusalWriter struct {
 	out    io.Writer
@@ -116,10 +144,8 @@ func (p *program) refusalWriter(q refusalQuestion) *refusalWriter {
 
 func (w *refusalWriter) print(list []admin.Refusal) error {
 	if w.asJSON {
-		e := json.NewEncoder(w.out)
-		e.SetEscapeHTML(false)
 		for i := range list {
-			if err := e.Encode(&list[i]); err != nil {
+			if err := writeJSON(w.out, &list[i], ""); err != nil {
 				return err
 			}
 		}
@@ -144,7 +170,11 @@ func refusalRow(r *admin.Refusal) []string {
 	if r.Status != 0 {
 		reason += fmt.Sprintf(" (%d)", r.Status)
 	}
-	row := []string{at(r.At), string(r.Kind), cmp.Or(r.Slug, r.Mesh), cmp.Or(r.Name, r.MemberID), r.Stage, reason, r.Text, r.TraceID}
+	who := cmp.Or(r.Name, r.MemberID)
+	if who == "" && r.Conn != 0 {
+		who = fmt.Sprint("conn ", r.Conn)
+	}
+	row := []string{r.At.Local().Format("2006-01-02 15:04:05 MST"), string(r.Kind), cmp.Or(r.Slug, r.Mesh), who, r.Stage, reason, r.Text, r.TraceID}
 	for i := range row {
 		row[i] = printable(cmp.Or(row[i], "-"))
 	}

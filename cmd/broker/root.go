@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -135,9 +134,4 @@ func (p *program) exit(err error) int {
 var errSaid = errors.New("failed")
 
 // json prints a value for other programs.
-func (p *program) json(v any) error {
-	e := json.NewEncoder(p.out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func (p *program) json(v any) error { return writeJSON(p.out, v, "  ") }
