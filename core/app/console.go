@@ -59,7 +59,7 @@ func newConsoleSource(a *App, o Console) *consoleSource {
 	return s
 }
 
-// run does what the source does beside being asked, until ctx ends.
+// tasks are what the source does beside being asked, each until its context ends.
 func (s *consoleSource) tasks() []func(context.Context) {
 	return []func(context.Context){s.rows.run, s.dryRun.run, s.watchPlugins}
 }
