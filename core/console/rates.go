@@ -126,8 +126,8 @@ func (p *past) rates() rates {
 		Frames: -1, Routed: -1, Confirmed: -1, Refused: -1, CPU: -1,
 		Sends: quantilesOf(now.sends, timingOf(minute, func(s *sample) chain.Timing { return s.sends })),
 		Links: map[string]linkRates{}, Plugins: map[string]float64{},
-		FramesCurve:  p.curve(func(s *sample) uint64 { return s.frames }),
-		RefusedCurve: p.curve(func(s *sample) uint64 { return s.refused }),
+		FramesCurve:  p.curve(func(s *sample) (uint64, bool) { return s.frames, true }),
+		RefusedCurve: p.curve(func(s *sample) (uint64, bool) { return s.refused, true }),
 	}
 	var over float64
 	if base != nil {
@@ -138,11 +138,10 @@ func (p *past) rates() rates {
 	}
 	for name, n := range now.links {
 		l := linkRates{
-			Asked: -1, Refused: -1, Failed: -1, Curve: p.curve(func(s *sample) uint64 { return s.links[name].asked }),
+			Asked: -1, Refused: -1, Failed: -1, Curve: p.curve(func(s *sample) (uint64, bool) { l, ok := s.links[name]; return l.asked, ok }),
 			Time: quantilesOf(n.timing, timingOf(minute, func(s *sample) chain.Timing { return s.links[name].timing })),
 		}
-		if base != nil {
-			b := base.links[name]
+		if b, ok := base.link(name); ok {
 			l.Asked, l.Refused, l.Failed = per(b.asked, n.asked, over), per(b.refused, n.refused, over), per(b.failed, n.failed, over)
 		}
 		r.Links[name] = l
@@ -166,13 +165,30 @@ func per[N uint64 | time.Duration](before, now N, seconds float64) float64 {
 	return float64(now-before) / seconds
 }
 
-// curve returns the rates between one sample and the next, oldest first.
-func (p *past) curve(of func(*sample) uint64) []float64 {
+// link returns what was known of a link. Nothing is of one that was not there:
+// its counts began long before, and it was away.
+func (s *sample) link(name string) (l linkSample, ok bool) {
+	if s == nil {
+		return linkSample{}, false
+	}
+	l, ok = s.links[name]
+	return l, ok
+}
+
+// curve returns the rates between one sample and the next, oldest first, since
+// the count is there without a gap.
+func (p *past) curve(of func(*sample) (n uint64, ok bool)) []float64 {
 	from := max(1, len(p.samples)-maxPoints)
 	points := make([]float64, 0, len(p.samples)-from)
 	for i := from; i < len(p.samples); i++ {
 		a, b := &p.samples[i-1], &p.samples[i]
-		points = append(points, per(of(a), of(b), b.at.Sub(a.at).Seconds()))
+		before, there := of(a)
+		now, here := of(b)
+		if !there || !here {
+			points = points[:0]
+			continue
+		}
+		points = append(points, per(before, now, b.at.Sub(a.at).Seconds()))
 	}
 	return points
 }

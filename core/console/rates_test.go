@@ -50,6 +50,32 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// A link that a reload takes away and brings back has its old counts.
+func TestLinkComesBack(t *testing.T) {
+	var p past
+	at := func(i int, n uint64, there bool) linkRates {
+		s := second(time.Duration(i)*time.Second, n, chain.Timing{})
+		if !there {
+			s.Chain.Links = nil
+		}
+		return p.add(s).Links["route"]
+	}
+	at(0, 1_000_000, true)
+	at(1, 1_000_200, true)
+	for i := 2; i < 12; i++ {
+		at(i, 1_000_200, false)
+	}
+	for i := range 5 {
+		l := at(12+i, 1_000_200+uint64(i)*100, true) //nolint:gosec // a count
+		if l.Asked != -1 || l.Refused != -1 || l.Failed != -1 || len(l.Curve) != i || i > 0 && l.Curve[i-1] != 110 {
+			t.Errorf("%d s after it came back: %+v", i, l)
+		}
+	}
+	if l := at(17, 1_000_700, true); l.Asked != 110 || l.Refused != 10 || len(l.Curve) != 5 {
+		t.Errorf("then: %+v", l)
+	}
+}
+
 func TestRatesForgetWhatIsOld(t *testing.T) {
 	var p past
 	p.add(second(0, 0, chain.Timing{}))
