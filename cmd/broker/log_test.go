@@ -98,6 +98,23 @@ func TestRefusals(t *testing.T) {
 	}
 	x.fails(exitFailed, "no mesh is called", x.on("refusals", "--mesh", "temm")...)
 	x.fails(exitUsage, "above 0", x.on("refusals", "-n", "0")...)
+	x.fails(exitUsage, "not be below 0", x.on("refusals", "--follow", "-n", "-1")...)
+	x.fails(exitFailed, "the chain has no link rate_limit; it has: auth, grants, rate-limit, route, audit", x.on("refusals", "--stage", "rate_limit")...)
+	if out := x.ok(x.on("refusals", "--reason", "rate_limited")...); !strings.HasPrefix(out, "none of the 2 that are remembered is --reason rate_limited; there are: ") || !strings.Contains(out, string(f.Reason)) {
+		t.Errorf("a reason that there is not: %q", out)
+	}
+	if out := x.ok(x.on("refusals", "--stage", "rate-limit")...); !strings.HasPrefix(out, "none of the 2 that are remembered is --stage rate-limit; there are: auth, route\n") {
+		t.Errorf("a stage that refused nothing: %q", out)
+	}
+	anew := x.start(x.on("refusals", "--follow", "-n", "0")...)
+	caller{t: t, url: url}.want(401, "GET", "/cli/meshes", nil) // may be before it asks
+	for stop := time.Now().Add(patience); !strings.Contains(anew.out.String(), "(401)") && time.Now().Before(stop); {
+		caller{t: t, url: url}.want(401, "GET", "/cli/meshes", nil)
+	}
+	if out := anew.out.String(); !strings.Contains(out, "(401)") || strings.Contains(out, "member-1") {
+		t.Errorf("from now on:\n%s", out)
+	}
+	anew.end()
 
 	lines := x.start(x.on("refusals", "--follow", "--json")...)
 	lines.out.wait(lines, `"http.mesh.list"`)

@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core"
@@ -30,7 +33,13 @@ const NoStage = "-"
 // Refusals are what was refused, oldest first.
 type Refusals struct {
 	Newest   uint64    `json:"newest"` // number of the newest of all; lower than before: the broker was started again
+	Held     int       `json:"held"`   // that are remembered at all, whatever was asked for
 	Refusals []Refusal `json:"refusals"`
+
+	// Reasons and Stages are those of all that are remembered, in the order of
+	// the alphabet; only where none of them was meant.
+	Reasons []string `json:"reasons,omitempty"`
+	Stages  []string `json:"stages,omitempty"` // NoStage among them
 }
 
 // Refusal is one envelope or request that was refused. Its JSON is a contract
@@ -47,8 +56,9 @@ func (l *Local) ListRefusals(ctx context.Context, o RefusalOptions) (*Refusals, 
 			"and what one has refused is gone with it; the audit log has what has to be kept")
 	}
 	answer := &Refusals{Refusals: []Refusal{}}
-	if newest := l.hooks.Refusals.List(1); len(newest) > 0 {
-		answer.Newest = newest[0].Seq
+	all := l.hooks.Refusals.List(0)
+	if answer.Held = len(all); len(all) > 0 {
+		answer.Newest = all[0].Seq
 	}
 	meshID, err := l.meshOfRefusals(ctx, o.Mesh)
 	if err != nil {
@@ -60,11 +70,50 @@ func (l *Local) ListRefusals(ctx context.Context, o RefusalOptions) (*Refusals, 
 		}
 		answer.Newest = max(answer.Newest, f.Seq)
 	}
+	if len(answer.Refusals) == 0 && o.After == 0 {
+		answer.say(all)
+		if err := l.wantLink(o.Stage, answer.Stages); err != nil {
+			return nil, err
+		}
+	}
 	if n := len(answer.Refusals); o.Most > 0 && n > o.Most {
 		answer.Refusals = answer.Refusals[n-o.Most:]
 	}
 	l.addSlugs(ctx, answer.Refusals)
 	return answer, nil
+}
+
+// wantLink refuses a stage that neither the chain has nor one before it had, by
+// what is remembered.
+func (l *Local) wantLink(name string, stages []string) error {
+	if name == "" || name == NoStage || slices.Contains(stages, name) || l.hooks.Chain == nil {
+		return nil
+	}
+	d, _, err := l.hooks.Chain()
+	if err != nil {
+		return err
+	}
+	var links []string
+	for i := range d.Links {
+		if d.Links[i].Name == name {
+			return nil
+		}
+		if d.Links[i].Enabled {
+			links = append(links, d.Links[i].Name)
+		}
+	}
+	return core.Refuse(sdk.ReasonNotFound, "the chain has no link "+name+"; it has: "+strings.Join(links, ", "))
+}
+
+// say tells what there is to choose from.
+func (r *Refusals) say(all []refusals.Refusal) {
+	for i := range all {
+		r.Reasons = append(r.Reasons, string(all[i].Reason))
+		r.Stages = append(r.Stages, cmp.Or(all[i].Stage, NoStage))
+	}
+	slices.Sort(r.Reasons)
+	slices.Sort(r.Stages)
+	r.Reasons, r.Stages = slices.Compact(r.Reasons), slices.Compact(r.Stages)
 }
 
 func (o *RefusalOptions) mean(f *refusals.Refusal, meshID string) bool {
