@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -352,14 +353,7 @@ func TestConnectionsThatEndAreRemembered(t *testing.T) {
 
 func wantRefusal(t *testing.T, x traced, what string, is func(refusals.Refusal) bool) {
 	t.Helper()
-	eventually(t, what, func() bool {
-		for _, f := range x.refusals.List(0) {
-			if is(f) {
-				return true
-			}
-		}
-		return false
-	})
+	eventually(t, what, func() bool { return slices.ContainsFunc(x.refusals.List(0), is) })
 }
 
 // TestTraceOfARequest has an HTTP request whose sender traces.
