@@ -91,7 +91,7 @@ func testOpenStaysOpen(t *testing.T, rs *rigs) {
 	tb.run(chromedp.Evaluate[chromedp.Void](`(() => {
 		const box = document.querySelector("#link-at-rate-limit");
 		box.querySelector("summary").focus();
-		window.kept = [box, box.querySelector("details"), document.querySelector("#mesh-mesh-0003 button[type=submit]")];
+		window.kept = [box, box.querySelector("details"), document.querySelector("#mesh-at-mesh-0003 button[type=submit]")];
 		window.scrollTo(0, 700);
 	})()`))
 	tb.keys("\r")
@@ -127,15 +127,15 @@ func testRows(t *testing.T, rs *rigs) {
 	_, tb := rs.open(source)
 	tb.signIn()
 	const rows = `[...document.querySelectorAll("#mesh-rows tr")].map(r => r.id + r.querySelector(".number").textContent).join(" ")`
-	tb.await(rows + ` === "mesh-a3 mesh-b2 mesh-c1"`)
-	tb.run(chromedp.Evaluate[chromedp.Void](`window.b = document.querySelector("#mesh-b"), b.querySelector("button").focus()`))
+	tb.await(rows + ` === "mesh-at-a3 mesh-at-b2 mesh-at-c1"`)
+	tb.run(chromedp.Evaluate[chromedp.Void](`window.b = document.querySelector("#mesh-at-b"), b.querySelector("button").focus()`))
 	for _, step := range []struct {
 		meshes []Mesh
 		want   string
 	}{
-		{[]Mesh{{ID: "b", Slug: "b", Peers: 9}, {ID: "a", Slug: "a", Peers: 3}, {ID: "d", Slug: "d", Peers: 4}}, "mesh-b9 mesh-d4 mesh-a3"},
-		{[]Mesh{{ID: "b", Slug: "b"}, {ID: "x", Slug: "x", Peers: 1}, {ID: "a", Slug: "a", Peers: 3}, {ID: "d", Slug: "d", Peers: 4}}, "mesh-d4 mesh-a3 mesh-x1 mesh-b0"},
-		{[]Mesh{{ID: "b", Slug: "b"}}, "mesh-b0"},
+		{[]Mesh{{ID: "b", Slug: "b", Peers: 9}, {ID: "a", Slug: "a", Peers: 3}, {ID: "d", Slug: "d", Peers: 4}}, "mesh-at-b9 mesh-at-d4 mesh-at-a3"},
+		{[]Mesh{{ID: "b", Slug: "b"}, {ID: "x", Slug: "x", Peers: 1}, {ID: "a", Slug: "a", Peers: 3}, {ID: "d", Slug: "d", Peers: 4}}, "mesh-at-d4 mesh-at-a3 mesh-at-x1 mesh-at-b0"},
+		{[]Mesh{{ID: "b", Slug: "b"}}, "mesh-at-b0"},
 	} {
 		list.Store(&step.meshes)
 		tb.await(rows + ` === "` + step.want + `"`)
@@ -151,24 +151,24 @@ func testVerifyByKeys(t *testing.T, rs *rigs) {
 	source, finish := slow()
 	_, tb := rs.open(source)
 	tb.signIn()
-	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-mesh-0000 .id button").focus()`))
+	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-at-mesh-0000 .id button").focus()`))
 	tb.keys("\t") // from the button before it
 	if got := eval[string](tb, `document.activeElement.getAttribute("aria-label")`); got != "Verify the audit log of platform-0" {
 		t.Fatalf("the focus is on %q", got)
 	}
 	tb.keys(" ")
 	tb.await(`document.querySelector("#say").textContent === "The audit log is being verified."`)
-	tb.await(`document.querySelector("#mesh-mesh-0000 .verdict")?.textContent.includes("Verifying")`)
+	tb.await(`document.querySelector("#mesh-at-mesh-0000 .verdict")?.textContent.includes("Verifying")`)
 	tb.keys(" ") // is not begun twice
 	finish <- admin.Verification{Valid: true, Entries: 1204}
-	tb.await(`document.querySelector("#mesh-mesh-0000 .verdict").textContent.includes("Intact")`)
+	tb.await(`document.querySelector("#mesh-at-mesh-0000 .verdict").textContent.includes("Intact")`)
 	tb.await(`document.querySelector("#spoken").textContent.startsWith("Audit log of platform-0: intact. 1,204 entries")`)
 	if got := eval[string](tb, `document.activeElement.getAttribute("aria-label")`); got != "Verify the audit log of platform-0" {
 		t.Errorf("then the focus is on %q", got)
 	}
 	tb.keys(" ")
 	finish <- admin.Verification{BrokenAt: 812, Why: "row does not have the content it was hashed with"}
-	tb.await(`document.querySelector("#mesh-mesh-0000 .verdict").textContent.includes("Broken")`)
+	tb.await(`document.querySelector("#mesh-at-mesh-0000 .verdict").textContent.includes("Broken")`)
 	tb.shoot("verdict-light")
 	if got := eval[string](tb, `location.hash + document.title`); strings.Contains(got, "#") {
 		t.Errorf("the page went to %s", got)
@@ -192,7 +192,7 @@ func testFind(t *testing.T, rs *rigs) {
 	tb.await(`document.querySelectorAll("#mesh-rows tr").length === 50`)
 	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-filter").focus()`))
 	tb.keys("mesh-0066")
-	tb.await(`document.querySelectorAll("#mesh-rows tr").length === 1 && document.querySelector("#mesh-mesh-0066")`)
+	tb.await(`document.querySelectorAll("#mesh-rows tr").length === 1 && document.querySelector("#mesh-at-mesh-0066")`)
 	if got := eval[string](tb, `location.search + " " + document.activeElement.id + " " + document.activeElement.value`); got != "?mesh=mesh-0066 mesh-filter mesh-0066" {
 		t.Errorf("the page is at %s", got)
 	}
@@ -350,10 +350,10 @@ func testContrast(t *testing.T, rs *rigs) {
 	source, finish := slow()
 	_, tb := rs.open(source)
 	tb.signIn()
-	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-mesh-0000 .verify button").click()`))
+	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-at-mesh-0000 .verify button").click()`))
 	finish <- admin.Verification{Valid: true, Entries: 12}
-	tb.await(`document.querySelector("#mesh-mesh-0000 .verdict")?.textContent.includes("Intact")`)
-	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-mesh-0001 .verify button").click()`))
+	tb.await(`document.querySelector("#mesh-at-mesh-0000 .verdict")?.textContent.includes("Intact")`)
+	tb.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#mesh-at-mesh-0001 .verify button").click()`))
 	tb.await(`document.querySelectorAll(".verdict").length === 2`)
 	tb.await(`document.querySelectorAll("#links .curve polyline").length > 5`)
 	for _, scheme := range []string{"light", "dark"} {
@@ -406,7 +406,7 @@ func testWithoutScripts(t *testing.T, rs *rigs) {
 	if got := runOf(tb, chromedp.Text(chromedp.CSS("#live"))); got != "Not live" {
 		t.Errorf("it says %q", got)
 	}
-	tb.run(chromedp.Click(chromedp.CSS("#mesh-mesh-0000 .verify button")))
+	tb.run(chromedp.Click(chromedp.CSS("#mesh-at-mesh-0000 .verify button")))
 	until(t, "it is being verified", func() bool { return r.verifier.verdicts()["mesh-0000"].Running })
 	finish <- admin.Verification{Valid: true, Entries: 12}
 	tb.run(chromedp.SendKeys(chromedp.CSS("#mesh-filter"), "mesh-0004\r"))

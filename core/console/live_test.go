@@ -123,7 +123,7 @@ func TestLiveSendsWhatChanged(t *testing.T) {
 		t.Fatalf("%d %v", w.status, w.header)
 	}
 	first := w.next("parts")
-	for _, id := range []string{"status", "summary", "links", "link-in", "link-at-auth", "mesh-a", "mesh-rows", "config"} {
+	for _, id := range []string{"status", "summary", "links", "link-in", "link-at-auth", "mesh-at-a", "mesh-rows", "config"} {
 		if !slices.Contains(first.ids(), id) {
 			t.Errorf("the first event has no %s: %v", id, first.ids())
 		}

@@ -93,6 +93,42 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
+// Whatever a link, a mesh or a replica is called, no other element has its id.
+func TestNamesMakeNoIDOfThePage(t *testing.T) {
+	fixed := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(shown(t, empty(), ""), -1) {
+		fixed[m[1]] = true
+	}
+	source := empty()
+	calm := source.SnapshotFn
+	names := map[string]bool{}
+	for id := range fixed {
+		if _, name, ok := strings.Cut(id, "-"); ok {
+			names[name] = true
+		}
+	}
+	source.SnapshotFn = func(n int) (*Snapshot, error) {
+		s, err := calm(n)
+		for name := range names {
+			s.Chain.Links = append(s.Chain.Links, linkOf(name, true, 0))
+			s.Plugins = append(s.Plugins, Plugin{Link: name, Phase: "up"})
+			s.Meshes = append(s.Meshes, Mesh{ID: name, Slug: name})
+			s.Nodes = append(s.Nodes, Node{ID: name})
+		}
+		return s, err
+	}
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(shown(t, source, ""), -1) {
+		if seen[m[1]] {
+			t.Errorf("two elements are %s", m[1])
+		}
+		seen[m[1]] = true
+	}
+	if len(names) < 8 {
+		t.Errorf("only %d names were tried", len(names))
+	}
+}
+
 func TestWhatSendersSayIsText(t *testing.T) {
 	const evil = `"><script>alert(1)</script>&'`
 	source := empty()
@@ -122,7 +158,7 @@ func TestMeshesAreBoundedAndFound(t *testing.T) {
 	r.enter()
 	rows := func(query string) (ids []string, note string) {
 		body := r.get("/console/" + query).body
-		for _, m := range regexp.MustCompile(`<tr id="mesh-(mesh-\d+)"`).FindAllStringSubmatch(body, -1) {
+		for _, m := range regexp.MustCompile(`<tr id="mesh-at-(mesh-\d+)"`).FindAllStringSubmatch(body, -1) {
 			ids = append(ids, m[1])
 		}
 		note = text(regexp.MustCompile(`<p id="meshes-note"[^>]*>[^<]*`).FindString(body))
@@ -146,6 +182,27 @@ func TestMeshesAreBoundedAndFound(t *testing.T) {
 		ids, note := rows(tt.query)
 		if len(ids) != tt.rows || tt.rows > 0 && ids[0] != tt.first || !strings.HasPrefix(note, tt.note) {
 			t.Errorf("%s: got %d rows, %v, %q", tt.name, len(ids), ids[:min(1, len(ids))], note)
+		}
+	}
+}
+
+// The source may hand over a part of the meshes: what is found is of those.
+func TestNoteSaysHowManyMeshesWereLookedAt(t *testing.T) {
+	tests := []struct {
+		name         string
+		given, left  int
+		choice, want string
+	}{
+		{"none fits", 100, 400, "payroll", "None of the 100 busiest meshes has that in its name or id; 400 more were not looked at."},
+		{"one fits", 100, 400, "mesh-0007", "1 of the 1 that fit, of the 100 busiest meshes; 400 more were not looked at."},
+		{"all are wanted", 100, 400, "", "The first 50 of the 100 busiest meshes, of 500."},
+		{"few were handed over", 3, 7, "", "The first 3 of the 3 busiest meshes, of 10."},
+		{"none was left out", 100, 0, "payroll", "None of 100 meshes has that in its name or id."},
+	}
+	for _, tt := range tests {
+		s := &Snapshot{Meshes: busyMeshes(time.Now(), tt.given, 0), Left: tt.left}
+		if got := newMeshes(s, nil, choice{Mesh: tt.choice}).Note; got != tt.want {
+			t.Errorf("%s: %q", tt.name, got)
 		}
 	}
 }
@@ -177,7 +234,7 @@ func TestRefusalsAreFound(t *testing.T) {
 	for _, tt := range tests {
 		body := shown(t, source, tt.query)
 		note := text(regexp.MustCompile(`<p id="refusals-note"[^>]*>[^<]*`).FindString(body))
-		if n := strings.Count(body, `<tr id="refusal-`); n != tt.rows || !strings.HasPrefix(note, tt.note) {
+		if n := strings.Count(body, `<tr id="refusal-at-`); n != tt.rows || !strings.HasPrefix(note, tt.note) {
 			t.Errorf("%s: got %d rows, %q", tt.name, n, note)
 		}
 	}
@@ -293,7 +350,7 @@ func TestChoicesAreApart(t *testing.T) {
 	}
 	for i := range maxWatchers + 5 {
 		want := fmt.Sprintf("mesh-%04d", i%20)
-		if got := ids(choice{Mesh: want, Sort: sortPeers}); len(got) != 1 || got[0] != "mesh-"+want {
+		if got := ids(choice{Mesh: want, Sort: sortPeers}); len(got) != 1 || got[0] != "mesh-at-"+want {
 			t.Errorf("%s: got %v", want, got)
 		}
 	}

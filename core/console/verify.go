@@ -140,7 +140,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "5")
 		s.refuse(w, r, http.StatusTooManyRequests, "another audit log is being verified: wait until that is done")
 	case wantsPage(r):
-		http.Redirect(w, r, base+"#mesh-"+anchor(mesh), http.StatusSeeOther)
+		http.Redirect(w, r, base+"#mesh-at-"+anchor(mesh), http.StatusSeeOther)
 	default:
 		w.WriteHeader(http.StatusAccepted)
 	}

@@ -36,7 +36,7 @@ func TestVerify(t *testing.T) {
 	r := open(t, source)
 	r.enter()
 	row := func() string {
-		_, row, _ := strings.Cut(r.get("/console/").body, `<tr id="mesh-mesh-0001"`)
+		_, row, _ := strings.Cut(r.get("/console/").body, `<tr id="mesh-at-mesh-0001"`)
 		row, _, _ = strings.Cut(row, "</tr>")
 		return row
 	}
@@ -63,7 +63,7 @@ func TestVerify(t *testing.T) {
 	if body := r.get("/console/").body; !strings.Contains(body, `role="status">Audit log of `) {
 		t.Error("nothing is said aloud")
 	}
-	if a := r.do("POST", "/console/verify", url.Values{"mesh": {"mesh-0003"}}, browser); a.StatusCode != 303 || a.Header.Get("Location") != "/console/#mesh-mesh-0003" {
+	if a := r.do("POST", "/console/verify", url.Values{"mesh": {"mesh-0003"}}, browser); a.StatusCode != 303 || a.Header.Get("Location") != "/console/#mesh-at-mesh-0003" {
 		t.Errorf("a browser without scripts gets %s to %s", a.Status, a.Header.Get("Location"))
 	}
 	finish <- admin.Verification{Valid: true, Entries: 1204}

@@ -76,7 +76,7 @@ func mentions(f *refusals.Refusal, slug, part string) bool {
 
 func newRefusal(f *refusals.Refusal, slug string) refusalRow {
 	r := refusalRow{
-		ID: "refusal-" + strconv.FormatUint(f.Seq, 10), At: momentOf(f.At), Who: cmp.Or(f.Name, short(f.MemberID), "unknown"),
+		ID: "refusal-at-" + strconv.FormatUint(f.Seq, 10), At: momentOf(f.At), Who: cmp.Or(f.Name, short(f.MemberID), "unknown"),
 		WhoID: f.MemberID, Mesh: slug, Kind: string(f.Kind), Stage: cmp.Or(f.Stage, "outside the chain"),
 		Reason: string(f.Reason), Text: f.Text, TraceID: f.TraceID, ShortID: short(f.TraceID),
 	}
@@ -122,23 +122,35 @@ func newMeshes(s *Snapshot, verdicts map[string]verdict, c choice) meshesView {
 	for _, m := range list[:min(len(list), mostMeshes)] {
 		v.Rows = append(v.Rows, newMesh(m, verdicts))
 	}
+	v.Note = meshesNote(len(v.Rows), len(list), s, c)
+	return v
+}
+
+// meshesNote says how many meshes are shown, of how many that fit, and how many
+// of all were looked at.
+func meshesNote(shown, fit int, s *Snapshot, c choice) string {
 	all := len(s.Meshes) + s.Left
+	of, left := plural(all, "mesh", "meshes"), ""
+	if s.Left > 0 {
+		of = "the " + count(len(s.Meshes)) + " busiest meshes"
+		left = "; " + count(s.Left) + " more were not looked at"
+	}
 	switch {
 	case all == 0:
-		v.Note = "There are no meshes yet: broker mesh create makes one."
-	case len(list) == 0:
-		v.Note = "None of " + plural(all, "mesh", "meshes") + " has that in its name or id."
-	case len(v.Rows) == all:
-		v.Note = "All " + plural(all, "mesh", "meshes") + "."
-		if all == 1 {
-			v.Note = "1 mesh."
-		}
-	case c.Mesh == "":
-		v.Note = "The first " + count(len(v.Rows)) + " of " + plural(all, "mesh", "meshes") + "; " + count(all-len(v.Rows)) + " more are not shown: filter by name or id."
+		return "There are no meshes yet: broker mesh create makes one."
+	case fit == 0:
+		return "None of " + of + " has that in its name or id" + left + "."
+	case shown == all && all == 1:
+		return "1 mesh."
+	case shown == all:
+		return "All " + of + "."
+	case c.Mesh != "":
+		return count(shown) + " of the " + count(fit) + " that fit, of " + of + left + "."
+	case s.Left > 0:
+		return "The first " + count(shown) + " of " + of + ", of " + count(all) + "."
 	default:
-		v.Note = count(len(v.Rows)) + " of the " + count(len(list)) + " that fit, of " + plural(all, "mesh", "meshes") + "."
+		return "The first " + count(shown) + " of " + of + "; " + count(all-shown) + " more are not shown: filter by name or id."
 	}
-	return v
 }
 
 func order(by string) func(a, b *Mesh) int {
@@ -157,7 +169,7 @@ func order(by string) func(a, b *Mesh) int {
 
 func newMesh(m *Mesh, verdicts map[string]verdict) meshRow {
 	r := meshRow{
-		ID: "mesh-" + anchor(m.ID), MeshID: m.ID, ShortID: short(m.ID), Slug: m.Slug, Peers: peersText(m), Queue: count(m.Queue),
+		ID: "mesh-at-" + anchor(m.ID), MeshID: m.ID, ShortID: short(m.ID), Slug: m.Slug, Peers: peersText(m), Queue: count(m.Queue),
 		Oldest: momentOf(m.Oldest), Known: m.Audit.Known, Entries: plural(m.Audit.Entries, "entry", "entries"),
 		Hash: m.Audit.Hash, HashPart: short(m.Audit.Hash), HeadAt: momentOf(m.Audit.At),
 	}

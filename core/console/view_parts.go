@@ -40,7 +40,7 @@ func newPlugins(s *Snapshot, r rates) (v pluginsView) {
 	for i := range s.Plugins {
 		p := &s.Plugins[i]
 		c := pluginCard{
-			ID: "plugin-" + anchor(p.Link), Link: p.Link, Name: p.Name, Version: p.Version, Where: p.Program, Language: p.Language,
+			ID: "plugin-at-" + anchor(p.Link), Link: p.Link, Name: p.Name, Version: p.Version, Where: p.Program, Language: p.Language,
 			State: pluginState(p), Down: p.Down, Since: momentOf(p.Since), Next: momentOf(p.Next),
 			Memory: size(p.Memory), CPU: unknown, InHand: count(p.InHand), Waiting: count(p.Waiting),
 			Pinned: p.Pinned, SHA256: p.SHA256, ShortSHA: short(p.SHA256), Quarantined: p.Phase == "quarantined",
@@ -147,7 +147,7 @@ func (r nodeRow) id() string { return r.ID }
 func newNodes(s *Snapshot) (v nodesView) {
 	for _, n := range s.Nodes {
 		r := nodeRow{
-			ID: "node-" + anchor(n.ID), NodeID: n.ID, ShortID: short(n.ID), Host: n.Host, Version: n.Version, Slot: count(n.Slot),
+			ID: "node-at-" + anchor(n.ID), NodeID: n.ID, ShortID: short(n.ID), Host: n.Host, Version: n.Version, Slot: count(n.Slot),
 			Self: n.Self, State: state{"Alive", "●", "ok"}, Lease: momentOf(n.Lease),
 		}
 		if !n.Held {
