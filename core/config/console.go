@@ -1,6 +1,9 @@
 package config
 
-import "net"
+import (
+	"net"
+	"strings"
+)
 
 // Console is the operator's page, on an address of its own.
 type Console struct {
@@ -24,7 +27,10 @@ func (l *loader) console(c *Config) {
 		l.invalid([]string{"console.listen", "console.anywhere"},
 			"is reached by other machines, and the page has no TLS: use 127.0.0.1:7901, or set console.anywhere with a reverse proxy before it")
 	}
-	if n := len(c.Console.Token); n > 0 && n < minConsoleToken {
+	token := c.Console.Token.Reveal()
+	if n := len(token); token != strings.TrimSpace(token) {
+		l.invalid([]string{"console.token"}, "must not begin or end with a blank or a line break: browsers and programs leave them out, so it would never be accepted")
+	} else if n > 0 && n < minConsoleToken {
 		l.invalid([]string{"console.token"}, "must have at least %d characters, such as openssl rand -hex 16 prints", minConsoleToken)
 	}
 }
