@@ -163,7 +163,7 @@ func private(file string, info fs.FileInfo) error {
 		fix = "is no regular file: remove it"
 	case !known: // a system without owners and modes
 		return nil
-	case uid != os.Geteuid() && !(os.Geteuid() == 0 && ownsDirOf(file, uid)):
+	case uid != os.Geteuid() && (os.Geteuid() != 0 || !ownsDirOf(file, uid)):
 		fix = fmt.Sprintf("belongs to user %d, and this runs as user %d: run this as the user that the broker runs as, or remove the file", uid, os.Geteuid())
 	case info.Mode().Perm()&0o077 != 0:
 		fix = fmt.Sprintf("is open to other users (mode %04o), who may know the token: remove it; or, if nobody else was on this machine, chmod 600 it", info.Mode().Perm())

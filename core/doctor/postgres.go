@@ -125,7 +125,7 @@ func (r *round) pgRights(ctx context.Context, conn *pgx.Conn) (begun, may bool) 
 	switch {
 	case err != nil:
 		r.fail(CheckPermissions, "look at the log of PostgreSQL", "%v", err)
-	case !begun && !(uses && creates) && !mayMake && migrates:
+	case !begun && migrates && !mayMake && (!uses || !creates):
 		r.fail(CheckPermissions, "GRANT CREATE ON DATABASE "+conn.Config().Database+" TO "+user,
 			"there is no schema broker, and %s may not make it", user)
 	case begun && (!uses || closed > 0) && !migrates:

@@ -7,7 +7,7 @@ import (
 )
 
 // quoted is a path as it is typed into a shell. What does not print is written
-// with $'', which bash, zsh and newer POSIX shells know.
+// as bytes, in the quotes with a dollar that bash, zsh and newer POSIX shells know.
 func quoted(path string) string {
 	plain, printing := path != "", true
 	for _, r := range path {
