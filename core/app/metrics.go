@@ -55,11 +55,12 @@ func (a *App) Metrics(sink telemetry.Sink) {
 	a.originalMetrics(to)
 	a.readyMetrics(to)
 	a.envelopeMetrics(to)
+	a.refusalMetrics(to)
 	a.connectionMetrics(to)
 	a.answered.Write(sink)
 	stageMetrics(to, a.Chain())
 	if p := a.options.Plugins; p != nil {
-		pluginMetrics(to, p.Status())
+		pluginMetrics(to, p.Status(), p.Counts())
 	}
 	if a.options.Reloads != nil {
 		reloadMetrics(to, a.options.Reloads())
@@ -95,7 +96,7 @@ func (a *App) originalMetrics(to telemetry.To) {
 		refused["parse_or_handler"] += n // a stage may have the word too
 	}
 	bare(to, "broker_messages_rejected_total", "Messages rejected (size, auth, malformed)",
-		telemetry.Label{Name: "reason", Values: "parse_or_handler for what is no message; else " + byReason().Values}, refused)
+		telemetry.Label{Name: "reason", Values: "parse_or_handler for what is no message, which is counted under its code too; else " + byReason().Values}, refused)
 	bare(to, "broker_messages_dropped_by_grant_total", "Messages silently dropped because recipient didn't grant sender the required capability",
 		telemetry.Label{Name: "cap", Values: "dm or broadcast"}, a.dropped())
 	to.Counter("broker_legacy_auth_hits_total", "Pre-alpha.36 clients authenticating via body.user_id fallback (remove shim when near zero)", float64(a.legacyHits()))

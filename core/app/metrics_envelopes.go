@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"time"
 
+	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/core/tracing"
 )
@@ -37,6 +39,18 @@ func (a *App) envelopeMetrics(to telemetry.To) {
 	to.Counter("broker_audit_entries_total", "Entries that this broker added to the meshes' audit logs", float64(c.Audited.Load()))
 	to.Histograms("broker_commit_seconds", "How long a transaction of the group commit took, waiting for a database that was away included", nil, c.Took.Series(longest))
 	to.Histograms("broker_commit_works", "Works in a transaction of the group commit: acceptances of messages, and rows that nobody waits for", nil, c.Sizes.Series(mostWorks))
+}
+
+// refusalMetrics gives what was refused, wherever that was. A ring tells some
+// hundred pairs apart, and counts further ones as other.
+func (a *App) refusalMetrics(to telemetry.To) {
+	counts := a.options.Refusals.Counts()
+	samples := make([]telemetry.Sample, 0, len(counts))
+	for _, c := range counts {
+		samples = append(samples, telemetry.Sample{Values: []string{cmp.Or(c.Stage, admin.NoStage), string(c.Reason)}, Value: float64(c.Count)})
+	}
+	to.Counters("broker_refusals_total", "Envelopes and HTTP requests that were refused or dropped, before and behind the chain too",
+		labels(by("stage", "name of the link that decided; - for what no stage refused"), byReason()), samples)
 }
 
 // connectionMetrics gives how connections and sessions are.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/dial"
+	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -25,6 +26,7 @@ func (refuser) Match() sdk.Match { return sdk.Match{Kinds: []sdk.Kind{sdk.KindSe
 func TestAReasonThatTheOriginalHas(t *testing.T) {
 	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, func(o *app.Options) {
 		putBeforeRoute(o, "refuser", refuser("parse_or_handler"))
+		o.Refusals = refusals.New(4)
 	})
 	r.newMesh()
 	ada := r.dial(session(r.member("ada", store.RoleMember)), dial.Options{})
@@ -37,4 +39,9 @@ func TestAReasonThatTheOriginalHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "what is no message to be counted too", func() bool { return r.metric(metric) == "3" })
+	const before = `broker_refusals_total{stage="-",reason="malformed"}`
+	eventually(t, "it to be counted among all refusals", func() bool { return r.metric(before) == "1" })
+	if got := r.metric(`broker_refusals_total{stage="refuser",reason="parse_or_handler"}`); got != "2" {
+		t.Errorf("of the stage: %s refusals, want 2", got)
+	}
 }
