@@ -18,6 +18,7 @@ func (a *App) serveConsole(ctx, work context.Context) error {
 	source := newConsoleSource(a, *o)
 	page := console.New(console.Options{ //nolint:contextcheck // it lives until closeConsole
 		Listen: c.Listen, Token: o.Token, Anywhere: c.Anywhere, Source: source, Log: a.log,
+		Proxies: a.options.Config.HTTP.Proxies(),
 	})
 	if err := page.Start(ctx); err != nil {
 		return errors.Join(err, page.Close(ctx))

@@ -43,7 +43,7 @@ func (f *fake) Verify(ctx context.Context, mesh string) (admin.Verification, err
 func empty() *fake {
 	started := time.Now()
 	return &fake{SnapshotFn: func(int) (*Snapshot, error) {
-		s := &Snapshot{At: time.Now(), Broker: Broker{
+		s := &Snapshot{At: time.Now(), StoreAt: time.Now(), Broker: Broker{
 			Version: "v0.1.0", Host: "broker-a", Store: "sqlite", Bus: "local", Started: started, Memory: 24 << 20,
 		}}
 		for _, name := range []string{"auth", "legacy-auth", "grants", "rate-limit", "route", "audit"} {
@@ -102,7 +102,7 @@ func busyAt(started time.Time, ring *refusals.Ring, meshes, n int) *Snapshot {
 	sent := uint64(4_210_000 + 5000*n + 137*(n*n%7)) //nolint:gosec // a count
 	refuse(ring, now, n)
 	s := &Snapshot{
-		At: now,
+		At: now, StoreAt: now,
 		Broker: Broker{
 			Version: "v0.1.0", Host: "broker-a", Node: "01J9ZQ4T8M", Store: "postgres", Bus: "nats", Started: started,
 			Peers: 1000 + n%3, Sessions: 1024, Frames: sent + sent/3, Routed: sent, Confirmed: sent - 40, Refused: 3120 + uint64(n*3), //nolint:gosec // a count

@@ -68,6 +68,26 @@ func TestPageWithoutScript(t *testing.T) {
 	}
 }
 
+// TestStoreThatHasNotAnswered: what is not known is not shown as nothing.
+func TestStoreThatHasNotAnswered(t *testing.T) {
+	f := empty()
+	ask := f.SnapshotFn
+	f.SnapshotFn = func(n int) (*Snapshot, error) {
+		s, err := ask(n)
+		s.StoreAt = time.Time{}
+		return s, err
+	}
+	words := text(shown(t, f, ""))
+	for _, untrue := range []string{"There are no meshes yet", "nothing waits", "This broker runs alone"} {
+		if strings.Contains(words, untrue) {
+			t.Errorf("the page says %q", untrue)
+		}
+	}
+	if strings.Count(words, "ot known yet") < 3 {
+		t.Errorf("the page says %s", words)
+	}
+}
+
 func TestEmptyBroker(t *testing.T) {
 	words := text(shown(t, empty(), ""))
 	for _, want := range []string{

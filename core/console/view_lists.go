@@ -136,6 +136,8 @@ func meshesNote(shown, fit int, s *Snapshot, c choice) string {
 		left = "; " + count(s.Left) + " more were not looked at"
 	}
 	switch {
+	case s.StoreAt.IsZero():
+		return "Not known yet: the store has not answered."
 	case all == 0:
 		return "There are no meshes yet: broker mesh create makes one."
 	case fit == 0:

@@ -107,6 +107,7 @@ type configView struct {
 	ErrorAt     moment
 	Error       string
 	CheckedAt   moment
+	CheckAgain  moment
 	Checked     bool
 	Changes     []string
 	Restart     []string
@@ -117,7 +118,7 @@ type configView struct {
 func newConfig(c *Config) configView {
 	v := configView{
 		Known: c.Loaded.Generation > 0, File: c.File, SHA: short(c.Loaded.SHA256), Generation: count(c.Loaded.Generation),
-		At: momentOf(c.Loaded.At), By: string(c.Loaded.By), CheckedAt: momentOf(c.CheckedAt), ReloadError: c.ReloadError,
+		At: momentOf(c.Loaded.At), By: string(c.Loaded.By), CheckedAt: momentOf(c.CheckedAt), CheckAgain: momentOf(c.CheckAgain), ReloadError: c.ReloadError,
 	}
 	if e := c.Loaded.LastError; e != nil {
 		v.Failed, v.ErrorAt, v.Error = true, momentOf(e.At), e.Text
@@ -130,8 +131,9 @@ func newConfig(c *Config) configView {
 }
 
 type nodesView struct {
-	Rows []nodeRow
-	Lost []string // replicas whose lease is over
+	Unknown bool // the store has not answered yet
+	Rows    []nodeRow
+	Lost    []string // replicas whose lease is over
 }
 
 type nodeRow struct {
@@ -145,6 +147,7 @@ type nodeRow struct {
 func (r nodeRow) id() string { return r.ID }
 
 func newNodes(s *Snapshot) (v nodesView) {
+	v.Unknown = s.StoreAt.IsZero()
 	for _, n := range s.Nodes {
 		r := nodeRow{
 			ID: "node-at-" + anchor(n.ID), NodeID: n.ID, ShortID: short(n.ID), Host: n.Host, Version: n.Version, Slot: count(n.Slot),

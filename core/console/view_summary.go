@@ -27,7 +27,9 @@ type tile struct {
 func newSummary(s *Snapshot, r rates) summaryView {
 	b := &s.Broker
 	queue := tile{Name: "Queue", Value: count(b.Queue), Note: "nothing waits"}
-	if b.Queue > 0 {
+	if s.StoreAt.IsZero() {
+		queue.Value, queue.Note = unknown, "not known yet"
+	} else if b.Queue > 0 {
 		queue.Note, queue.Since = "oldest", momentOf(b.Oldest)
 	}
 	send := tile{Name: "Send to ack", Value: unknown, Note: "none was timed"}
