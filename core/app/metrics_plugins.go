@@ -13,12 +13,15 @@ import (
 )
 
 // pluginMetrics gives what the host of plugins knows, by the names of links.
-// Counters begin again with a reload that changes the link.
-func pluginMetrics(to telemetry.To, list []pluginhost.Status) {
+// Gauges are of the links that are there, counters of all that ever were: they
+// outlive reloads.
+func pluginMetrics(to telemetry.To, list []pluginhost.Status, counts []pluginhost.Counts) {
 	list = newest(list)
-	batchMetrics(to, list)
+	batchMetrics(to, counts)
 	hopMetrics(to, list)
+	hopCounters(to, counts)
 	pluginProcessMetrics(to, list)
+	pluginProcessCounters(to, counts)
 }
 
 // newest leaves one status a link: while a reload has two of them, that of the
@@ -38,7 +41,7 @@ func instanceNumber(s pluginhost.Status) int {
 }
 
 // batchMetrics gives how envelopes cross.
-func batchMetrics(to telemetry.To, list []pluginhost.Status) {
+func batchMetrics(to telemetry.To, list []pluginhost.Counts) {
 	var sizes, queued, crossing []telemetry.Series
 	of := func(link string, s telemetry.Series) telemetry.Series {
 		s.Values = []string{link}
@@ -74,11 +77,21 @@ func hopMetrics(to telemetry.To, list []pluginhost.Status) {
 		}
 		return samples
 	}
-	stage, link := labels(by("stage", byLink().Values)), labels(byLink())
+	stage := labels(by("stage", byLink().Values))
 	to.Gauges("broker_stage_inflight", "Envelopes that a plugin has in hand", stage, per(func(s pluginhost.Status) uint64 { return count(s.Hop.InHand) }))
 	to.Gauges("broker_stage_waiting", "Envelopes that wait to be sent to a plugin", stage, per(func(s pluginhost.Status) uint64 { return count(s.Hop.Waiting) }))
 	to.Gauges("broker_stage_credit", "Most envelopes that a plugin may have in hand", stage, per(func(s pluginhost.Status) uint64 { return count(s.Hop.Window) }))
 	to.Gauges("broker_stage_breaker_state", "0 closed, 1 half-open, 2 open: the plugin is left alone", stage, per(breakerState))
+}
+
+// hopCounters gives what has happened on them.
+func hopCounters(to telemetry.To, list []pluginhost.Counts) {
+	per := func(value func(hop.Stats) uint64) (samples []telemetry.Sample) {
+		for _, s := range list {
+			samples = append(samples, sample(value(s.Hop), s.Link))
+		}
+		return samples
+	}
 	var failures, spans []telemetry.Sample
 	for _, s := range list {
 		spans = append(spans, sample(s.Hop.Spans, s.Link, "taken"), sample(s.Hop.SpansDropped, s.Link, "dropped"))
@@ -86,10 +99,11 @@ func hopMetrics(to telemetry.To, list []pluginhost.Status) {
 	}
 	to.Counters("broker_plugin_failures_total", "Envelopes without a verdict, by what went wrong on the way to the plugin and back",
 		labels(byLink(), by("reason", strings.Join(hop.FailureWords(), ", "))), failures)
-	to.Counters("broker_plugin_late_total", "Answers that came after the deadline", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Late }))
-	to.Counters("broker_plugin_protocol_errors_total", "Answers against the protocol", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Breaches }))
-	to.Counters("broker_plugin_replayed_total", "Envelopes that were asked again after a crash", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Replayed }))
-	to.Counters("broker_plugin_outcomes_missed_total", "Outcomes that an observer was not told, because it was behind or away", link, per(func(s pluginhost.Status) uint64 { return s.Hop.Missed }))
+	link := labels(byLink())
+	to.Counters("broker_plugin_late_total", "Answers that came after the deadline", link, per(func(s hop.Stats) uint64 { return s.Late }))
+	to.Counters("broker_plugin_protocol_errors_total", "Answers against the protocol", link, per(func(s hop.Stats) uint64 { return s.Breaches }))
+	to.Counters("broker_plugin_replayed_total", "Envelopes that were asked again after a crash", link, per(func(s hop.Stats) uint64 { return s.Replayed }))
+	to.Counters("broker_plugin_outcomes_missed_total", "Outcomes that an observer was not told, because it was behind or away", link, per(func(s hop.Stats) uint64 { return s.Missed }))
 	to.Counters("broker_plugin_spans_total", "Spans of its own work that a plugin brought",
 		labels(byLink(), by("result", "taken, or dropped: too many, too large, or not its own")), spans)
 }
@@ -101,21 +115,28 @@ func count(n int) uint64 { return uint64(max(n, 0)) }
 // numbers each.
 func pluginProcessMetrics(to telemetry.To, list []pluginhost.Status) {
 	phases := []supervise.Phase{supervise.Starting, supervise.Up, supervise.Waiting, supervise.Quarantined, supervise.Stopped}
-	var up, phase, restarts, rss, cpu []telemetry.Sample
+	var up, phase, rss []telemetry.Sample
 	for _, s := range list {
 		up = append(up, sample(oneIf(s.Down == ""), s.Link))
 		for _, p := range phases {
 			phase = append(phase, sample(oneIf(s.Phase == string(p)), s.Link, string(p)))
 		}
-		restarts = append(restarts, each(pluginhost.RestartReasons(), s.Restarts, s.Link)...)
 		rss = append(rss, sample(s.Usage.RSSBytes, s.Link))
-		cpu = append(cpu, sample(s.Usage.CPUSeconds, s.Link))
 	}
 	link := labels(byLink())
 	to.Gauges("broker_plugin_up", "1 if envelopes reach the plugin, 0 if not", link, up)
 	to.Gauges("broker_plugin_phase", "1 for the phase that the plugin's process is in", labels(byLink(), by("phase", "starting, up, waiting, quarantined or stopped")), phase)
+	to.Gauges("broker_plugin_rss_bytes", "Memory of the plugin's process, with what it shares", link, rss)
+}
+
+// pluginProcessCounters gives how they were.
+func pluginProcessCounters(to telemetry.To, list []pluginhost.Counts) {
+	var restarts, cpu []telemetry.Sample
+	for _, s := range list {
+		restarts = append(restarts, each(pluginhost.RestartReasons(), s.Restarts, s.Link)...)
+		cpu = append(cpu, sample(s.CPU, s.Link))
+	}
 	to.Counters("broker_plugin_restarts_total", "Ends of the plugin's process that were not asked for",
 		labels(byLink(), by("reason", strings.Join(pluginhost.RestartReasons(), ", "))), restarts)
-	to.Gauges("broker_plugin_rss_bytes", "Memory of the plugin's process, with what it shares", link, rss)
-	to.Counters("broker_plugin_cpu_seconds_total", "CPU time of the plugin's process; it begins again with each process", link, cpu)
+	to.Counters("broker_plugin_cpu_seconds_total", "CPU time of the plugin's processes, as far as it was read before their ends", labels(byLink()), cpu)
 }

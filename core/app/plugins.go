@@ -25,6 +25,10 @@ type Plugins interface {
 	// Status returns how the plugins of all chains that run are doing, for the
 	// metrics. A link may be in it twice while a reload replaces it.
 	Status() []pluginhost.Status
+
+	// Counts returns what was counted for the links since they first came, for the
+	// metrics. None of it ever falls, and links that are gone are in it.
+	Counts() []pluginhost.Counts
 }
 
 // checkPlugins starts the programs of a chain that would not be carried over,

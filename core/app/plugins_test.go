@@ -28,6 +28,7 @@ type host struct {
 	away   error // of Health
 	fails  error // of Handle
 	status []pluginhost.Status
+	gone   []pluginhost.Counts // of links that are no more
 }
 
 func (h host) Status() []pluginhost.Status { return h.status }

@@ -48,6 +48,7 @@ type Host struct {
 	mu        sync.Mutex
 	workers   map[string]*worker // by what they were started from
 	stages    map[*Stage]bool    // started and not stopped
+	tallies   map[string]*tally  // by the name of the link; those of links that are gone too
 	instances uint64             // configured so far; names the next one
 	closed    bool
 }
@@ -62,7 +63,7 @@ func New(o Options) (*Host, error) {
 	if err := process.Sweep(o.RunDir); err != nil {
 		return nil, fmt.Errorf("leftovers of plugins: %w", err)
 	}
-	return &Host{o: o, workers: make(map[string]*worker), stages: make(map[*Stage]bool)}, nil
+	return &Host{o: o, workers: make(map[string]*worker), stages: make(map[*Stage]bool), tallies: make(map[string]*tally)}, nil
 }
 
 // Factory returns what makes the stage of a link with a plugin section. The
@@ -105,16 +106,22 @@ func (h *Host) worker(s *Stage) (*worker, error) {
 	}
 	w.users++
 	h.stages[s] = true
+	h.tally(s.link.Name).join(w, w.look(s))
 	return w, nil
 }
 
 // leave ends a stage's use of its worker, and reports whether it was the last.
 func (h *Host) leave(s *Stage, w *worker) (last bool) {
+	seen := w.look(s)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.count(s, w, seen)
 	delete(h.stages, s)
 	if w.users--; w.users > 0 {
 		return false
+	}
+	for _, t := range h.tallies {
+		delete(t.workers, w)
 	}
 	if h.workers[w.key] == w {
 		delete(h.workers, w.key)

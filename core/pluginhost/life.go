@@ -19,6 +19,7 @@ type life struct {
 	process *process.Process
 	client  pluginpb.PluginClient
 	program *Program
+	number  int  // of the worker's lives, the first is 1
 	killed  bool // guarded by worker.mu
 }
 

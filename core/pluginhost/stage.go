@@ -129,9 +129,11 @@ func (s *Stage) Start(ctx context.Context) error {
 	s.worker.Store(w)
 	switch err = w.join(joining, s); {
 	case err == nil:
+		s.host.serves(s)
 		return nil
 	case !s.link.Required && !isRefusal(err):
 		s.log.Warn("started without the plugin, which may come later", slog.Any("err", err))
+		s.host.serves(s)
 		return nil
 	}
 	return errors.Join(err, s.stop(ctx))
@@ -141,7 +143,7 @@ func (s *Stage) hopOptions() hop.Options {
 	l, p := s.link, s.link.Plugin
 	o := hop.Options{
 		Link: l.Name, Deadline: l.Deadline, Window: p.InFlight, Overload: hop.Overload(p.Overload),
-		HangAfter: p.HangAfter, Log: s.log, Tracer: s.host.o.Tracer, Spans: s.host.o.Spans,
+		HangAfter: p.HangAfter, Counters: s.host.hopCounters(l.Name), Log: s.log, Tracer: s.host.o.Tracer, Spans: s.host.o.Spans,
 		Breaker: hop.BreakerOptions{
 			Failures: p.Breaker.Failures, Batches: p.Breaker.Batches, Misses: p.Breaker.Misses, Open: p.Breaker.Open,
 		},

@@ -2,6 +2,8 @@ package pluginhost
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/claudemesh/broker/core/pluginhost/hop"
@@ -28,14 +30,15 @@ type Status struct {
 	Since    time.Time `json:"since"`
 	Down     string    `json:"down,omitempty"` // why envelopes do not reach it
 
-	Restarts map[string]uint64 `json:"restarts,omitempty"` // by reason
+	Restarts map[string]uint64 `json:"restarts,omitempty"` // by reason, since the link first came
+	Ends     []supervise.End   `json:"ends,omitempty"`     // the latest of them, newest first, at most 16
 	LastExit string            `json:"lastExit,omitempty"`
 	ExitedAt time.Time         `json:"exitedAt,omitzero"`
 	Stderr   string            `json:"stderr,omitempty"` // the last it printed before that
 	Next     time.Time         `json:"next,omitzero"`    // when it is started again
 
 	Usage process.Usage `json:"usage"`
-	Hop   hop.Stats     `json:"hop"`
+	Hop   hop.Stats     `json:"hop"` // counters are since the link first came
 }
 
 // RestartReasons returns the words that [Status.Restarts] counts by.
@@ -53,12 +56,12 @@ func (h *Host) Status() []Status {
 	h.mu.Unlock()
 	list := make([]Status, 0, len(stages))
 	for _, s := range stages {
-		list = append(list, s.status())
+		list = append(list, h.statusOf(s))
 	}
 	return list
 }
 
-func (s *Stage) status() Status {
+func (h *Host) statusOf(s *Stage) Status {
 	p := s.link.Plugin
 	st := Status{
 		Link: s.link.Name, Path: s.path, SHA256: s.hash, Pinned: p.SHA256 != "",
@@ -71,24 +74,44 @@ func (s *Stage) status() Status {
 		st.Down = err.Error()
 	}
 	if w := s.worker.Load(); w != nil {
-		w.describe(s, &st)
+		seen := w.look(s)
+		seen.describe(&st)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		t := h.count(s, w, seen)
+		st.Restarts, st.Ends = maps.Clone(t.restarts), slices.Clone(t.ends)
 	}
 	return st
 }
 
-// describe adds what the worker knows.
-func (w *worker) describe(s *Stage, st *Status) {
+// look is what a worker knows at one moment.
+type look struct {
+	instance string // of the stage that is asked for
+	life     *life  // nil while there is no process
+	usage    process.Usage
+	state    supervise.State
+}
+
+func (w *worker) look(s *Stage) look {
 	w.mu.Lock()
-	l := w.life
-	st.Instance = s.instance
+	at := look{instance: s.instance, life: w.life}
 	w.mu.Unlock()
-	if l != nil {
-		st.Name, st.Version, st.SDK, st.Language = l.program.Name, l.program.Version, l.program.SDK, l.program.Language
-		st.PID, st.Usage = l.process.PID(), l.process.Usage()
+	if at.life != nil {
+		at.usage = at.life.process.Usage()
 	}
-	state := w.sup.State()
-	st.Phase, st.Since, st.Restarts, st.Next = string(state.Phase), state.Since, state.Restarts, state.NextStart
-	st.LastExit, st.ExitedAt, st.Stderr = state.LastExit.Text, state.LastExit.At, state.LastExit.Stderr
+	at.state = w.sup.State()
+	return at
+}
+
+// describe adds what the worker knew.
+func (at look) describe(st *Status) {
+	st.Instance, st.Usage = at.instance, at.usage
+	if l := at.life; l != nil {
+		st.Name, st.Version, st.SDK, st.Language = l.program.Name, l.program.Version, l.program.SDK, l.program.Language
+		st.PID = l.process.PID()
+	}
+	st.Phase, st.Since, st.Next = string(at.state.Phase), at.state.Since, at.state.NextStart
+	st.LastExit, st.ExitedAt, st.Stderr = at.state.LastExit.Text, at.state.LastExit.At, at.state.LastExit.Stderr
 }
 
 // Resume starts a plugin again that was given up after too many crashes. One

@@ -31,6 +31,7 @@ type worker struct {
 	begun  bool
 	stages map[*Stage]bool
 	life   *life         // nil while there is no process
+	lives  int           // so far
 	why    error         // why there is none
 	tried  chan struct{} // closed when the first process is up or has failed
 }
@@ -133,7 +134,8 @@ func (w *worker) up(l supervise.Life) error {
 		w.why = err
 		return err
 	}
-	w.life = &life{process: proc, client: pluginpb.NewPluginClient(proc.Conn()), program: program}
+	w.lives++
+	w.life = &life{process: proc, client: pluginpb.NewPluginClient(proc.Conn()), program: program, number: w.lives}
 	for s := range w.stages {
 		s.tryNow()
 	}

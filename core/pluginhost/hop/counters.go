@@ -8,7 +8,8 @@ import (
 	"github.com/claudemesh/broker/core/telemetry"
 )
 
-// Counters count since the hop was made.
+// Counters are what hops count; those of one link share them. The zero value is
+// ready to use. Methods may be called concurrently.
 type Counters struct {
 	failures [numFailures]atomic.Uint64
 	batches  telemetry.Sizes     // envelopes in each that was sent
@@ -47,7 +48,7 @@ func (c *Counters) landed(f *flight, now time.Time) {
 	c.crossing.Observe(now.Sub(f.sent))
 }
 
-// Stats are the counters and the state of a hop at one moment.
+// Stats are the state of a hop and its counters at one moment.
 type Stats struct {
 	Up       bool              `json:"up"`
 	Breaker  string            `json:"breaker"` // closed, half-open or open
@@ -73,12 +74,17 @@ type Stats struct {
 	Crossings telemetry.Series `json:"-"` // seconds
 }
 
-// Stats reads the counters.
+// Stats reads the state and the counters.
 func (h *Hop) Stats() Stats {
+	s := h.counters.Stats()
 	h.mu.Lock()
-	s := Stats{Up: h.lane != nil, Window: h.window, InHand: h.inHand, Waiting: h.queue.len(), Breaker: h.trip.state()}
-	h.mu.Unlock()
-	c := &h.counters
+	defer h.mu.Unlock()
+	s.Up, s.Window, s.InHand, s.Waiting, s.Breaker = h.lane != nil, h.window, h.inHand, h.queue.len(), h.trip.state()
+	return s
+}
+
+// Stats reads the counters. They have no state.
+func (c *Counters) Stats() (s Stats) {
 	s.Sizes, s.Crossings = c.batches.Series(maxBatch), c.crossing.Series(longestCrossing)
 	s.Batches, s.Sent, s.Queued = uint64(s.Sizes.Count), uint64(s.Sizes.Sum), time.Duration(c.queued.Load()) //nolint:gosec // counts
 	s.Answered, s.Crossing = uint64(s.Crossings.Count), time.Duration(s.Crossings.Sum*float64(time.Second))  //nolint:gosec // a count

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -62,6 +63,10 @@ type Options struct {
 	// sampled. It must not wait. Nil: they are not taken.
 	Spans sdktrace.SpanProcessor
 
+	// Counters are what the hop adds to, with the hops of the link before and after
+	// it. Nil: ones of its own.
+	Counters *Counters
+
 	Log *slog.Logger
 }
 
@@ -106,7 +111,7 @@ type Hop struct {
 	ended    []ending  // calls to finish when the lock is free
 	landings []landing // batches to record then
 
-	counters Counters
+	counters *Counters
 }
 
 // flight is a batch that the plugin has in hand.
@@ -134,7 +139,7 @@ func New(o Options) *Hop {
 	h := &Hop{
 		o: o, codec: newCodec(), view: newViewer(o.Rights, o.Link), kick: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
-		trip: newBreaker(o), window: o.Window, since: time.Now(), outage: time.Now(), why: errStarting, waits: o.HoldMax > 0,
+		counters: cmp.Or(o.Counters, new(Counters)), trip: newBreaker(o), window: o.Window, since: time.Now(), outage: time.Now(), why: errStarting, waits: o.HoldMax > 0,
 	}
 	h.outcomes.limit = o.Window
 	h.logging.most, h.spanning.most = logsPerSecond, spansPerSecond
