@@ -13,7 +13,7 @@ func TestBrokenConfig(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)
 	file := filepath.Join(x.home, "broker.yaml")
-	text := "data_dir: " + x.data + "\nreload: {watch: false}\n"
+	text := "data_dir: " + x.data + "\nreload: {watch: false}\nconsole: {listen: 127.0.0.1:0}\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -23,11 +23,11 @@ func TestBrokenConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	asks := [][]string{
-		{"chain"}, {"refusals"}, {"log", "level"}, {"plugin", "list"}, {"health"}, {"member", "list", "home"},
+		{"chain"}, {"refusals"}, {"log", "level"}, {"plugin", "list"}, {"health"}, {"console"}, {"member", "list", "home"},
 	}
 	for _, args := range asks {
 		got := x.try(append(args, "--config", file)...)
-		if got.code != exitOK || !strings.HasPrefix(got.err, "broker: warning: "+file+":3:1: lisen: unknown key") ||
+		if got.code != exitOK || !strings.HasPrefix(got.err, "broker: warning: "+file+":4:1: lisen: unknown key") ||
 			!strings.Contains(got.err, "and 1 more") || !strings.HasSuffix(got.err, "Asking it.\n") || strings.Count(got.err, "\n") != 1 {
 			t.Errorf("%v: exit %d\n%s%s", args, got.code, got.out, got.err)
 		}
@@ -38,7 +38,7 @@ func TestBrokenConfig(t *testing.T) {
 	r.end()
 	for _, args := range append(asks, []string{"reload"}) {
 		got := x.try(append(args, "--config", file)...)
-		if got.code != exitFailed || !strings.HasPrefix(got.err, "broker: config: "+file+":3:1: lisen: unknown key") || got.out != "" {
+		if got.code != exitFailed || !strings.HasPrefix(got.err, "broker: config: "+file+":4:1: lisen: unknown key") || got.out != "" {
 			t.Errorf("%v without a broker: exit %d\n%s%s", args, got.code, got.out, got.err)
 		}
 	}

@@ -73,17 +73,16 @@ console-token: remove the file and start the broker again for another one.`,
 
 // findConsole asks the running broker where its console is, and reads the token.
 func (p *program) findConsole(ctx context.Context) (*consoleAccess, error) {
-	loaded, err := p.loadForCommand()
+	c, broken, err := p.loadToAsk(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := loaded.Config
 	var about *control.About
 	err = onSession(ctx, c, func(s *control.Session) error {
 		about = s.Running
 		return nil
 	}, func(context.Context) (admin.Ops, func() error, error) {
-		return admin.New(nil, nil, admin.Hooks{}), func() error { return nil }, nil
+		return admin.New(nil, nil, admin.Hooks{}), func() error { return nil }, broken
 	})
 	switch {
 	case err != nil:
