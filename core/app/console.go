@@ -45,7 +45,6 @@ type consoleSource struct {
 
 	rows   *kept[consoleRows]
 	dryRun *kept[dryRun]
-	ends   pluginEnds
 	verify verifying
 }
 
@@ -61,7 +60,7 @@ func newConsoleSource(a *App, o Console) *consoleSource {
 
 // tasks are what the source does beside being asked, each until its context ends.
 func (s *consoleSource) tasks() []func(context.Context) {
-	return []func(context.Context){s.rows.run, s.dryRun.run, s.watchPlugins}
+	return []func(context.Context){s.rows.run, s.dryRun.run}
 }
 
 // Snapshot implements [console.Source]. It is for all who watch, so the context
