@@ -220,7 +220,7 @@ func TestNoteSaysHowManyMeshesWereLookedAt(t *testing.T) {
 		{"none was left out", 100, 0, "payroll", "None of 100 meshes has that in its name or id."},
 	}
 	for _, tt := range tests {
-		s := &Snapshot{Meshes: busyMeshes(time.Now(), tt.given, 0), Left: tt.left}
+		s := &Snapshot{StoreAt: time.Now(), Meshes: busyMeshes(time.Now(), tt.given, 0), Left: tt.left}
 		if got := newMeshes(s, nil, choice{Mesh: tt.choice}).Note; got != tt.want {
 			t.Errorf("%s: %q", tt.name, got)
 		}
