@@ -22,14 +22,13 @@ func (s written) State(ctx context.Context, mesh, memberID string, session sdk.K
 	if saved := s.journal.State(mesh, memberID, session); saved != nil {
 		return saved, nil
 	}
+	// Asked for before the store: what is written meanwhile is in neither later.
+	members := s.journal.State(mesh, memberID, sdk.Key{})
 	stored, err := s.Store.State(ctx, mesh, memberID, session)
-	if err == nil && stored.SessionKey == session {
-		return stored, nil
+	if members == nil || err == nil && stored.SessionKey == session {
+		return stored, err
 	}
-	if saved := s.journal.State(mesh, memberID, sdk.Key{}); saved != nil {
-		return saved, nil
-	}
-	return stored, err
+	return members, nil
 }
 
 // AuditPage implements [store.Audit].
