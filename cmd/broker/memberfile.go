@@ -83,12 +83,18 @@ func (p *program) membersDir() string {
 
 // variable returns a variable of the environment.
 func (p *program) variable(name string) string {
+	value, _ := p.lookup(name)
+	return value
+}
+
+// lookup returns a variable of the environment, and whether it is set.
+func (p *program) lookup(name string) (value string, ok bool) {
 	for _, line := range p.environ {
-		if value, ok := strings.CutPrefix(line, name+"="); ok {
-			return value
+		if v, found := strings.CutPrefix(line, name+"="); found {
+			value, ok = v, true // the last one wins, as for a child process
 		}
 	}
-	return ""
+	return value, ok
 }
 
 // memberPath is the file of a name in a mesh. Two names never share one: what

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core/identity"
@@ -11,16 +10,6 @@ import (
 	"github.com/claudemesh/broker/core/telemetry/resource"
 	"github.com/claudemesh/broker/core/tracing"
 )
-
-// lookup reads a variable of the environment.
-func (p *program) lookup(name string) (value string, ok bool) {
-	for _, line := range p.environ {
-		if k, v, found := strings.Cut(line, "="); found && k == name {
-			value, ok = v, true // the last one wins, as in a shell
-		}
-	}
-	return value, ok
-}
 
 // flushTime is how long a broker that stops waits for a receiver to take the rest.
 const flushTime = 3 * time.Second
@@ -35,7 +24,7 @@ func (b *broker) openTraces(ctx context.Context) (err error) {
 	if b.resource, err = resource.Of(ctx, b.config.Telemetry.Service, programVersion(), id); err != nil {
 		b.log.Warn("telemetry says less than it should of this broker", slog.Any("err", err))
 	}
-	b.traces, err = tracing.Start(ctx, b.config.Telemetry, b.lookup, b.resource, programVersion(), b.log)
+	b.traces, err = tracing.Start(ctx, b.config.Telemetry, b.variable, b.resource, programVersion(), b.log)
 	if err != nil || b.traces == nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func newEverything(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, traces := unlimited(), tracesTo(t, otlptest.New(t).HTTP)
+	cfg, traces := unlimited(), tracesTo(t, otlptest.New(t).HTTP, func(*config.Telemetry) {})
 	cfg.GitSHA = "abc"
 	withPlugin(&cfg, nil)
 	r := startOn(t, cfg, st, func(o *app.Options) {
@@ -59,15 +59,16 @@ func newEverything(t *testing.T) *rig {
 
 // tracesTo starts tracing that follows the senders' decisions, and stops it at
 // the end of the test.
-func tracesTo(t *testing.T, url string) *tracing.Provider {
+func tracesTo(t *testing.T, url string, change func(*config.Telemetry)) *tracing.Provider {
 	t.Helper()
 	c := config.Default().Telemetry
 	c.Traces.Endpoint, c.Traces.Ratio = url, 0
+	change(&c)
 	res, err := resource.Of(t.Context(), c.Service, "test", "node-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, res, "test", slog.New(slog.DiscardHandler))
+	p, err := tracing.Start(t.Context(), c, func(string) string { return "" }, res, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

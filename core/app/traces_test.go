@@ -2,8 +2,6 @@ package app_test
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -20,8 +18,6 @@ import (
 	"github.com/claudemesh/broker/core/logging"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/telemetry/resource"
-	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/tracing/otlptest"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -51,24 +47,7 @@ func newTraced(t *testing.T, path string, receiver *otlptest.Receiver) traced {
 func newTracedWith(t *testing.T, path string, receiver *otlptest.Receiver, change func(*config.Telemetry)) traced {
 	t.Helper()
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-	c := config.Default().Telemetry
-	c.Traces.Endpoint, c.Traces.Ratio = receiver.HTTP, 0
-	change(&c)
-	res, err := resource.Of(t.Context(), c.Service, "test", "node-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, res, "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := p.Stop(ctx); err != nil {
-			t.Errorf("stop tracing: %v", err)
-		}
-	})
+	p := tracesTo(t, receiver.HTTP, change)
 	x := traced{spans: receiver, refusals: refusals.New(refusals.DefaultSize), log: new(syncBuffer)}
 	log, _ := logging.New(x.log, config.Log{Level: "debug", Format: config.JSON})
 	x.rig = startWith(t, path, nil, func(o *app.Options) { o.Traces, o.Refusals, o.Log = p, x.refusals, log })

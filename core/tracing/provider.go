@@ -30,8 +30,8 @@ type Provider struct {
 	stopped  atomic.Bool
 }
 
-// Environment reads a variable, as os.LookupEnv does.
-type Environment func(name string) (value string, ok bool)
+// Environment reads a variable, as os.Getenv does.
+type Environment func(name string) string
 
 // Start begins to send spans where the config and the variables OTEL_* say, and
 // returns nil, without an error, when they say nowhere. The receiver need not be
@@ -41,9 +41,7 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 	if !wanted(c.Traces, env, log) {
 		return nil, nil //nolint:nilnil // the nil Provider traces nothing
 	}
-	name, _ := env("OTEL_TRACES_SAMPLER")
-	arg, _ := env("OTEL_TRACES_SAMPLER_ARG")
-	sampling, err := ParseSampling(name, arg, c.Traces.Ratio)
+	sampling, err := ParseSampling(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"), c.Traces.Ratio)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +65,10 @@ func Start(ctx context.Context, c config.Telemetry, env Environment, res *resour
 
 // wanted reports whether spans are sent at all.
 func wanted(c config.Traces, env Environment, log *slog.Logger) bool {
-	if off, _ := env("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
+	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") {
 		return false
 	}
-	if names := first(env, "OTEL_TRACES_EXPORTER"); names != "" {
+	if names := env("OTEL_TRACES_EXPORTER"); names != "" {
 		return sends(names, log)
 	}
 	if c.Export != config.ExportAuto {
@@ -151,7 +149,7 @@ func endpointVariables() []string {
 // first returns the first variable that is set.
 func first(env Environment, names ...string) string {
 	for _, name := range names {
-		if v, _ := env(name); v != "" {
+		if v := env(name); v != "" {
 			return v
 		}
 	}

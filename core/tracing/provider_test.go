@@ -41,7 +41,7 @@ func start(t *testing.T, change func(*config.Telemetry), variables ...string) (*
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := tracing.Start(t.Context(), c, func(name string) (string, bool) { v, ok := values[name]; return v, ok }, res, "1.2.3", slog.New(slog.DiscardHandler))
+	p, err := tracing.Start(t.Context(), c, func(name string) string { return values[name] }, res, "1.2.3", slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { stop(t, p) })
 	return p, err
 }
@@ -203,7 +203,7 @@ func TestReceiverThatRefuses(t *testing.T) {
 	c := config.Default().Telemetry
 	c.Traces.Endpoint, c.Traces.Ratio = receiver.URL, 1
 	var lines lines
-	p, err := tracing.Start(t.Context(), c, func(string) (string, bool) { return "", false }, nil, "", slog.New(slog.NewTextHandler(&lines, nil)))
+	p, err := tracing.Start(t.Context(), c, func(string) string { return "" }, nil, "", slog.New(slog.NewTextHandler(&lines, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

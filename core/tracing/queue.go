@@ -26,7 +26,7 @@ type queue struct {
 
 func newQueue(exporter sdktrace.SpanExporter, to slog.Attr, env Environment, log *slog.Logger) *queue {
 	q := &queue{exporter: &counting{SpanExporter: exporter, to: to, log: log}, most: defaultQueue}
-	if n, err := strconv.Atoi(first(env, "OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
+	if n, err := strconv.Atoi(env("OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
 		q.most = int64(n)
 	}
 	q.SpanProcessor = sdktrace.NewBatchSpanProcessor(q.exporter, sdktrace.WithMaxQueueSize(int(q.most)))
