@@ -116,9 +116,9 @@ func (x *terminal) drillFile(links ...drillLink) string {
 
 // serveChild starts a broker in a process of its own and returns it with its
 // URL, when it is ready.
-func (x *terminal) serveChild(config string) (*process, string) {
+func (x *terminal) serveChild(config string, args ...string) (*process, string) {
 	x.t.Helper()
-	p := x.child(x.on("serve", "--listen", "127.0.0.1:0", "--durability", "process", "--config", config)...)
+	p := x.child(x.on(append([]string{"serve", "--listen", "127.0.0.1:0", "--durability", "process", "--config", config}, args...)...)...)
 	line := p.out.wait(p.running, "ready ws://")
 	return p, strings.TrimSpace(strings.TrimPrefix(line, "ready "))
 }

@@ -216,7 +216,7 @@ func TestReload(t *testing.T) {
 		return "pipeline: [{stage: auth}, {stage: grants}, {stage: rate-limit, with: {send: " + rate + "}}, {stage: route}, {stage: audit}]\n"
 	}
 	write(pipeline("60/min"))
-	broker, _ := x.serve("--config", file, "--set", "reload.watch=false")
+	broker, _ := x.serveChild(file, "--set", "reload.watch=false")
 	keys := filepath.Join(x.home, "keys")
 	m := parse[admin.NewMesh](t, x.ok(x.on("mesh", "create", "team", "--members", "2", "--save", keys, "--json")...))
 	listener := x.start("peer", "listen", "--member", filepath.Join(keys, "member-2.json"))
@@ -246,10 +246,8 @@ func TestReload(t *testing.T) {
 	}
 
 	write("pipeline: [{stage: auth}, {stage: route}]\n")
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	broker.err.wait(broker, `"msg":"reloaded","by":"signal"`)
+	broker.signal(syscall.SIGHUP)
+	broker.err.wait(broker.running, `"msg":"reloaded","by":"signal"`)
 	chain := parse[admin.Chain](t, x.ok(x.on("chain", "--json")...))
 	if !chain.Running || len(chain.Links) != 2 || chain.Text != "" {
 		t.Errorf("chain: %+v", chain)
