@@ -1,7 +1,10 @@
 package app
 
 import (
+	"encoding/base64"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/cluster"
@@ -87,13 +90,31 @@ func encodePush(dst []byte, m *store.Message) []byte {
 	if sender.IsZero() {
 		sender = m.SenderMember
 	}
-	return wire.AppendPush(dst, &wire.Push{
-		MessageID: m.ID, MeshID: m.MeshID, SenderPubkey: wire.Origin(sender), Priority: m.Priority,
+	push := wire.Push{
+		MessageID: m.ID, MeshID: m.MeshID, SenderPubkey: wire.OriginOf(sender), Priority: m.Priority,
 		Nonce: m.Nonce, Ciphertext: m.Ciphertext, CreatedAt: m.CreatedAt,
 		ClientMessageID: m.ClientMessageID, RequestFingerprint: m.Fingerprint,
 		SenderMemberPubkey: m.SenderMember, SenderMemberID: m.SenderMemberID, SenderName: m.SenderName,
 		ReplyToID: m.ReplyTo, Traceparent: m.Trace,
-	})
+	}
+	if m.Extra != nil {
+		adorn(&push, m.Extra)
+	}
+	return wire.AppendPush(dst, &push)
+}
+
+// adorn adds what few messages have.
+func adorn(push *wire.Push, e *store.Extra) {
+	push.Topic, push.Subtype, push.Event, push.BodyVersion = e.Topic, e.Subtype, e.Event, e.BodyVersion
+	if e.Unsealed {
+		push.SenderPubkey = wire.Unsealed()
+	}
+	if e.Event == "" {
+		return
+	}
+	if data, err := base64.StdEncoding.DecodeString(push.Ciphertext); err == nil && jsontext.Value(data).IsValid() {
+		push.EventData = data
+	}
 }
 
 // storeWait is how long a database that does not answer is waited for. The

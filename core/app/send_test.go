@@ -19,7 +19,7 @@ func TestSendReachesAConnectedSession(t *testing.T) {
 		t.Fatalf("ack: got %+v, want queued with an id", ack)
 	}
 	push := r.wantText(bo, "hello")
-	if push.MessageID != ack.MessageID || push.SenderPubkey != wire.Origin(ada.Key()) || push.SenderName != "ada" {
+	if push.MessageID != ack.MessageID || push.SenderPubkey != wire.OriginOf(ada.Key()) || push.SenderName != "ada" {
 		t.Errorf("push: got %+v, want the ack's id %s and the sender ada", push, ack.MessageID)
 	}
 	eventually(t, "the delivery to be confirmed by a pong", func() bool {

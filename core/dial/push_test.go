@@ -143,7 +143,7 @@ func TestSealing(t *testing.T) {
 	ada.SessionKey, bo.SessionKey = newKey(t), newKey(t)
 	a, b := connect(t, url, ada, Options{}), connect(t, url, bo, Options{})
 	push := func(nonce, ciphertext string) *wire.Push {
-		return &wire.Push{SenderPubkey: wire.Origin(a.Key()), Nonce: nonce, Ciphertext: ciphertext}
+		return &wire.Push{SenderPubkey: wire.OriginOf(a.Key()), Nonce: nonce, Ciphertext: ciphertext}
 	}
 	for name, to := range map[string]sdk.Key{"the session": b.Key(), "the member": identity.PublicKey(bo.Key)} {
 		nonce, ciphertext, err := a.SealDirect(to, "hello bö")

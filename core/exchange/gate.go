@@ -14,6 +14,8 @@ import (
 
 // Why a message is refused that was fine when its frame was read.
 const (
+	textNotWritten = "the broker could not write to its store: try again in a moment"
+
 	textEnded    = "this session has ended"
 	textStopping = "the broker is stopping: connect again and send it once more"
 )
@@ -66,8 +68,10 @@ func (g *Gate) Draining() bool { return g.draining.Load() }
 // Admit implements [feature.Gate]. The caller submits the message, and then calls
 // submitted.
 func (g *Gate) Admit(s *presence.Session) error {
-	if _, ok := g.live(s); !ok {
-		return core.Refuse(sdk.ReasonUnauthorized, textEnded)
+	if s != nil {
+		if _, ok := g.live(s); !ok {
+			return core.Refuse(sdk.ReasonUnauthorized, textEnded)
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

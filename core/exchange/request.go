@@ -204,7 +204,7 @@ func (r *request) settled(a *delivery.Acceptance) {
 func (r *request) finish(err error) {
 	c, env := r.conn, &r.env
 	if err != nil && (r.call.Accepted != nil || r.call.Earlier != nil || r.call.AwaitDisk) {
-		r.decision = sdk.Refuse(sdk.ReasonUnavailable, "the broker could not write to its store: try again in a moment")
+		r.decision = sdk.Refuse(sdk.ReasonUnavailable, textNotWritten)
 		r.call.Err = err
 	}
 	r.answer()

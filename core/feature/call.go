@@ -33,6 +33,10 @@ type Call struct {
 	// HTTP is how the request came; nil for frames.
 	HTTP *HTTP
 
+	// Post is the message that the broker itself sends for a member; nil for what
+	// peers ask.
+	Post *Post
+
 	// Member is who says hello, or who asks over HTTP. Set by the stage that
 	// proved it.
 	Member *store.Member

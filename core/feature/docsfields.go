@@ -117,7 +117,7 @@ func kind(t reflect.Type) string {
 	case reflect.TypeFor[sdk.Key]():
 		return "key"
 	case reflect.TypeFor[wire.Origin]():
-		return "key or `system`"
+		return "key, `system` or empty"
 	case reflect.TypeFor[time.Time]():
 		return "time"
 	case reflect.TypeFor[jsontext.Value]():

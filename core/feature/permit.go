@@ -27,6 +27,9 @@ func (r *Registry) permitted(ctx context.Context, c *Call, p store.Permission) *
 	if err != nil {
 		return core.Unavailable(err)
 	}
+	if c.Post != nil && !who.Live() { // of others the session would have ended
+		return core.Refuse(sdk.ReasonRevoked, "the access of this message's sender to the mesh was revoked")
+	}
 	if len(who.Permissions) == 0 && p.Everyones() {
 		return nil
 	}

@@ -26,7 +26,8 @@ type SendOptions struct {
 // it may have waited for a plugin.
 type Gate interface {
 	// Admit returns why a session's message may not be accepted, for the sender. If
-	// it returns nil, the message must be accepted at once.
+	// it returns nil, the message must be accepted at once. The session is nil for
+	// what the broker sends for a member.
 	Admit(from *presence.Session) error
 }
 
@@ -63,7 +64,7 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		return wire.Ack{}, err
 	}
 	c.Env.MessageID = identity.NewMessageID(c.Env.Arrived)
-	c.Accepted = s.engine.Accept(messageOf(c, m), audience, c.Session.Box, c.Env.Arrived)
+	c.Accepted = s.engine.Accept(messageOf(c, m), audience, c.box(), c.Env.Arrived)
 	return wire.Ack{ID: ackID(c), MessageID: c.Env.MessageID, Queued: true}, nil
 }
 
@@ -80,6 +81,9 @@ func messageOf(c *Call, m *wire.Send) *store.Message {
 	}
 	if c.Traced {
 		message.AcceptedAt = time.Now()
+	}
+	if c.Post != nil {
+		message.Extra = c.Post.Extra
 	}
 	return message
 }

@@ -30,6 +30,9 @@ type Message struct {
 	Trace           string // W3C traceparent
 	Traced          bool   // brokers make spans of what becomes of it
 
+	// Extra is nil for most. It is shared, and never changed.
+	Extra *Extra
+
 	// AcceptedAt is when the chain let a traced message through; zero for others,
 	// and not stored.
 	AcceptedAt time.Time

@@ -35,7 +35,7 @@ func newPush(size int) *Push {
 	s := newSend(size)
 	return &Push{
 		MessageID: strings.Repeat("q", 32), MeshID: strings.Repeat("m", 32),
-		SenderPubkey: Origin{1}, Priority: s.Priority, Nonce: s.Nonce, Ciphertext: s.Ciphertext,
+		SenderPubkey: OriginOf(sdk.Key{1}), Priority: s.Priority, Nonce: s.Nonce, Ciphertext: s.Ciphertext,
 		CreatedAt:       time.Date(2026, 8, 1, 12, 30, 1, 7e6, time.UTC),
 		ClientMessageID: s.ClientMessageID, RequestFingerprint: s.RequestFingerprint,
 		SenderMemberPubkey: sdk.Key{2}, SenderMemberID: strings.Repeat("a", 32), SenderName: "ada",

@@ -48,12 +48,12 @@ func TestAppend(t *testing.T) {
 			`{"type":"ack","_reqId":"r1","id":"","messageId":"","queued":false}`,
 		},
 		{
-			"the smallest push", &Push{MessageID: "q1", MeshID: "m", SenderPubkey: Origin(keyA), Priority: sdk.PriorityNext, Nonce: "bg==", Ciphertext: "Yw==", CreatedAt: noon}, "",
+			"the smallest push", &Push{MessageID: "q1", MeshID: "m", SenderPubkey: OriginOf(keyA), Priority: sdk.PriorityNext, Nonce: "bg==", Ciphertext: "Yw==", CreatedAt: noon}, "",
 			`{"type":"push","messageId":"q1","meshId":"m","senderPubkey":"` + hexA + `","priority":"next","nonce":"bg==","ciphertext":"Yw==","createdAt":"` + noonText + `"}`,
 		},
 		{
 			"the largest push", &Push{
-				MessageID: "q1", MeshID: "m", SenderPubkey: Origin(keyA), Priority: sdk.PriorityNow, Nonce: "", Ciphertext: "ä\u2028\x01", CreatedAt: noon,
+				MessageID: "q1", MeshID: "m", SenderPubkey: OriginOf(keyA), Priority: sdk.PriorityNow, Nonce: "", Ciphertext: "ä\u2028\x01", CreatedAt: noon,
 				ClientMessageID: "c1", RequestFingerprint: "f", SenderMemberPubkey: keyB, SenderMemberID: "b", SenderName: "Bö \"b\"", ReplyToID: "r", Topic: "t", Subtype: "reminder", Traceparent: "tp",
 			}, "",
 			`{"type":"push","messageId":"q1","meshId":"m","senderPubkey":"` + hexA + `","priority":"now","nonce":"","ciphertext":"ä` + "\u2028" + `\u0001","createdAt":"` + noonText +
@@ -235,7 +235,7 @@ func TestAppendGivesBackDstOnError(t *testing.T) {
 // TestHotWritersAgree holds the writers by hand to the general one.
 func TestHotWritersAgree(t *testing.T) {
 	push := newPush(64)
-	push.EventData, push.Event = jsontext.Value(`{"a":1}`), "e"
+	push.EventData, push.Event, push.BodyVersion = jsontext.Value(`{"a":1}`), "e", 2
 	push.ReplyToID, push.Topic, push.Subtype, push.Traceparent = "r", "t\n", "reminder", "tp"
 	send := newSend(64)
 	send.Mentions, send.BodyVersion = []string{"ä", "b\t"}, 2

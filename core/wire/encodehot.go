@@ -65,6 +65,10 @@ func (p *Push) appendOptionals(dst []byte) []byte {
 	dst = appendOptional(dst, `,"senderName":`, p.SenderName)
 	dst = appendOptional(dst, `,"replyToId":`, p.ReplyToID)
 	dst = appendOptional(dst, `,"topic":`, p.Topic)
+	if p.BodyVersion != 0 {
+		dst = append(dst, `,"bodyVersion":`...)
+		dst = strconv.AppendInt(dst, p.BodyVersion, 10)
+	}
 	dst = appendOptional(dst, `,"subtype":`, p.Subtype)
 	dst = appendOptional(dst, `,"event":`, p.Event)
 	if len(p.EventData) > 0 {

@@ -13,7 +13,7 @@ import (
 type Push struct {
 	MessageID          string         `json:"messageId" doc:"the broker's id of the message; the same at each redelivery"`
 	MeshID             string         `json:"meshId" doc:"mesh that it belongs to"`
-	SenderPubkey       Origin         `json:"senderPubkey" doc:"the sender's session key, else its member key; system for news from the broker"`
+	SenderPubkey       Origin         `json:"senderPubkey" doc:"the sender's session key, else its member key; empty where the broker has sent an unsealed text for the sender, system for news from the broker"`
 	Priority           sdk.Priority   `json:"priority" enum:"now,next,low" doc:"as the sender gave it, or a stage changed it"`
 	Nonce              string         `json:"nonce" doc:"as the sender gave it"`
 	Ciphertext         string         `json:"ciphertext" doc:"as the sender gave it"`
@@ -25,8 +25,9 @@ type Push struct {
 	SenderName         string         `json:"senderName,omitempty" doc:"the sender's display name"`
 	ReplyToID          string         `json:"replyToId,omitempty" doc:"id of the message that this one answers"`
 	Topic              string         `json:"topic,omitempty" doc:"name of the topic that it was sent to"`
-	Subtype            string         `json:"subtype,omitempty" doc:"reminder for a schedule that fired, system for news from the broker"`
-	Event              string         `json:"event,omitempty" doc:"what happened, with subtype system"`
+	BodyVersion        int64          `json:"bodyVersion,omitzero" doc:"form of the body of a topic's message: 1 plain, 2 sealed with the topic's key"`
+	Subtype            string         `json:"subtype,omitempty" doc:"reminder for a schedule that fired, webhook for what came in by one, system for news from the broker"`
+	Event              string         `json:"event,omitempty" doc:"what happened, with subtype system; the webhook's name"`
 	EventData          jsontext.Value `json:"eventData,omitzero" doc:"details of the event"`
 	Traceparent        string         `json:"traceparent,omitempty" doc:"W3C trace context: the sender's as it came, or, where the broker traces the message, that of its own span in the same trace"`
 }

@@ -75,7 +75,7 @@ func TestTranscript(t *testing.T) {
 		},
 		{
 			`S< {"type":"push","messageId":"q1","meshId":"m","senderPubkey":"<A>","priority":"next","nonce":"bg==","ciphertext":"Yw==","createdAt":"<at>","client_message_id":"c1","request_fingerprint":"<print>"}`, "",
-			&Push{MessageID: "q1", MeshID: "m", SenderPubkey: Origin(keyA), Priority: sdk.PriorityNext, Nonce: "bg==", Ciphertext: "Yw==", CreatedAt: at, ClientMessageID: "c1", RequestFingerprint: print64},
+			&Push{MessageID: "q1", MeshID: "m", SenderPubkey: OriginOf(keyA), Priority: sdk.PriorityNext, Nonce: "bg==", Ciphertext: "Yw==", CreatedAt: at, ClientMessageID: "c1", RequestFingerprint: print64},
 		},
 		{
 			`S> {"type":"client_ack","clientMessageId":"c1","brokerMessageId":"q1"}`, "",

@@ -59,6 +59,8 @@ func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, er
 		return sdk.Refuse(sdk.ReasonUnauthorized, "this request proves nobody"), nil
 	case call.HTTP != nil:
 		return s.http(ctx, call)
+	case call.Post != nil:
+		return decide(s.post(ctx, call))
 	}
 	switch hello := call.Request.(type) {
 	case *wire.Hello:
@@ -70,6 +72,17 @@ func (s *Stage) Handle(ctx context.Context, env *sdk.Envelope) (sdk.Decision, er
 		return sdk.Refuse(sdk.ReasonNoHello, "say hello first: this connection has not proved who it is"), nil
 	}
 	return sdk.Next(), nil
+}
+
+// post finds the member that the broker sends a message for: the broker's word is
+// the proof, and the member may be gone by now.
+func (s *Stage) post(ctx context.Context, call *feature.Call) error {
+	member, err := s.member(ctx, call, call.Post.Mesh, call.Post.Member)
+	if err != nil {
+		return err
+	}
+	proved(call, member, sdk.Key{}, "")
+	return nil
 }
 
 // errRefused carries a refusal out of a check.

@@ -103,6 +103,7 @@ func (t *transaction) writeMessages(list []*store.Message) {
 		r.optional(m.StoredTrace())
 		r.time(m.CreatedAt)
 		r.time(m.ExpiresAt)
+		r.optional(m.StoredExtra())
 		r.bool(t.inSent[m.Seq])
 	}
 	t.send(&insertMessages, nil)

@@ -39,6 +39,14 @@ func (t *trace) ScanText(v pgtype.Text) error {
 	return nil
 }
 
+// extra is the Extra of a message.
+type extra store.Message
+
+// ScanText implements [pgtype.TextScanner].
+func (e *extra) ScanText(v pgtype.Text) error {
+	return (*store.Message)(e).SetStoredExtra(v.String)
+}
+
 // texts is the argument for a list that is never NULL.
 func texts(list []string) []string { return append([]string{}, list...) }
 

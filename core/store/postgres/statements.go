@@ -45,19 +45,19 @@ var insertMessages = statement{
 	name: "batch_messages",
 	query: `INSERT INTO message (seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 			target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
-			expires_at)
+			expires_at, extra)
 		SELECT seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 			target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
-			expires_at
+			expires_at, extra
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
 			$8::text[], $9::smallint[], $10::bytea[], $11::bytea[], $12::text[], $13::bytea[], $14::text[], $15::text[],
-			$16::timestamptz[], $17::timestamptz[], $18::bool[])
+			$16::timestamptz[], $17::timestamptz[], $18::text[], $19::bool[])
 			u (seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 			target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
-			expires_at, remembered)` + kept,
+			expires_at, extra, remembered)` + kept,
 	columns: []column{int8Column, textColumn, textColumn, textColumn, bytesColumn, bytesColumn, textColumn,
 		textColumn, int2Column, bytesColumn, bytesColumn, textColumn, bytesColumn, textColumn, textColumn,
-		timeColumn, timeColumn, boolColumn},
+		timeColumn, timeColumn, textColumn, boolColumn},
 }
 
 var insertDeliveries = statement{

@@ -15,7 +15,7 @@ import (
 const (
 	insertMessages = `INSERT INTO message (seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 		target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at,
-		expires_at) VALUES `
+		expires_at, extra) VALUES `
 	insertDeliveries  = `INSERT INTO delivery (seq, recipient, mesh_id, member_id, priority, expires_at) VALUES `
 	insertHeld        = `INSERT INTO held_delivery (seq, recipient, mesh_id, member_id, priority, expires_at, not_before) VALUES `
 	insertSent        = `INSERT INTO sent (mesh_id, member_id, client_message_id, message_id, fingerprint, seq) VALUES `
@@ -45,7 +45,7 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 		columns int
 		tail    string
 	}{
-		{&c.messages, insertMessages, 17, ""},
+		{&c.messages, insertMessages, 18, ""},
 		{&c.deliveries, insertDeliveries, 6, " ON CONFLICT DO NOTHING"},
 		{&c.held, insertHeld, 7, " ON CONFLICT DO NOTHING"},
 		{&c.sent, insertSent, 6, " ON CONFLICT DO NOTHING"},
@@ -194,7 +194,8 @@ func (c *committer) link(ctx context.Context, tx *sql.Tx, mesh string, entries [
 func messageArgs(args []any, m *store.Message) []any {
 	return append(args, m.Seq, m.ID, m.MeshID, m.SenderMemberID, m.SenderMember.String(), keyArg(m.SenderSession),
 		m.SenderName, m.TargetSpec, int64(m.Priority), m.Nonce, m.Ciphertext, textArg(m.ClientMessageID),
-		textArg(m.Fingerprint), textArg(m.ReplyTo), textArg(m.StoredTrace()), m.CreatedAt.UnixMilli(), m.ExpiresAt.UnixMilli())
+		textArg(m.Fingerprint), textArg(m.ReplyTo), textArg(m.StoredTrace()), m.CreatedAt.UnixMilli(), m.ExpiresAt.UnixMilli(),
+		textArg(m.StoredExtra()))
 }
 
 func sentArgs(args []any, m *store.Message) []any {

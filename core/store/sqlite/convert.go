@@ -47,6 +47,18 @@ func (t *trace) Scan(v any) error {
 	return err
 }
 
+// extra is the Extra of a message.
+type extra store.Message
+
+// Scan implements [sql.Scanner].
+func (e *extra) Scan(v any) error {
+	var column text
+	if err := column.Scan(v); err != nil {
+		return err
+	}
+	return (*store.Message)(e).SetStoredExtra(string(column))
+}
+
 // key is an [sdk.Key] in hex, whose zero value is NULL or ”.
 type key sdk.Key
 

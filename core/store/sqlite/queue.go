@@ -14,7 +14,8 @@ import (
 
 const (
 	envelopeColumns = `m.seq, m.id, m.mesh_id, m.sender_member_id, m.sender_key, m.sender_session, m.sender_name,
-		m.target_spec, m.priority, m.client_message_id, m.fingerprint, m.reply_to, m.trace, m.created_at, m.expires_at`
+		m.target_spec, m.priority, m.client_message_id, m.fingerprint, m.reply_to, m.trace, m.created_at, m.expires_at,
+		m.extra`
 
 	// waits is what makes a delivery d pending. The partial indexes of the
 	// table are written with the same words.
@@ -137,7 +138,7 @@ func (s *Store) QueueDepth(ctx context.Context) (n int64, oldest time.Time, err 
 func envelope(m *store.Message) []any {
 	return []any{&m.Seq, &m.ID, &m.MeshID, &m.SenderMemberID, (*key)(&m.SenderMember), (*key)(&m.SenderSession),
 		&m.SenderName, &m.TargetSpec, &m.Priority, (*text)(&m.ClientMessageID), (*text)(&m.Fingerprint),
-		(*text)(&m.ReplyTo), (*trace)(m), (*millis)(&m.CreatedAt), (*millis)(&m.ExpiresAt)}
+		(*text)(&m.ReplyTo), (*trace)(m), (*millis)(&m.CreatedAt), (*millis)(&m.ExpiresAt), (*extra)(m)}
 }
 
 // scanDelivery reads one line of a status. A confirmation that came after the
