@@ -182,7 +182,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.notices = newNotices(time.Now())
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a,
+		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Poster: a,
 	})
 	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/console"
-	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -46,9 +45,6 @@ func (a *App) EndUntold(mesh string, key sdk.Key) (tell func()) {
 	}
 	panic("no such session")
 }
-
-// Poster returns what sends messages for members.
-func (a *App) Poster() feature.Poster { return a.exchange }
 
 // Refused returns how many frames were refused for a reason since the start.
 func (a *App) Refused(r sdk.Reason) int64 { return a.exchange.Counters.Refused.Snapshot()[r] }

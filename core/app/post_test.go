@@ -26,7 +26,7 @@ func (r *rig) posted(from dial.Identity, to, text string) *feature.Post {
 // refusal posts a message that is refused, and returns why.
 func (r *rig) refusal(p *feature.Post) *core.Error {
 	r.t.Helper()
-	id, err := r.app.Poster().Post(r.t.Context(), p)
+	id, err := r.app.Post(r.t.Context(), p)
 	refused, ok := errors.AsType[*core.Error](err)
 	if !ok || id != "" {
 		r.t.Fatalf("got %q, %v, want a refusal", id, err)
@@ -43,11 +43,11 @@ func TestPost(t *testing.T) {
 	for _, to := range []dial.Identity{ada, away} {
 		p := r.posted(ada, to.RoutingKey().String(), "tea")
 		p.Message.ClientMessageID += to.MemberID
-		id, err := r.app.Poster().Post(t.Context(), p)
+		id, err := r.app.Post(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := r.app.Poster().Post(t.Context(), p); err != nil || again != id {
+		if again, err := r.app.Post(t.Context(), p); err != nil || again != id {
 			t.Errorf("once more: got %q, %v, want the id %s", again, err, id)
 		}
 	}
@@ -83,7 +83,7 @@ func TestPostIsRefused(t *testing.T) {
 	}
 	to := r.posted(ada, bo.RoutingKey().String(), "")
 	for to.Message.ClientMessageID = ""; ; {
-		_, err := r.app.Poster().Post(t.Context(), to)
+		_, err := r.app.Post(t.Context(), to)
 		refused, ok := errors.AsType[*core.Error](err)
 		if !ok && err == nil {
 			continue

@@ -15,6 +15,7 @@ type Deps struct {
 	Sessions  Ender
 	Send      SendOptions
 	Announcer Announcer
+	Poster    Poster
 }
 
 // Store is what the handlers read and write themselves.
@@ -28,6 +29,8 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	SkillStore
+	VaultStore
 }
 
 // All returns a registry with every type that this broker answers.
@@ -48,5 +51,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Skills(r, d.Store, d.Roster)
+	Vault(r, d.Store)
 	return r
 }

@@ -77,6 +77,7 @@ func messageRoundTrip(s *suite) {
 	full.TargetSpec, full.Priority = "@größe/網", sdk.PriorityLow
 	full.Nonce, full.Ciphertext = "bm9uY2U=", "Y2lwaGVy+/="
 	full.ClientMessageID, full.Fingerprint = "0198-Ü", strings.Repeat("ab", 32)
+	full.Extra = &store.Extra{Subtype: "s", Event: "e", Topic: "t", BodyVersion: 2, Unsealed: true}
 	full.ReplyTo, full.Trace = id("reply", 1), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	full.Traced = true
 	bare := &store.Message{Seq: seq(1), ID: "bare", MeshID: "mesh", CreatedAt: now(), ExpiresAt: now().Add(time.Second)}
