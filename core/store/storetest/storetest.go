@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"memories", memories},
 		{"contexts", contexts},
 		{"tasks", tasks},
+		{"API keys", apiKeys},
 		{"pending", pending},
 		{"holds", holds},
 		{"sent", sent},
