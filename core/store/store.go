@@ -49,6 +49,8 @@ type Store interface {
 	Memories
 	Contexts
 	Tasks
+	Skills
+	Vault
 	APIKeys
 	Queue
 	Audit

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"memories", memories},
 		{"contexts", contexts},
 		{"tasks", tasks},
+		{"skills", skills},
+		{"vault", vaults},
 		{"API keys", apiKeys},
 		{"pending", pending},
 		{"holds", holds},
