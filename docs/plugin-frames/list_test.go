@@ -21,10 +21,10 @@ type frame struct {
 func frames() []frame {
 	return []frame{
 		{name: "hello-request", call: "Hello", about: "The first call of a life.", message: &pluginpb.HelloRequest{
-			Minor: 1, Features: []string{"stream/1", "batch/1", "observe/1", "log/1", "trace/1"}, MaxMessageBytes: 4194304, BrokerVersion: "1.0.0",
+			Minor: 1, Features: []string{"stream/1", "batch/1", "observe/1", "log/1", "trace/1", "kinds/1"}, MaxMessageBytes: 4194304, BrokerVersion: "1.0.0",
 		}},
 		{name: "hello-response", call: "Hello", about: "A plugin that can do everything.", message: &pluginpb.HelloResponse{
-			Minor: 1, Features: []string{"stream/1", "batch/1", "log/1", "trace/1", "observe/1"},
+			Minor: 1, Features: []string{"stream/1", "batch/1", "log/1", "trace/1", "observe/1", "kinds/1"},
 			Name: "office-hours", Version: "1.2.0", Sdk: "go 1.0", Language: "go go1.26.0",
 		}},
 		{name: "hello-response-simple", call: "Hello", about: "A plugin of the simple level. The minor version is 0, so it is not on the wire.",
@@ -47,6 +47,21 @@ func frames() []frame {
 				},
 				{Name: "office-log", Observes: true, Environment: []string{"OFFICE_LOG_TOKEN"}},
 			}}},
+		{name: "describe-response-kinds", call: "Describe", about: "A stage that owns a kind of request. A refusal of it has the type note_kept, an empty id, and the broker's error.",
+			message: &pluginpb.DescribeResponse{Stages: []*pluginpb.Stage{{
+				Name: "notes", Summary: "keeps a note for each mesh", Kinds: []*pluginpb.Kind{{
+					Name: "note_put", Summary: "keeps a note", Replies: []string{"note_kept"}, Permission: "canWriteState",
+					Refusal: "note_kept", RefusalFields: []byte(`{"id":""}`),
+				}},
+			}}}},
+		{name: "answer-request", call: "Answer", about: "A request of a kind that the stage owns. The frame was {\"type\":\"note_put\",\"_reqId\":\"r1\",\"text\":\"buy milk\"}.",
+			message: &pluginpb.AnswerRequest{
+				Instance: "notes-4", DeadlineNanos: 4_000_000_000, Envelope: asked(), Fields: []byte(`{"text":"buy milk"}`),
+			}},
+		{name: "answer-response", call: "Answer", about: "The answer. The peer gets {\"type\":\"note_kept\",\"_reqId\":\"r1\",\"id\":\"n1\"}.",
+			message: &pluginpb.AnswerResponse{Type: "note_kept", Fields: []byte(`{"id":"n1"}`)}},
+		{name: "answer-response-refused", call: "Answer", about: "A refusal. The peer gets {\"type\":\"note_kept\",\"_reqId\":\"r1\",\"id\":\"\",\"error\":\"too_long: a note has at most 100 bytes\"}.",
+			message: &pluginpb.AnswerResponse{Reason: "too_long", Text: "a note has at most 100 bytes"}},
 		{name: "validate-request", call: "Validate", about: "Options are a JSON object, as bytes. There is a link, and this is what it was granted.",
 			message: &pluginpb.ValidateRequest{Stage: "office-hours", Options: []byte(`{"timezone":"Europe/Madird"}`), Granted: []string{"delivery.hold"}, HasGranted: true}},
 		{name: "validate-request-no-link", call: "Validate", about: "No link has these options: they are judged as if all were granted.",
@@ -145,6 +160,13 @@ func bare() *pluginpb.Envelope {
 	return &pluginpb.Envelope{
 		Kind: "send", Mesh: "mesh-1", Conn: 7, Priority: 1, Size: 512, Arrived: 1785754800_000000000, MessageId: "message-1",
 		Target: 1, TargetKey: key(0xb0), Member: key(0xa1), Session: key(0xa2),
+	}
+}
+
+// asked is who asks for a note, behind the whole chain.
+func asked() *pluginpb.Envelope {
+	return &pluginpb.Envelope{
+		Kind: "note_put", Mesh: "mesh-1", Conn: 7, Priority: 1, Size: 52, Arrived: 1785754800_000000002, Member: key(0xa1), Session: key(0xa2),
 	}
 }
 

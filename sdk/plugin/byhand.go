@@ -26,6 +26,7 @@ type stageDescription struct {
 	Capabilities   []Capability    `json:"capabilities,omitempty"`
 	Optional       []Capability    `json:"optional_capabilities,omitempty"`
 	Environment    []string        `json:"environment,omitempty"`
+	Kinds          []string        `json:"kinds,omitempty"`
 	OptionsSchema  json.RawMessage `json:"options_schema,omitempty"`
 	OptionsExample json.RawMessage `json:"options_example,omitempty"`
 }
@@ -35,7 +36,7 @@ func describe(p Plugin) description {
 	for _, s := range p.Stages {
 		d.Stages = append(d.Stages, stageDescription{
 			Name: s.name, Summary: s.summary, Judges: s.judges, Observes: s.observes, Idempotent: s.idempotent,
-			Capabilities: s.needs, Optional: s.wants, Environment: s.environment, OptionsSchema: s.schema, OptionsExample: s.example,
+			Capabilities: s.needs, Optional: s.wants, Environment: s.environment, Kinds: s.kindNames(), OptionsSchema: s.schema, OptionsExample: s.example,
 		})
 	}
 	return d
@@ -65,6 +66,9 @@ func introduce(w io.Writer, p Plugin) {
 		}
 		if len(s.Environment) > 0 {
 			fmt.Fprintf(w, "  needs in its environment %s\n", strings.Join(s.Environment, ", "))
+		}
+		if len(s.Kinds) > 0 {
+			fmt.Fprintf(w, "  owns %s\n", strings.Join(s.Kinds, ", "))
 		}
 		if len(s.OptionsSchema) == 0 {
 			fmt.Fprintln(w, "  takes no options")

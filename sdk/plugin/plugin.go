@@ -31,7 +31,8 @@ type Stage struct {
 	observes    bool
 	schema      []byte // empty: takes no options
 	example     []byte
-	exampleFrom any // what Example was given
+	kinds       []kind // that it answers
+	exampleFrom any    // what Example was given
 
 	build func(options []byte) (parts, []*pluginpb.Diagnostic)
 }

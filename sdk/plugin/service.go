@@ -24,6 +24,7 @@ const (
 	featureObserve = "observe/1"
 	featureLog     = "log/1"
 	featureTrace   = "trace/1"
+	featureKinds   = "kinds/1"
 )
 
 const (
@@ -69,6 +70,9 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloRequest) (*pluginp
 	if slices.ContainsFunc(s.plugin.Stages, func(st Stage) bool { return st.observes }) {
 		features = append(features, featureObserve)
 	}
+	if slices.ContainsFunc(s.plugin.Stages, func(st Stage) bool { return len(st.kinds) > 0 }) {
+		features = append(features, featureKinds)
+	}
 	return &pluginpb.HelloResponse{
 		Minor: minor, Features: features, Name: s.plugin.Name, Version: s.plugin.Version,
 		Sdk: sdkID, Language: "go " + runtime.Version(),
@@ -82,7 +86,7 @@ func (s *service) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginp
 		about := &pluginpb.Stage{
 			Name: st.name, Summary: st.summary, Judges: st.judges, Observes: st.observes,
 			OptionsSchema: st.schema, OptionsExample: st.example, Idempotent: st.idempotent,
-			Environment: st.environment,
+			Environment: st.environment, Kinds: kindsOf(st.kinds),
 		}
 		about.Capabilities, about.OptionalCapabilities = texts(st.needs), texts(st.wants)
 		resp.Stages = append(resp.Stages, about)

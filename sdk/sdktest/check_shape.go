@@ -40,8 +40,8 @@ func (h *host) shape() {
 		h.add("it has no stage")
 	}
 	for _, s := range h.stages {
-		if !s.Judges && !s.Observes {
-			h.add("%s neither judges nor observes", s.Name)
+		if !s.Judges && !s.Observes && len(s.Kinds) == 0 {
+			h.add("%s neither judges nor observes, and owns no kinds", s.Name)
 		}
 		if s.Summary == "" {
 			h.add("%s has no summary; operators see it in lists", s.Name)

@@ -93,6 +93,7 @@ var checks = []check{
 	{"it refuses an instance that it does not have", (*host).unknownInstance},
 	{"it brings the spans of sampled envelopes", (*host).spans},
 	{"it is told outcomes", (*host).outcomes},
+	{"it answers what it owns", (*host).kinds},
 	{"it drains", (*host).drains},
 }
 

@@ -51,7 +51,7 @@ func serve(p plugin.Plugin, options map[string][]byte) (*host, error) {
 	described, err := h.Describe(h.ctx, &pluginpb.DescribeRequest{})
 	if err == nil {
 		h.greeted, err = h.Hello(h.ctx, &pluginpb.HelloRequest{
-			Features:        []string{"stream/1", "batch/1", "observe/1", "log/1", "trace/1", "sdktest/1"},
+			Features:        []string{"stream/1", "batch/1", "observe/1", "log/1", "trace/1", "kinds/1", "sdktest/1"},
 			MaxMessageBytes: pluginpb.MaxMessage, BrokerVersion: "0.0.0",
 		})
 	}

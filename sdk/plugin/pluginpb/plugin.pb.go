@@ -103,7 +103,7 @@ func (x *HelloRequest) GetBrokerVersion() string {
 type HelloResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Minor         uint32                 `protobuf:"varint,1,opt,name=minor,proto3" json:"minor,omitempty"`
-	Features      []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"` // that this plugin uses: "stream/1", "batch/1", "observe/1", "log/1", "trace/1"
+	Features      []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"` // that this plugin uses: "stream/1", "batch/1", "observe/1", "log/1", "trace/1", "kinds/1"
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"` // semver of the plugin
 	Sdk           string                 `protobuf:"bytes,5,opt,name=sdk,proto3" json:"sdk,omitempty"`         // what it is written with, such as "go 1.0"
@@ -278,6 +278,7 @@ type Stage struct {
 	Idempotent           bool                   `protobuf:"varint,9,opt,name=idempotent,proto3" json:"idempotent,omitempty"`                                                 // judging one envelope twice does no harm: batches of a crashed process are asked again
 	OptionalCapabilities []string               `protobuf:"bytes,10,rep,name=optional_capabilities,json=optionalCapabilities,proto3" json:"optional_capabilities,omitempty"` // that it does more with; the operator may grant them
 	Environment          []string               `protobuf:"bytes,11,rep,name=environment,proto3" json:"environment,omitempty"`                                               // variables that it cannot do without; the link has to list them
+	Kinds                []*Kind                `protobuf:"bytes,12,rep,name=kinds,proto3" json:"kinds,omitempty"`                                                           // feature "kinds/1": requests that it answers; the link has to grant each of them
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -389,6 +390,99 @@ func (x *Stage) GetEnvironment() []string {
 	return nil
 }
 
+func (x *Stage) GetKinds() []*Kind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+// Kind is one type of request that a stage owns: peers send it, the whole chain
+// judges it, and then the stage answers it.
+type Kind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                        // the type of the request's frame: a to z, 0 to 9 and _
+	Summary       string                 `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`                                  // one line for lists
+	Replies       []string               `protobuf:"bytes,3,rep,name=replies,proto3" json:"replies,omitempty"`                                  // types that its answers may have
+	Permission    string                 `protobuf:"bytes,4,opt,name=permission,proto3" json:"permission,omitempty"`                            // that the asking member needs in its mesh, such as "canWriteState"; empty: none
+	Refusal       string                 `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`                                  // of the replies, the one that a refusal has; empty: an error frame
+	RefusalFields []byte                 `protobuf:"bytes,6,opt,name=refusal_fields,json=refusalFields,proto3" json:"refusal_fields,omitempty"` // JSON object with the other fields of a refusal; the broker adds "error"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Kind) Reset() {
+	*x = Kind{}
+	mi := &file_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kind) ProtoMessage() {}
+
+func (x *Kind) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kind.ProtoReflect.Descriptor instead.
+func (*Kind) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Kind) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Kind) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *Kind) GetReplies() []string {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+func (x *Kind) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *Kind) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *Kind) GetRefusalFields() []byte {
+	if x != nil {
+		return x.RefusalFields
+	}
+	return nil
+}
+
 // Match says which envelopes cross at all; the broker evaluates it. An empty
 // list accepts everything. The lists hold together.
 type Match struct {
@@ -404,7 +498,7 @@ type Match struct {
 
 func (x *Match) Reset() {
 	*x = Match{}
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +510,7 @@ func (x *Match) String() string {
 func (*Match) ProtoMessage() {}
 
 func (x *Match) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +523,7 @@ func (x *Match) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Match.ProtoReflect.Descriptor instead.
 func (*Match) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Match) GetKinds() []string {
@@ -479,7 +573,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +585,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +598,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ValidateRequest) GetStage() string {
@@ -544,7 +638,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +650,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +663,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ValidateResponse) GetDiagnostics() []*Diagnostic {
@@ -591,7 +685,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +697,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +710,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Diagnostic) GetPath() string {
@@ -655,7 +749,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +761,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +774,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ConfigureRequest) GetInstance() string {
@@ -744,7 +838,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +850,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +863,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
@@ -813,7 +907,7 @@ type HostFrame struct {
 
 func (x *HostFrame) Reset() {
 	*x = HostFrame{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +919,7 @@ func (x *HostFrame) String() string {
 func (*HostFrame) ProtoMessage() {}
 
 func (x *HostFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +932,7 @@ func (x *HostFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFrame.ProtoReflect.Descriptor instead.
 func (*HostFrame) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HostFrame) GetOpen() *Open {
@@ -890,7 +984,7 @@ type PluginFrame struct {
 
 func (x *PluginFrame) Reset() {
 	*x = PluginFrame{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +996,7 @@ func (x *PluginFrame) String() string {
 func (*PluginFrame) ProtoMessage() {}
 
 func (x *PluginFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1009,7 @@ func (x *PluginFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginFrame.ProtoReflect.Descriptor instead.
 func (*PluginFrame) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PluginFrame) GetVerdicts() *Verdicts {
@@ -969,7 +1063,7 @@ type Open struct {
 
 func (x *Open) Reset() {
 	*x = Open{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1075,7 @@ func (x *Open) String() string {
 func (*Open) ProtoMessage() {}
 
 func (x *Open) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1088,7 @@ func (x *Open) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Open.ProtoReflect.Descriptor instead.
 func (*Open) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Open) GetInstance() string {
@@ -1019,7 +1113,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1125,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1138,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Batch) GetSeq() uint64 {
@@ -1107,7 +1201,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1213,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1226,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Envelope) GetKind() string {
@@ -1292,7 +1386,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1398,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1411,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Attribute) GetKey() string {
@@ -1344,7 +1438,7 @@ type Recipient struct {
 
 func (x *Recipient) Reset() {
 	*x = Recipient{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1450,7 @@ func (x *Recipient) String() string {
 func (*Recipient) ProtoMessage() {}
 
 func (x *Recipient) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1463,7 @@ func (x *Recipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recipient.ProtoReflect.Descriptor instead.
 func (*Recipient) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Recipient) GetMember() []byte {
@@ -1402,7 +1496,7 @@ type Verdicts struct {
 
 func (x *Verdicts) Reset() {
 	*x = Verdicts{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1508,7 @@ func (x *Verdicts) String() string {
 func (*Verdicts) ProtoMessage() {}
 
 func (x *Verdicts) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1521,7 @@ func (x *Verdicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdicts.ProtoReflect.Descriptor instead.
 func (*Verdicts) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Verdicts) GetSeq() uint64 {
@@ -1490,7 +1584,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1596,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1609,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Verdict) GetIndex() uint32 {
@@ -1598,7 +1692,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1704,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1717,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Cancel) GetSeqs() []uint64 {
@@ -1644,7 +1738,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1750,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1763,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Ping) GetNonce() uint64 {
@@ -1688,7 +1782,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +1794,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1713,7 +1807,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Pong) GetNonce() uint64 {
@@ -1734,7 +1828,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1840,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1853,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Credit) GetInFlight() uint32 {
@@ -1783,7 +1877,7 @@ type Outcomes struct {
 
 func (x *Outcomes) Reset() {
 	*x = Outcomes{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1889,7 @@ func (x *Outcomes) String() string {
 func (*Outcomes) ProtoMessage() {}
 
 func (x *Outcomes) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1902,7 @@ func (x *Outcomes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcomes.ProtoReflect.Descriptor instead.
 func (*Outcomes) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Outcomes) GetSeq() uint64 {
@@ -1848,7 +1942,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1954,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1967,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Observed) GetSeq() uint64 {
@@ -1900,7 +1994,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2006,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2019,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Outcome) GetEnvelope() *Envelope {
@@ -2005,7 +2099,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2111,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2124,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LogRecord) GetTime() int64 {
@@ -2087,7 +2181,7 @@ type Spans struct {
 
 func (x *Spans) Reset() {
 	*x = Spans{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2193,7 @@ func (x *Spans) String() string {
 func (*Spans) ProtoMessage() {}
 
 func (x *Spans) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2206,7 @@ func (x *Spans) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spans.ProtoReflect.Descriptor instead.
 func (*Spans) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Spans) GetSpans() []*Span {
@@ -2153,7 +2247,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2259,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2272,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Span) GetTraceId() []byte {
@@ -2290,7 +2384,7 @@ type SpanEvent struct {
 
 func (x *SpanEvent) Reset() {
 	*x = SpanEvent{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2396,7 @@ func (x *SpanEvent) String() string {
 func (*SpanEvent) ProtoMessage() {}
 
 func (x *SpanEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2409,7 @@ func (x *SpanEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanEvent.ProtoReflect.Descriptor instead.
 func (*SpanEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SpanEvent) GetTimeNanos() int64 {
@@ -2356,7 +2450,7 @@ type SpanAttribute struct {
 
 func (x *SpanAttribute) Reset() {
 	*x = SpanAttribute{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2462,7 @@ func (x *SpanAttribute) String() string {
 func (*SpanAttribute) ProtoMessage() {}
 
 func (x *SpanAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2475,7 @@ func (x *SpanAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanAttribute.ProtoReflect.Descriptor instead.
 func (*SpanAttribute) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SpanAttribute) GetKey() string {
@@ -2462,6 +2556,144 @@ func (*SpanAttribute_Whole) isSpanAttribute_Value() {}
 
 func (*SpanAttribute_Number) isSpanAttribute_Value() {}
 
+// AnswerRequest is one request, behind the whole chain.
+type AnswerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	DeadlineNanos int64                  `protobuf:"varint,2,opt,name=deadline_nanos,json=deadlineNanos,proto3" json:"deadline_nanos,omitempty"` // time left when it was sent; nobody waits longer
+	Envelope      *Envelope              `protobuf:"bytes,3,opt,name=envelope,proto3" json:"envelope,omitempty"`                                 // who asks; without the sealed parts
+	Fields        []byte                 `protobuf:"bytes,4,opt,name=fields,proto3" json:"fields,omitempty"`                                     // JSON object: the frame without type, _reqId and traceparent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerRequest) Reset() {
+	*x = AnswerRequest{}
+	mi := &file_plugin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerRequest) ProtoMessage() {}
+
+func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
+func (*AnswerRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AnswerRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *AnswerRequest) GetDeadlineNanos() int64 {
+	if x != nil {
+		return x.DeadlineNanos
+	}
+	return 0
+}
+
+func (x *AnswerRequest) GetEnvelope() *Envelope {
+	if x != nil {
+		return x.Envelope
+	}
+	return nil
+}
+
+func (x *AnswerRequest) GetFields() []byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// AnswerResponse has either a type, or the reason of a refusal.
+type AnswerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`     // of the answer's frame, one of those that the kind has
+	Fields        []byte                 `protobuf:"bytes,2,opt,name=fields,proto3" json:"fields,omitempty"` // JSON object with the rest of it; never type or _reqId
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // machine word of a refusal, as in Verdict
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`     // for the sender: what is wrong and what to do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerResponse) Reset() {
+	*x = AnswerResponse{}
+	mi := &file_plugin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerResponse) ProtoMessage() {}
+
+func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
+func (*AnswerResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AnswerResponse) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *AnswerResponse) GetFields() []byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *AnswerResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AnswerResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type DrainRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // empty: all of them, the process ends next
@@ -2472,7 +2704,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2716,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2729,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DrainRequest) GetInstance() string {
@@ -2523,7 +2755,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +2767,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2780,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DrainResponse) GetUnfinished() uint64 {
@@ -2577,7 +2809,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\blanguage\x18\x06 \x01(\tR\blanguage\"\x11\n" +
 	"\x0fDescribeRequest\"G\n" +
 	"\x10DescribeResponse\x123\n" +
-	"\x06stages\x18\x01 \x03(\v2\x1b.claudemesh.plugin.v1.StageR\x06stages\"\x87\x03\n" +
+	"\x06stages\x18\x01 \x03(\v2\x1b.claudemesh.plugin.v1.StageR\x06stages\"\xb9\x03\n" +
 	"\x05Stage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12\x16\n" +
@@ -2592,7 +2824,17 @@ const file_plugin_proto_rawDesc = "" +
 	"idempotent\x123\n" +
 	"\x15optional_capabilities\x18\n" +
 	" \x03(\tR\x14optionalCapabilities\x12 \n" +
-	"\venvironment\x18\v \x03(\tR\venvironment\"\x8d\x01\n" +
+	"\venvironment\x18\v \x03(\tR\venvironment\x120\n" +
+	"\x05kinds\x18\f \x03(\v2\x1a.claudemesh.plugin.v1.KindR\x05kinds\"\xaf\x01\n" +
+	"\x04Kind\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\asummary\x18\x02 \x01(\tR\asummary\x12\x18\n" +
+	"\areplies\x18\x03 \x03(\tR\areplies\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x04 \x01(\tR\n" +
+	"permission\x12\x18\n" +
+	"\arefusal\x18\x05 \x01(\tR\arefusal\x12%\n" +
+	"\x0erefusal_fields\x18\x06 \x01(\fR\rrefusalFields\"\x8d\x01\n" +
 	"\x05Match\x12\x14\n" +
 	"\x05kinds\x18\x01 \x03(\tR\x05kinds\x12\x1e\n" +
 	"\n" +
@@ -2781,14 +3023,24 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05truth\x18\x03 \x01(\bH\x00R\x05truth\x12\x16\n" +
 	"\x05whole\x18\x04 \x01(\x03H\x00R\x05whole\x12\x18\n" +
 	"\x06number\x18\x05 \x01(\x01H\x00R\x06numberB\a\n" +
-	"\x05value\"Q\n" +
+	"\x05value\"\xa6\x01\n" +
+	"\rAnswerRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
+	"\x0edeadline_nanos\x18\x02 \x01(\x03R\rdeadlineNanos\x12:\n" +
+	"\benvelope\x18\x03 \x01(\v2\x1e.claudemesh.plugin.v1.EnvelopeR\benvelope\x12\x16\n" +
+	"\x06fields\x18\x04 \x01(\fR\x06fields\"h\n" +
+	"\x0eAnswerResponse\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
+	"\x06fields\x18\x02 \x01(\fR\x06fields\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\"Q\n" +
 	"\fDrainRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x0edeadline_nanos\x18\x02 \x01(\x03R\rdeadlineNanos\"/\n" +
 	"\rDrainResponse\x12\x1e\n" +
 	"\n" +
 	"unfinished\x18\x01 \x01(\x04R\n" +
-	"unfinished2\xb0\x05\n" +
+	"unfinished2\x85\x06\n" +
 	"\x06Plugin\x12P\n" +
 	"\x05Hello\x12\".claudemesh.plugin.v1.HelloRequest\x1a#.claudemesh.plugin.v1.HelloResponse\x12Y\n" +
 	"\bDescribe\x12%.claudemesh.plugin.v1.DescribeRequest\x1a&.claudemesh.plugin.v1.DescribeResponse\x12Y\n" +
@@ -2796,7 +3048,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\tConfigure\x12&.claudemesh.plugin.v1.ConfigureRequest\x1a'.claudemesh.plugin.v1.ConfigureResponse\x12Q\n" +
 	"\aProcess\x12\x1f.claudemesh.plugin.v1.HostFrame\x1a!.claudemesh.plugin.v1.PluginFrame(\x010\x01\x12K\n" +
 	"\fProcessBatch\x12\x1b.claudemesh.plugin.v1.Batch\x1a\x1e.claudemesh.plugin.v1.Verdicts\x12N\n" +
-	"\fObserveBatch\x12\x1e.claudemesh.plugin.v1.Outcomes\x1a\x1e.claudemesh.plugin.v1.Observed\x12P\n" +
+	"\fObserveBatch\x12\x1e.claudemesh.plugin.v1.Outcomes\x1a\x1e.claudemesh.plugin.v1.Observed\x12S\n" +
+	"\x06Answer\x12#.claudemesh.plugin.v1.AnswerRequest\x1a$.claudemesh.plugin.v1.AnswerResponse\x12P\n" +
 	"\x05Drain\x12\".claudemesh.plugin.v1.DrainRequest\x1a#.claudemesh.plugin.v1.DrainResponseB2Z0github.com/claudemesh/broker/sdk/plugin/pluginpbb\x06proto3"
 
 var (
@@ -2811,94 +3064,101 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_plugin_proto_goTypes = []any{
 	(*HelloRequest)(nil),      // 0: claudemesh.plugin.v1.HelloRequest
 	(*HelloResponse)(nil),     // 1: claudemesh.plugin.v1.HelloResponse
 	(*DescribeRequest)(nil),   // 2: claudemesh.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil),  // 3: claudemesh.plugin.v1.DescribeResponse
 	(*Stage)(nil),             // 4: claudemesh.plugin.v1.Stage
-	(*Match)(nil),             // 5: claudemesh.plugin.v1.Match
-	(*ValidateRequest)(nil),   // 6: claudemesh.plugin.v1.ValidateRequest
-	(*ValidateResponse)(nil),  // 7: claudemesh.plugin.v1.ValidateResponse
-	(*Diagnostic)(nil),        // 8: claudemesh.plugin.v1.Diagnostic
-	(*ConfigureRequest)(nil),  // 9: claudemesh.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 10: claudemesh.plugin.v1.ConfigureResponse
-	(*HostFrame)(nil),         // 11: claudemesh.plugin.v1.HostFrame
-	(*PluginFrame)(nil),       // 12: claudemesh.plugin.v1.PluginFrame
-	(*Open)(nil),              // 13: claudemesh.plugin.v1.Open
-	(*Batch)(nil),             // 14: claudemesh.plugin.v1.Batch
-	(*Envelope)(nil),          // 15: claudemesh.plugin.v1.Envelope
-	(*Attribute)(nil),         // 16: claudemesh.plugin.v1.Attribute
-	(*Recipient)(nil),         // 17: claudemesh.plugin.v1.Recipient
-	(*Verdicts)(nil),          // 18: claudemesh.plugin.v1.Verdicts
-	(*Verdict)(nil),           // 19: claudemesh.plugin.v1.Verdict
-	(*Cancel)(nil),            // 20: claudemesh.plugin.v1.Cancel
-	(*Ping)(nil),              // 21: claudemesh.plugin.v1.Ping
-	(*Pong)(nil),              // 22: claudemesh.plugin.v1.Pong
-	(*Credit)(nil),            // 23: claudemesh.plugin.v1.Credit
-	(*Outcomes)(nil),          // 24: claudemesh.plugin.v1.Outcomes
-	(*Observed)(nil),          // 25: claudemesh.plugin.v1.Observed
-	(*Outcome)(nil),           // 26: claudemesh.plugin.v1.Outcome
-	(*LogRecord)(nil),         // 27: claudemesh.plugin.v1.LogRecord
-	(*Spans)(nil),             // 28: claudemesh.plugin.v1.Spans
-	(*Span)(nil),              // 29: claudemesh.plugin.v1.Span
-	(*SpanEvent)(nil),         // 30: claudemesh.plugin.v1.SpanEvent
-	(*SpanAttribute)(nil),     // 31: claudemesh.plugin.v1.SpanAttribute
-	(*DrainRequest)(nil),      // 32: claudemesh.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),     // 33: claudemesh.plugin.v1.DrainResponse
+	(*Kind)(nil),              // 5: claudemesh.plugin.v1.Kind
+	(*Match)(nil),             // 6: claudemesh.plugin.v1.Match
+	(*ValidateRequest)(nil),   // 7: claudemesh.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil),  // 8: claudemesh.plugin.v1.ValidateResponse
+	(*Diagnostic)(nil),        // 9: claudemesh.plugin.v1.Diagnostic
+	(*ConfigureRequest)(nil),  // 10: claudemesh.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 11: claudemesh.plugin.v1.ConfigureResponse
+	(*HostFrame)(nil),         // 12: claudemesh.plugin.v1.HostFrame
+	(*PluginFrame)(nil),       // 13: claudemesh.plugin.v1.PluginFrame
+	(*Open)(nil),              // 14: claudemesh.plugin.v1.Open
+	(*Batch)(nil),             // 15: claudemesh.plugin.v1.Batch
+	(*Envelope)(nil),          // 16: claudemesh.plugin.v1.Envelope
+	(*Attribute)(nil),         // 17: claudemesh.plugin.v1.Attribute
+	(*Recipient)(nil),         // 18: claudemesh.plugin.v1.Recipient
+	(*Verdicts)(nil),          // 19: claudemesh.plugin.v1.Verdicts
+	(*Verdict)(nil),           // 20: claudemesh.plugin.v1.Verdict
+	(*Cancel)(nil),            // 21: claudemesh.plugin.v1.Cancel
+	(*Ping)(nil),              // 22: claudemesh.plugin.v1.Ping
+	(*Pong)(nil),              // 23: claudemesh.plugin.v1.Pong
+	(*Credit)(nil),            // 24: claudemesh.plugin.v1.Credit
+	(*Outcomes)(nil),          // 25: claudemesh.plugin.v1.Outcomes
+	(*Observed)(nil),          // 26: claudemesh.plugin.v1.Observed
+	(*Outcome)(nil),           // 27: claudemesh.plugin.v1.Outcome
+	(*LogRecord)(nil),         // 28: claudemesh.plugin.v1.LogRecord
+	(*Spans)(nil),             // 29: claudemesh.plugin.v1.Spans
+	(*Span)(nil),              // 30: claudemesh.plugin.v1.Span
+	(*SpanEvent)(nil),         // 31: claudemesh.plugin.v1.SpanEvent
+	(*SpanAttribute)(nil),     // 32: claudemesh.plugin.v1.SpanAttribute
+	(*AnswerRequest)(nil),     // 33: claudemesh.plugin.v1.AnswerRequest
+	(*AnswerResponse)(nil),    // 34: claudemesh.plugin.v1.AnswerResponse
+	(*DrainRequest)(nil),      // 35: claudemesh.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),     // 36: claudemesh.plugin.v1.DrainResponse
 }
 var file_plugin_proto_depIdxs = []int32{
 	4,  // 0: claudemesh.plugin.v1.DescribeResponse.stages:type_name -> claudemesh.plugin.v1.Stage
-	5,  // 1: claudemesh.plugin.v1.Stage.match:type_name -> claudemesh.plugin.v1.Match
-	8,  // 2: claudemesh.plugin.v1.ValidateResponse.diagnostics:type_name -> claudemesh.plugin.v1.Diagnostic
-	8,  // 3: claudemesh.plugin.v1.ConfigureResponse.diagnostics:type_name -> claudemesh.plugin.v1.Diagnostic
-	5,  // 4: claudemesh.plugin.v1.ConfigureResponse.match:type_name -> claudemesh.plugin.v1.Match
-	13, // 5: claudemesh.plugin.v1.HostFrame.open:type_name -> claudemesh.plugin.v1.Open
-	14, // 6: claudemesh.plugin.v1.HostFrame.batch:type_name -> claudemesh.plugin.v1.Batch
-	20, // 7: claudemesh.plugin.v1.HostFrame.cancel:type_name -> claudemesh.plugin.v1.Cancel
-	21, // 8: claudemesh.plugin.v1.HostFrame.ping:type_name -> claudemesh.plugin.v1.Ping
-	24, // 9: claudemesh.plugin.v1.HostFrame.outcomes:type_name -> claudemesh.plugin.v1.Outcomes
-	18, // 10: claudemesh.plugin.v1.PluginFrame.verdicts:type_name -> claudemesh.plugin.v1.Verdicts
-	23, // 11: claudemesh.plugin.v1.PluginFrame.credit:type_name -> claudemesh.plugin.v1.Credit
-	22, // 12: claudemesh.plugin.v1.PluginFrame.pong:type_name -> claudemesh.plugin.v1.Pong
-	25, // 13: claudemesh.plugin.v1.PluginFrame.observed:type_name -> claudemesh.plugin.v1.Observed
-	27, // 14: claudemesh.plugin.v1.PluginFrame.logs:type_name -> claudemesh.plugin.v1.LogRecord
-	28, // 15: claudemesh.plugin.v1.PluginFrame.spans:type_name -> claudemesh.plugin.v1.Spans
-	15, // 16: claudemesh.plugin.v1.Batch.envelopes:type_name -> claudemesh.plugin.v1.Envelope
-	16, // 17: claudemesh.plugin.v1.Envelope.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	17, // 18: claudemesh.plugin.v1.Envelope.audience:type_name -> claudemesh.plugin.v1.Recipient
-	19, // 19: claudemesh.plugin.v1.Verdicts.exceptions:type_name -> claudemesh.plugin.v1.Verdict
-	28, // 20: claudemesh.plugin.v1.Verdicts.spans:type_name -> claudemesh.plugin.v1.Spans
-	16, // 21: claudemesh.plugin.v1.Verdict.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	26, // 22: claudemesh.plugin.v1.Outcomes.outcomes:type_name -> claudemesh.plugin.v1.Outcome
-	15, // 23: claudemesh.plugin.v1.Outcome.envelope:type_name -> claudemesh.plugin.v1.Envelope
-	16, // 24: claudemesh.plugin.v1.LogRecord.attributes:type_name -> claudemesh.plugin.v1.Attribute
-	29, // 25: claudemesh.plugin.v1.Spans.spans:type_name -> claudemesh.plugin.v1.Span
-	31, // 26: claudemesh.plugin.v1.Span.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
-	30, // 27: claudemesh.plugin.v1.Span.events:type_name -> claudemesh.plugin.v1.SpanEvent
-	31, // 28: claudemesh.plugin.v1.SpanEvent.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
-	0,  // 29: claudemesh.plugin.v1.Plugin.Hello:input_type -> claudemesh.plugin.v1.HelloRequest
-	2,  // 30: claudemesh.plugin.v1.Plugin.Describe:input_type -> claudemesh.plugin.v1.DescribeRequest
-	6,  // 31: claudemesh.plugin.v1.Plugin.Validate:input_type -> claudemesh.plugin.v1.ValidateRequest
-	9,  // 32: claudemesh.plugin.v1.Plugin.Configure:input_type -> claudemesh.plugin.v1.ConfigureRequest
-	11, // 33: claudemesh.plugin.v1.Plugin.Process:input_type -> claudemesh.plugin.v1.HostFrame
-	14, // 34: claudemesh.plugin.v1.Plugin.ProcessBatch:input_type -> claudemesh.plugin.v1.Batch
-	24, // 35: claudemesh.plugin.v1.Plugin.ObserveBatch:input_type -> claudemesh.plugin.v1.Outcomes
-	32, // 36: claudemesh.plugin.v1.Plugin.Drain:input_type -> claudemesh.plugin.v1.DrainRequest
-	1,  // 37: claudemesh.plugin.v1.Plugin.Hello:output_type -> claudemesh.plugin.v1.HelloResponse
-	3,  // 38: claudemesh.plugin.v1.Plugin.Describe:output_type -> claudemesh.plugin.v1.DescribeResponse
-	7,  // 39: claudemesh.plugin.v1.Plugin.Validate:output_type -> claudemesh.plugin.v1.ValidateResponse
-	10, // 40: claudemesh.plugin.v1.Plugin.Configure:output_type -> claudemesh.plugin.v1.ConfigureResponse
-	12, // 41: claudemesh.plugin.v1.Plugin.Process:output_type -> claudemesh.plugin.v1.PluginFrame
-	18, // 42: claudemesh.plugin.v1.Plugin.ProcessBatch:output_type -> claudemesh.plugin.v1.Verdicts
-	25, // 43: claudemesh.plugin.v1.Plugin.ObserveBatch:output_type -> claudemesh.plugin.v1.Observed
-	33, // 44: claudemesh.plugin.v1.Plugin.Drain:output_type -> claudemesh.plugin.v1.DrainResponse
-	37, // [37:45] is the sub-list for method output_type
-	29, // [29:37] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	6,  // 1: claudemesh.plugin.v1.Stage.match:type_name -> claudemesh.plugin.v1.Match
+	5,  // 2: claudemesh.plugin.v1.Stage.kinds:type_name -> claudemesh.plugin.v1.Kind
+	9,  // 3: claudemesh.plugin.v1.ValidateResponse.diagnostics:type_name -> claudemesh.plugin.v1.Diagnostic
+	9,  // 4: claudemesh.plugin.v1.ConfigureResponse.diagnostics:type_name -> claudemesh.plugin.v1.Diagnostic
+	6,  // 5: claudemesh.plugin.v1.ConfigureResponse.match:type_name -> claudemesh.plugin.v1.Match
+	14, // 6: claudemesh.plugin.v1.HostFrame.open:type_name -> claudemesh.plugin.v1.Open
+	15, // 7: claudemesh.plugin.v1.HostFrame.batch:type_name -> claudemesh.plugin.v1.Batch
+	21, // 8: claudemesh.plugin.v1.HostFrame.cancel:type_name -> claudemesh.plugin.v1.Cancel
+	22, // 9: claudemesh.plugin.v1.HostFrame.ping:type_name -> claudemesh.plugin.v1.Ping
+	25, // 10: claudemesh.plugin.v1.HostFrame.outcomes:type_name -> claudemesh.plugin.v1.Outcomes
+	19, // 11: claudemesh.plugin.v1.PluginFrame.verdicts:type_name -> claudemesh.plugin.v1.Verdicts
+	24, // 12: claudemesh.plugin.v1.PluginFrame.credit:type_name -> claudemesh.plugin.v1.Credit
+	23, // 13: claudemesh.plugin.v1.PluginFrame.pong:type_name -> claudemesh.plugin.v1.Pong
+	26, // 14: claudemesh.plugin.v1.PluginFrame.observed:type_name -> claudemesh.plugin.v1.Observed
+	28, // 15: claudemesh.plugin.v1.PluginFrame.logs:type_name -> claudemesh.plugin.v1.LogRecord
+	29, // 16: claudemesh.plugin.v1.PluginFrame.spans:type_name -> claudemesh.plugin.v1.Spans
+	16, // 17: claudemesh.plugin.v1.Batch.envelopes:type_name -> claudemesh.plugin.v1.Envelope
+	17, // 18: claudemesh.plugin.v1.Envelope.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	18, // 19: claudemesh.plugin.v1.Envelope.audience:type_name -> claudemesh.plugin.v1.Recipient
+	20, // 20: claudemesh.plugin.v1.Verdicts.exceptions:type_name -> claudemesh.plugin.v1.Verdict
+	29, // 21: claudemesh.plugin.v1.Verdicts.spans:type_name -> claudemesh.plugin.v1.Spans
+	17, // 22: claudemesh.plugin.v1.Verdict.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	27, // 23: claudemesh.plugin.v1.Outcomes.outcomes:type_name -> claudemesh.plugin.v1.Outcome
+	16, // 24: claudemesh.plugin.v1.Outcome.envelope:type_name -> claudemesh.plugin.v1.Envelope
+	17, // 25: claudemesh.plugin.v1.LogRecord.attributes:type_name -> claudemesh.plugin.v1.Attribute
+	30, // 26: claudemesh.plugin.v1.Spans.spans:type_name -> claudemesh.plugin.v1.Span
+	32, // 27: claudemesh.plugin.v1.Span.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
+	31, // 28: claudemesh.plugin.v1.Span.events:type_name -> claudemesh.plugin.v1.SpanEvent
+	32, // 29: claudemesh.plugin.v1.SpanEvent.attributes:type_name -> claudemesh.plugin.v1.SpanAttribute
+	16, // 30: claudemesh.plugin.v1.AnswerRequest.envelope:type_name -> claudemesh.plugin.v1.Envelope
+	0,  // 31: claudemesh.plugin.v1.Plugin.Hello:input_type -> claudemesh.plugin.v1.HelloRequest
+	2,  // 32: claudemesh.plugin.v1.Plugin.Describe:input_type -> claudemesh.plugin.v1.DescribeRequest
+	7,  // 33: claudemesh.plugin.v1.Plugin.Validate:input_type -> claudemesh.plugin.v1.ValidateRequest
+	10, // 34: claudemesh.plugin.v1.Plugin.Configure:input_type -> claudemesh.plugin.v1.ConfigureRequest
+	12, // 35: claudemesh.plugin.v1.Plugin.Process:input_type -> claudemesh.plugin.v1.HostFrame
+	15, // 36: claudemesh.plugin.v1.Plugin.ProcessBatch:input_type -> claudemesh.plugin.v1.Batch
+	25, // 37: claudemesh.plugin.v1.Plugin.ObserveBatch:input_type -> claudemesh.plugin.v1.Outcomes
+	33, // 38: claudemesh.plugin.v1.Plugin.Answer:input_type -> claudemesh.plugin.v1.AnswerRequest
+	35, // 39: claudemesh.plugin.v1.Plugin.Drain:input_type -> claudemesh.plugin.v1.DrainRequest
+	1,  // 40: claudemesh.plugin.v1.Plugin.Hello:output_type -> claudemesh.plugin.v1.HelloResponse
+	3,  // 41: claudemesh.plugin.v1.Plugin.Describe:output_type -> claudemesh.plugin.v1.DescribeResponse
+	8,  // 42: claudemesh.plugin.v1.Plugin.Validate:output_type -> claudemesh.plugin.v1.ValidateResponse
+	11, // 43: claudemesh.plugin.v1.Plugin.Configure:output_type -> claudemesh.plugin.v1.ConfigureResponse
+	13, // 44: claudemesh.plugin.v1.Plugin.Process:output_type -> claudemesh.plugin.v1.PluginFrame
+	19, // 45: claudemesh.plugin.v1.Plugin.ProcessBatch:output_type -> claudemesh.plugin.v1.Verdicts
+	26, // 46: claudemesh.plugin.v1.Plugin.ObserveBatch:output_type -> claudemesh.plugin.v1.Observed
+	34, // 47: claudemesh.plugin.v1.Plugin.Answer:output_type -> claudemesh.plugin.v1.AnswerResponse
+	36, // 48: claudemesh.plugin.v1.Plugin.Drain:output_type -> claudemesh.plugin.v1.DrainResponse
+	40, // [40:49] is the sub-list for method output_type
+	31, // [31:40] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2906,7 +3166,7 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[31].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[32].OneofWrappers = []any{
 		(*SpanAttribute_Text)(nil),
 		(*SpanAttribute_Truth)(nil),
 		(*SpanAttribute_Whole)(nil),
@@ -2918,7 +3178,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,7 @@ const (
 	Plugin_Process_FullMethodName      = "/claudemesh.plugin.v1.Plugin/Process"
 	Plugin_ProcessBatch_FullMethodName = "/claudemesh.plugin.v1.Plugin/ProcessBatch"
 	Plugin_ObserveBatch_FullMethodName = "/claudemesh.plugin.v1.Plugin/ObserveBatch"
+	Plugin_Answer_FullMethodName       = "/claudemesh.plugin.v1.Plugin/Answer"
 	Plugin_Drain_FullMethodName        = "/claudemesh.plugin.v1.Plugin/Drain"
 )
 
@@ -61,6 +62,9 @@ type PluginClient interface {
 	ProcessBatch(ctx context.Context, in *Batch, opts ...grpc.CallOption) (*Verdicts, error)
 	// ObserveBatch is the simple level of outcomes.
 	ObserveBatch(ctx context.Context, in *Outcomes, opts ...grpc.CallOption) (*Observed, error)
+	// Answer asks an instance for the answer to one request, of a kind that its
+	// stage owns. Any number of calls may be in flight. Feature "kinds/1".
+	Answer(ctx context.Context, in *AnswerRequest, opts ...grpc.CallOption) (*AnswerResponse, error)
 	// Drain says that no more batches will come for an instance, or for any when
 	// it names none, and returns when the work in hand is done and written out.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
@@ -147,6 +151,16 @@ func (c *pluginClient) ObserveBatch(ctx context.Context, in *Outcomes, opts ...g
 	return out, nil
 }
 
+func (c *pluginClient) Answer(ctx context.Context, in *AnswerRequest, opts ...grpc.CallOption) (*AnswerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerResponse)
+	err := c.cc.Invoke(ctx, Plugin_Answer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DrainResponse)
@@ -178,6 +192,9 @@ type PluginServer interface {
 	ProcessBatch(context.Context, *Batch) (*Verdicts, error)
 	// ObserveBatch is the simple level of outcomes.
 	ObserveBatch(context.Context, *Outcomes) (*Observed, error)
+	// Answer asks an instance for the answer to one request, of a kind that its
+	// stage owns. Any number of calls may be in flight. Feature "kinds/1".
+	Answer(context.Context, *AnswerRequest) (*AnswerResponse, error)
 	// Drain says that no more batches will come for an instance, or for any when
 	// it names none, and returns when the work in hand is done and written out.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
@@ -211,6 +228,9 @@ func (UnimplementedPluginServer) ProcessBatch(context.Context, *Batch) (*Verdict
 }
 func (UnimplementedPluginServer) ObserveBatch(context.Context, *Outcomes) (*Observed, error) {
 	return nil, status.Error(codes.Unimplemented, "method ObserveBatch not implemented")
+}
+func (UnimplementedPluginServer) Answer(context.Context, *AnswerRequest) (*AnswerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Answer not implemented")
 }
 func (UnimplementedPluginServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
@@ -351,6 +371,24 @@ func _Plugin_ObserveBatch_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Answer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Answer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Answer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Answer(ctx, req.(*AnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DrainRequest)
 	if err := dec(in); err != nil {
@@ -399,6 +437,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ObserveBatch",
 			Handler:    _Plugin_ObserveBatch_Handler,
+		},
+		{
+			MethodName: "Answer",
+			Handler:    _Plugin_Answer_Handler,
 		},
 		{
 			MethodName: "Drain",
