@@ -139,6 +139,9 @@ func printPluginProgram(line func(string, string, ...any), s pluginhost.Status) 
 		grants = strings.Join(s.Grants, ", ")
 	}
 	line("stage", "%s, %s, granted: %s", s.Stage, s.Role, grants)
+	if len(s.Kinds) > 0 {
+		line("kinds", "%s", strings.Join(s.Kinds, ", "))
+	}
 }
 
 // printPluginEnds says how the process ended that was there before.

@@ -113,8 +113,11 @@ func (t *trial) snippet(path, name string, info pluginhost.Info, options []byte)
 	if env := t.envFor(info); len(env) > 0 {
 		plugin = append(plugin, yaml.MapItem{Key: "env", Value: env})
 	}
-	if !info.Judges {
-		plugin = append(plugin, yaml.MapItem{Key: "role", Value: string(config.Observer)})
+	if role := roleOf(info); role != config.Gate {
+		plugin = append(plugin, yaml.MapItem{Key: "role", Value: string(role)})
+		if role == config.Owner {
+			plugin = append(plugin, yaml.MapItem{Key: "kinds", Value: kindNames(info)})
+		}
 	}
 	if grants := t.grantsFor(info); len(grants) > 0 {
 		plugin = append(plugin, yaml.MapItem{Key: "grants", Value: grants})
@@ -130,6 +133,27 @@ func (t *trial) snippet(path, name string, info pluginhost.Info, options []byte)
 	text, err := yaml.MarshalWithOptions(yaml.MapSlice{{Key: "pipeline", Value: []yaml.MapSlice{link}}}, yaml.IndentSequence(true))
 	_, text, _ = bytes.Cut(text, []byte("\n")) // without the key, indented as below it
 	return text, err
+}
+
+// roleOf is what a stage is tried as: a gate if it judges, else what it can be.
+func roleOf(info pluginhost.Info) config.PluginRole {
+	switch {
+	case info.Judges:
+		return config.Gate
+	case info.Observes:
+		return config.Observer
+	case len(info.Kinds) > 0:
+		return config.Owner
+	default:
+		return config.Observer
+	}
+}
+
+func kindNames(info pluginhost.Info) (names []string) {
+	for _, k := range info.Kinds {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // grantsFor are the grants to run a stage with.

@@ -145,6 +145,9 @@ func (p *program) printStage(info pluginhost.Info, link string) {
 	if len(info.Environment) > 0 {
 		fmt.Fprintf(p.out, "needs the variables %s\n", printable(strings.Join(info.Environment, ", ")))
 	}
+	for _, k := range info.Kinds {
+		fmt.Fprintf(p.out, "owns %s, answered by %s\n", printable(k.Name), printable(strings.Join(k.Replies, " or ")))
+	}
 	rows := optionRows(info.Schema)
 	if len(rows) == 0 {
 		fmt.Fprintln(p.out, "takes no options")

@@ -82,8 +82,12 @@ func refused(link config.Link, why error) *chain.Factory {
 		Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
 		New:      func(chain.LinkSpec) (sdk.Stage, error) { return nil, why },
 	}
-	if link.Plugin.Role == config.Observer {
+	switch link.Plugin.Role {
+	case config.Observer:
 		f.Role = chain.RoleObserver
+	case config.Owner:
+		f.Role = chain.RoleOwner
+	case config.Gate:
 	}
 	return f
 }

@@ -106,7 +106,7 @@ func (c *Chain) makeLink(ls LinkSpec, f *Factory) (*Link, error) {
 		return nil, fmt.Errorf("the factory of stage %q made none", ls.Stage)
 	}
 	l := &Link{
-		name: ls.name(), stageName: ls.Stage, role: f.Role,
+		name: ls.name(), stageName: ls.Stage, role: f.Role, owns: f.Owns,
 		refusal: refusal(ls.name()), log: c.log,
 	}
 	if !f.Timed {
@@ -130,7 +130,7 @@ func (l *Link) parts() []*Link {
 func (l *Link) use(in *instance) {
 	l.instance, l.stage = in, in.stage
 	l.recorder, _ = in.stage.(sdk.Recorder)
-	if l.role != RoleObserver {
+	if l.role != RoleObserver && l.role != RoleOwner {
 		l.remote, _ = in.stage.(Remote)
 	}
 	l.observer, _ = in.stage.(sdk.Observer)

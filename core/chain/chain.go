@@ -45,6 +45,8 @@ type Chain struct {
 	families []family           // kinds that a stage names as "prefix*", longest first
 	rest     *path              // every other kind
 
+	outside map[sdk.Kind]*Outside // kinds that links own; set by compile
+
 	shadows *shadows // nil without a link in shadow
 
 	inside gauge // envelopes between Holder.Enter and Leave

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/claudemesh/broker/core/nearest"
+	"github.com/claudemesh/broker/sdk"
 )
 
 // Problem is one reason why a chain cannot run.
@@ -54,15 +55,16 @@ type checker struct {
 	spec      Spec
 	factories Factories
 	problems  []Problem
-	first     map[string]int // where a name was first used
-	route     int            // index of the first route, -1 before it
-	decider   bool           // a link that judges was seen
+	first     map[string]int   // where a name was first used
+	owner     map[sdk.Kind]int // who owns a kind
+	route     int              // index of the first route, -1 before it
+	decider   bool             // a link that judges was seen
 }
 
 // check returns what is wrong with the names, the order and the policies. What
 // a stage thinks of its options, its factory says.
 func check(spec Spec, factories Factories) []Problem {
-	k := &checker{spec: spec, factories: factories, first: make(map[string]int), route: -1}
+	k := &checker{spec: spec, factories: factories, first: make(map[string]int), owner: make(map[sdk.Kind]int), route: -1}
 	for i, ls := range spec.Links {
 		k.link(i, ls)
 	}
@@ -106,12 +108,30 @@ func (k *checker) link(i int, ls LinkSpec) {
 	if ls.Shadow && role != RoleGate {
 		k.add(i, fmt.Sprintf("shadow is for stages that judge, and this one is of the role %s", role), "take shadow out")
 	}
+	if known && role == RoleOwner {
+		k.owns(i, k.factories.find(ls).Owns)
+	}
 	k.order(i, role)
+}
+
+// owns checks that each kind has one owner.
+func (k *checker) owns(i int, kinds []sdk.Kind) {
+	for _, kind := range kinds {
+		j, taken := k.owner[kind]
+		switch {
+		case slices.Contains(k.spec.Reserved, kind):
+			k.add(i, fmt.Sprintf("the broker answers %s itself", kind), "take it out of plugin.kinds")
+		case taken && j != i:
+			k.add(i, fmt.Sprintf("%s is owned by pipeline[%d] %s", kind, j, k.spec.Links[j].name()), "take it out of plugin.kinds of one of them")
+		default:
+			k.owner[kind] = i
+		}
+	}
 }
 
 // order checks the link's place among those before it.
 func (k *checker) order(i int, role Role) {
-	if role == RoleObserver {
+	if role == RoleObserver || role == RoleOwner {
 		return
 	}
 	switch {

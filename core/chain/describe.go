@@ -98,6 +98,9 @@ func (l *Link) describe(d *LinkDescription, withStats bool) {
 		d.Fallback = l.fallback.stageName
 	}
 	d.Kinds, d.Filter = l.wish.kinds(), describeFilter(l.filter)
+	if l.role == RoleOwner {
+		d.Kinds = l.owns
+	}
 	if l.recorder != nil && !l.shadow {
 		d.Also = append(d.Also, "records")
 	}

@@ -25,6 +25,7 @@ type Link struct {
 	name      string // unique in the chain; for logs, metrics and outcomes
 	stageName string // the stage's name in the config
 	role      Role
+	owns      []sdk.Kind // that it answers, with the role owner
 	policy    Policy
 	then      Policy        // after Hold
 	fallback  *Link         // decides with the policy Fallback; nil without

@@ -53,6 +53,9 @@ func (c *Chain) path(kind sdk.Kind) *path {
 func (c *Chain) compile() {
 	named := make(map[sdk.Kind]bool)
 	for _, l := range c.links {
+		if l.role == RoleOwner {
+			continue // it is on no path: the route asks it
+		}
 		for _, p := range l.parts() {
 			p.wish, p.filter = wishOf(p.stage)
 		}
@@ -71,12 +74,13 @@ func (c *Chain) compile() {
 	}
 	slices.SortStableFunc(c.families, func(a, b family) int { return len(b.prefix) - len(a.prefix) })
 	c.rest = c.newPath("*")
+	c.outside = c.owners()
 }
 
 func (c *Chain) newPath(kind sdk.Kind) *path {
 	p := &path{kind: kind}
 	for _, l := range c.links {
-		if !l.wish.has(kind) {
+		if l.role == RoleOwner || !l.wish.has(kind) {
 			continue
 		}
 		p.remote = p.remote || l.remote != nil && !l.shadow

@@ -17,6 +17,7 @@ const (
 	RoleAuth                 // proves who asks: comes first
 	RoleRoute                // does the work and answers: nothing that judges comes after it
 	RoleObserver             // only watches: may stand anywhere
+	RoleOwner                // answers kinds that the broker has no handler for, when the route asks: may stand anywhere
 )
 
 // String returns the role as `broker chain` prints it.
@@ -28,6 +29,8 @@ func (r Role) String() string {
 		return "route"
 	case RoleObserver:
 		return "observer"
+	case RoleOwner:
+		return "owner"
 	default:
 		return "gate"
 	}
@@ -53,6 +56,10 @@ type Factory struct {
 	// first. Empty means fail_closed, fail_open and fallback. A factory lists
 	// Hold only when its stages wait by themselves.
 	Policies []Policy
+
+	// Owns are the kinds that a stage of the role owner answers; it has to be an
+	// [Answerer].
+	Owns []sdk.Kind
 
 	// New makes one stage. It checks the options and opens nothing: a chain is
 	// also built to be checked, printed and thrown away. What has to be opened
@@ -125,6 +132,9 @@ type Spec struct {
 	// Insecure allows a chain without auth or without route, and auth that
 	// fails open. It allows no wrong order.
 	Insecure bool
+
+	// Reserved are the kinds that the broker answers itself: no link owns them.
+	Reserved []sdk.Kind
 
 	// Previous is the chain that runs now, nil at the start of the process.
 	// Stages that did not change are carried over from it, and counters go on.

@@ -6,12 +6,21 @@ import "time"
 // A call crosses to another process, so a wedged one must not hold a peer.
 const pluginDeadline = 100 * time.Millisecond
 
+// ownerDeadline is how long a plugin may take to answer a request, and ownerHand
+// how many it has in hand, unless its link says otherwise. Clients wait 5 s for
+// most answers: one that fails is to reach them before they give up.
+const (
+	ownerDeadline = 4 * time.Second
+	ownerHand     = 64
+)
+
 // Plugin says how to start and treat a stage that runs in its own process.
 type Plugin struct {
 	Path   string     `koanf:"path" doc:"the plugin's program. A relative path counts from the file's directory"`
 	SHA256 string     `koanf:"sha256" doc:"SHA-256 of the program, 64 hex digits; another program is not started. Needed in production. broker plugin pin writes it"`
 	Stage  string     `koanf:"stage" doc:"which of the program's stages to run. Empty: the link's stage"`
-	Role   PluginRole `koanf:"role" one:"gate|observer" doc:"what the stage is for. gate: it judges. observer: it only watches"`
+	Role   PluginRole `koanf:"role" one:"gate|observer|owner" doc:"what the stage is for. gate: it judges. observer: it only watches. owner: it answers the requests that kinds lists"`
+	Kinds  []string   `koanf:"kinds" doc:"with role: owner, the types of request that the plugin answers in the place of the broker: all that its stage owns, and no others. broker plugin validate lists them"`
 	Args   []string   `koanf:"args" doc:"arguments. Others on the machine can read them: no secrets"`
 	Env    []string   `koanf:"env" doc:"names of environment variables to pass on; the plugin gets no others"`
 	Grants []string   `koanf:"grants" one:"identity.read|audience.read|attributes.read|payload.hash|payload.bytes|credential.read|priority.write|verdict.drop|delivery.hold" doc:"what the stage may see and do beyond the envelope's bare facts"`
@@ -52,6 +61,7 @@ type PluginRole string
 const (
 	Gate     PluginRole = "gate"
 	Observer PluginRole = "observer"
+	Owner    PluginRole = "owner"
 )
 
 // Overload says what happens to an envelope for which a plugin has no room.
@@ -66,7 +76,7 @@ const (
 // newPlugin returns a plugin with the defaults of one.
 func newPlugin() Plugin {
 	return Plugin{
-		Role: Gate, Args: []string{}, Env: []string{}, Grants: []string{},
+		Role: Gate, Args: []string{}, Env: []string{}, Grants: []string{}, Kinds: []string{},
 		MTLS: true, InFlight: 1024, Overload: Backpressure, HangAfter: time.Second,
 		StartTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
 		HoldMax: time.Second, HoldQueue: 4096,
@@ -82,8 +92,12 @@ func newPluginLink(stage string, role PluginRole) Link {
 	link := newLink(stage)
 	link.Deadline = pluginDeadline
 	link.OnFailure, link.Then = Hold, FailClosed
-	if role == Observer {
+	switch role {
+	case Observer:
 		link.OnFailure, link.Then = FailOpen, ""
+	case Owner:
+		link.OnFailure, link.Then, link.Deadline, link.Required = FailClosed, "", ownerDeadline, false
+	case Gate:
 	}
 	return link
 }
@@ -91,8 +105,13 @@ func newPluginLink(stage string, role PluginRole) Link {
 // completePlugin puts the defaults of a plugin under what the file says of it,
 // and returns those of its link.
 func completePlugin(stage string, plugin map[string]any) Link {
-	fill(plugin, layer(newPlugin()))
 	role, _ := plugin["role"].(PluginRole)
+	defaults := newPlugin()
+	if role == Owner {
+		defaults.InFlight = ownerHand
+	}
+	fill(plugin, layer(defaults))
+	role, _ = plugin["role"].(PluginRole)
 	return newPluginLink(stage, role)
 }
 

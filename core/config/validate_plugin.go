@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // plugin judges the section of a link that runs a plugin.
 func (l *loader) plugin(link *Link, c *Config) {
@@ -27,10 +31,34 @@ func (l *loader) plugin(link *Link, c *Config) {
 			l.invalid([]string{index(key+".env", i), key + ".env"}, "must be the name of a variable, without its value")
 		}
 	}
+	l.kinds(key, p)
 	if p.Restart.First > p.Restart.Most {
 		l.invalid([]string{key + ".restart.most", key + ".restart.first"}, "must not be below restart.first, which is %s", duration(p.Restart.First))
 	}
-	if link.Shadow && p.Role == Observer {
-		l.invalid([]string{link.key + ".shadow"}, "is for stages that judge, and an observer decides nothing; take it out")
+	if link.Shadow && p.Role != Gate {
+		l.invalid([]string{link.key + ".shadow"}, "is for stages that judge, and an %s decides nothing; take it out", p.Role)
+	}
+	if p.Role == Owner && link.OnFailure != FailClosed {
+		l.invalid([]string{link.key + ".on_failure", link.key}, "of an owner is fail_closed: what it cannot answer is refused as unavailable")
 	}
 }
+
+// kinds judges the types of request that a plugin answers.
+func (l *loader) kinds(key string, p *Plugin) {
+	switch {
+	case p.Role == Owner && len(p.Kinds) == 0:
+		l.invalid([]string{key + ".kinds", key + ".role"}, "lists no kinds, so the plugin would answer nothing; broker plugin validate says which ones it owns")
+	case p.Role != Owner && len(p.Kinds) > 0:
+		l.invalid([]string{key + ".kinds"}, "is for role: owner, and this one is %s", p.Role)
+	}
+	for i, kind := range p.Kinds {
+		switch {
+		case !kindName.MatchString(kind):
+			l.invalid([]string{index(key+".kinds", i), key + ".kinds"}, "a kind has a to z, 0 to 9 and _, at most 64; got %s", show(kind))
+		case slices.Contains(p.Kinds[:i], kind):
+			l.invalid([]string{index(key+".kinds", i), key + ".kinds"}, "%s is there twice", show(kind))
+		}
+	}
+}
+
+var kindName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)

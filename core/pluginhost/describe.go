@@ -24,6 +24,7 @@ const (
 	featureObserve = "observe/1"
 	featureLog     = "log/1"
 	featureTrace   = "trace/1"
+	featureKinds   = "kinds/1"
 )
 
 // minor is the version of plugin.proto that this broker speaks, within the
@@ -56,6 +57,7 @@ type Info struct {
 	Optional     []string        `json:"optional_capabilities"` // that it does more with
 	Environment  []string        `json:"environment"`           // variables that it cannot do without
 	Idempotent   bool            `json:"idempotent"`
+	Kinds        []Kind          `json:"kinds,omitempty"` // of request that it answers
 
 	match *pluginpb.Match // nil: all; an instance may say otherwise
 }
@@ -109,7 +111,7 @@ func (h *Host) ask(ctx context.Context, conn grpc.ClientConnInterface, spans boo
 
 // features are those that the broker has.
 func features(spans bool) []string {
-	list := []string{featureStream, featureBatch, featureObserve, featureLog}
+	list := []string{featureStream, featureBatch, featureObserve, featureLog, featureKinds}
 	if spans {
 		list = append(list, featureTrace)
 	}
@@ -121,7 +123,7 @@ func infoOf(s *pluginpb.Stage) Info {
 		Name: s.GetName(), Summary: s.GetSummary(), Judges: s.GetJudges(), Observes: s.GetObserves(),
 		Schema: s.GetOptionsSchema(), Example: s.GetOptionsExample(), Capabilities: s.GetCapabilities(),
 		Optional: s.GetOptionalCapabilities(), Environment: s.GetEnvironment(),
-		Idempotent: s.GetIdempotent(), match: s.GetMatch(),
+		Idempotent: s.GetIdempotent(), Kinds: kindsOf(s.GetKinds()), match: s.GetMatch(),
 	}
 }
 

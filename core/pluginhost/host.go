@@ -77,6 +77,19 @@ func (h *Host) Factory(link config.Link) (*chain.Factory, error) {
 		Policies: []chain.Policy{chain.Hold, chain.FailClosed, chain.FailOpen, chain.Fallback},
 		New:      func(chain.LinkSpec) (sdk.Stage, error) { return h.newStage(link) },
 	}
+	if link.Plugin.Role == config.Owner {
+		f.Role, f.Policies = chain.RoleOwner, []chain.Policy{chain.FailClosed}
+		for _, kind := range link.Plugin.Kinds {
+			f.Owns = append(f.Owns, sdk.Kind(kind))
+		}
+		f.New = func(chain.LinkSpec) (sdk.Stage, error) {
+			s, err := h.newStage(link)
+			if err != nil {
+				return nil, err
+			}
+			return newOwner(s), nil
+		}
+	}
 	if link.Plugin.Role == config.Observer {
 		f.Role = chain.RoleObserver
 		f.Policies = []chain.Policy{chain.FailOpen}

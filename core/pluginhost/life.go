@@ -82,6 +82,7 @@ func (l *life) connect(s *Stage, info *Info, instance string, r *pluginpb.Config
 	if err != nil {
 		return refusal{err}
 	}
+	s.kinds.Store(&info.Kinds)
 	s.match.Store(&match) // before the first envelope
 	err = s.hop.Load().Up(hop.Session{
 		Conn: l.process.Conn(), Instance: instance, Stream: l.program.has(featureStream),

@@ -54,10 +54,15 @@ func fit(link config.Link, p *Program) (*Info, error) {
 	switch {
 	case link.Plugin.Role == config.Observer && !info.Observes:
 		return nil, fmt.Errorf("the stage %s does not observe; say role: gate", info.Name)
-	case link.Plugin.Role != config.Observer && !info.Judges:
+	case link.Plugin.Role == config.Owner && (len(info.Kinds) == 0 || !p.has(featureKinds)):
+		return nil, fmt.Errorf("the stage %s owns no kinds; say role: gate", info.Name)
+	case link.Plugin.Role == config.Gate && !info.Judges && len(info.Kinds) > 0:
+		return nil, fmt.Errorf("the stage %s judges nothing and answers requests; say role: owner, and kinds: [%s]", info.Name, strings.Join(info.kindNames(), ", "))
+	case link.Plugin.Role == config.Gate && !info.Judges:
 		return nil, fmt.Errorf("the stage %s only observes; say role: observer", info.Name)
 	}
-	if wrong := append(info.granted(link.Plugin.Grants), info.supplied(link.Plugin.Env)...); len(wrong) > 0 {
+	wrong := append(info.granted(link.Plugin.Grants), info.supplied(link.Plugin.Env)...)
+	if wrong = append(wrong, info.owned(link)...); len(wrong) > 0 {
 		return nil, errors.New(strings.Join(wrong, "; "))
 	}
 	return info, nil

@@ -40,6 +40,7 @@ type Stage struct {
 	hop    atomic.Pointer[hop.Hop]   // nil before Start
 	match  atomic.Pointer[sdk.Match] // nil until it was configured
 	down   atomic.Pointer[outage]    // nil when it can be asked
+	kinds  atomic.Pointer[[]Kind]    // that it owns; nil until it was configured
 
 	// Guarded by worker.mu.
 	life     *life // that it is configured in; nil: it is not

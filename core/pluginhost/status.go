@@ -24,6 +24,7 @@ type Status struct {
 	Stage    string    `json:"stage"`
 	Role     string    `json:"role"`
 	Grants   []string  `json:"grants"`
+	Kinds    []string  `json:"kinds,omitempty"` // that it owns
 	Instance string    `json:"instance,omitempty"`
 	PID      int       `json:"pid,omitempty"`
 	Phase    string    `json:"phase"` // starting, up, waiting, quarantined or stopped
@@ -65,7 +66,7 @@ func (h *Host) statusOf(s *Stage) Status {
 	p := s.link.Plugin
 	st := Status{
 		Link: s.link.Name, Path: s.path, SHA256: s.hash, Pinned: p.SHA256 != "",
-		Stage: stageName(s.link), Role: string(p.Role), Grants: p.Grants,
+		Stage: stageName(s.link), Role: string(p.Role), Grants: p.Grants, Kinds: p.Kinds,
 	}
 	if h := s.hop.Load(); h != nil {
 		st.Hop = h.Stats()

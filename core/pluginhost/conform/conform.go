@@ -64,6 +64,7 @@ func cases() []one {
 		{"it refuses an instance that it does not have", (*talk).unknownInstance},
 		{"it brings the spans of sampled envelopes", (*talk).spans},
 		{"it is told outcomes", (*talk).outcomes},
+		{"it answers what it owns", (*talk).kinds},
 		{"it drains an instance", (*talk).drains},
 		{"it ends within 2 s when it is told to", (*talk).ends},
 		{"it ends when the broker dies", (*talk).lifeline},

@@ -23,6 +23,7 @@ const (
 	featureBatch   = "batch/1"
 	featureObserve = "observe/1"
 	featureTrace   = "trace/1"
+	featureKinds   = "kinds/1"
 )
 
 var (
@@ -57,8 +58,10 @@ func (t *talk) describes() error {
 			return fmt.Errorf("the stage %s is described twice: give each a name of its own", s.Name)
 		case s.Summary == "" || strings.Contains(s.Summary, "\n"):
 			return fmt.Errorf("the stage %s has no summary of one line, which lists show", s.Name)
-		case !s.Judges && !s.Observes:
-			return fmt.Errorf("the stage %s neither judges nor observes: Describe has to say what it is for", s.Name)
+		case !s.Judges && !s.Observes && len(s.Kinds) == 0:
+			return fmt.Errorf("the stage %s neither judges nor observes, and owns no kinds: Describe has to say what it is for", s.Name)
+		case len(s.Kinds) > 0 && !has(t.probed.Program.Features, featureKinds):
+			return fmt.Errorf("the stage %s owns kinds, and Hello lacks the feature %s", s.Name, featureKinds)
 		case s.Observes && !has(t.probed.Program.Features, featureObserve):
 			return fmt.Errorf("the stage %s observes, and Hello lacks the feature %s", s.Name, featureObserve)
 		}

@@ -45,7 +45,7 @@ func (t *talk) configure() (*instance, error) {
 // are sent at once. With ping, a ping follows them.
 func (t *talk) judged(ping bool, sizes ...int) error {
 	if !t.info.Judges {
-		return skip("not checked: the stage only observes")
+		return skip("not checked: the stage judges nothing")
 	}
 	in, err := t.configure()
 	if err != nil {

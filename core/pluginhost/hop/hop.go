@@ -80,6 +80,8 @@ type Hop struct {
 	quit  chan struct{} // ends the pump
 	done  chan struct{} // closed when the pump has ended
 
+	answers answers
+
 	reasons  reasons
 	logging  budget
 	spanning budget
@@ -92,6 +94,7 @@ type Hop struct {
 	window   int         // how many it may have
 	ahead    ahead       // connections that the next batch must not overtake
 	lane     lane        // nil while there is no process
+	front    *desk       // where its process takes requests; nil without a lane
 	again    bool        // what is lost with the lane is asked again on the next
 	broken   func(reason string, err error)
 	since    time.Time // when the lane came or went
@@ -331,10 +334,10 @@ func (h *Hop) Close() {
 	<-h.done
 }
 
-// Idle reports whether nothing is under way: neither an envelope nor an
-// outcome.
+// Idle reports whether nothing is under way: neither an envelope nor an outcome
+// nor a request.
 func (h *Hop) Idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.queue.len() == 0 && h.inHand == 0 && h.outcomes.idle()
+	return h.queue.len() == 0 && h.inHand == 0 && h.outcomes.idle() && h.answers.inHand.Load() == 0
 }

@@ -68,6 +68,7 @@ func (h *Hop) Up(s Session) error {
 	if !s.Stream {
 		h.ahead = make(ahead)
 	}
+	h.front = newDesk(s, h.o)
 	h.lane, h.since, h.heard, h.again, h.broken = l, time.Now(), time.Now(), s.Idempotent, s.Broken
 	h.window = h.o.Window
 	if s.Window > 0 {
@@ -102,6 +103,7 @@ func (h *Hop) fell(why error, wait bool) lane {
 	if l != nil {
 		h.outage = time.Now()
 	}
+	h.front = nil
 	h.lane, h.why, h.waits, h.since = nil, why, wait && h.o.HoldMax > 0, time.Now()
 	h.flights, h.inHand, h.cancels, h.ping = nil, 0, nil, 0
 	h.counters.missed.Add(h.outcomes.lost())
