@@ -23,6 +23,10 @@ type Batch struct {
 	Sent    []*Message
 	Repeats map[*Message]Sent
 
+	// History are messages for the history of topics, with or without a row in
+	// Messages. Those of Repeats are left out.
+	History []*TopicMessage
+
 	// Settled deliveries of this and of earlier batches.
 	Settled []Settlement
 
@@ -40,7 +44,7 @@ type Batch struct {
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Messages)+len(b.Deliveries)+len(b.Held)+len(b.Sent)+len(b.Settled)+
+	return len(b.Messages)+len(b.Deliveries)+len(b.Held)+len(b.Sent)+len(b.History)+len(b.Settled)+
 		len(b.Audit)+len(b.Presences)+len(b.States)+len(b.SessionKeys) == 0
 }
 
@@ -48,12 +52,14 @@ func (b *Batch) Empty() bool {
 func (b *Batch) Reset() {
 	clear(b.Messages)
 	clear(b.Sent)
+	clear(b.History)
 	clear(b.Audit)
 	clear(b.Presences)
 	clear(b.States)
 	clear(b.SessionKeys)
 	*b = Batch{
 		Messages: b.Messages[:0], Deliveries: b.Deliveries[:0], Held: b.Held[:0], Sent: b.Sent[:0],
+		History: b.History[:0],
 		Settled: b.Settled[:0], Audit: b.Audit[:0], Presences: b.Presences[:0], States: b.States[:0],
 		SessionKeys: b.SessionKeys[:0], // Repeats starts empty
 	}

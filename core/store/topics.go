@@ -211,3 +211,17 @@ type Topics interface {
 	// is left to delete.
 	PruneTopics(ctx context.Context, room TopicRoom, limit int) (int64, error)
 }
+
+// At completes a seat that an engine has read: of who has no row, whose role and
+// standing are empty, the topic says what it is.
+func (s *Seat) At(t *Topic) *Seat {
+	s.TopicID = t.ID
+	switch {
+	case s.Standing != NoSeat:
+	case t.Everybody:
+		s.Role, s.Standing = TopicMember, Seated
+	default:
+		s.JoinedAt = time.Time{}
+	}
+	return s
+}

@@ -23,9 +23,9 @@ func (TopicCreate) FrameType() string { return "topic_create" }
 
 // TopicCreated answers a [TopicCreate].
 type TopicCreated struct {
-	Topic   *TopicBrief `json:"topic" doc:"the topic; null when it was refused"`
-	Created bool        `json:"created" doc:"false: it was there already, or it was refused"`
-	Error   string      `json:"error,omitempty" doc:"why it was refused: the reason and what to do about it"`
+	Topic   TopicBrief `json:"topic" doc:"the topic; with empty texts when it was refused"`
+	Created bool       `json:"created" doc:"false: it was there already, or it was refused"`
+	Error   string     `json:"error,omitempty" doc:"why it was refused: the reason and what to do about it"`
 }
 
 // FrameType returns topic_created.

@@ -24,6 +24,7 @@ func (t *transaction) writeRows() error {
 	if err := t.writeHeld(b.Held); err != nil {
 		return fmt.Errorf("held deliveries: %w", err)
 	}
+	t.writeHistory(b.History)
 	t.writeSettled(b.Settled)
 	t.writePresences(b.Presences)
 	if err := t.writeStates(b.States); err != nil {

@@ -63,6 +63,7 @@ func (s *Store) status(ctx context.Context, id string) (string, error) {
 const (
 	auditWitness    = `SELECT EXISTS (SELECT FROM audit_log WHERE mesh_id = $1 AND id = $2 AND hash = $3)`
 	messageWitness  = `SELECT EXISTS (SELECT FROM message WHERE seq = $1 AND id = $2)`
+	historyWitness  = `SELECT EXISTS (SELECT FROM topic_message WHERE seq = $1 AND id = $2)`
 	sentWitness     = `SELECT EXISTS (SELECT FROM sent WHERE seq = $1 AND message_id = $2)`
 	presenceWitness = `SELECT EXISTS (SELECT FROM presence WHERE id = $1 AND version >= $2)`
 	keyWitness      = `SELECT EXISTS (SELECT FROM session_key WHERE mesh_id = $1 AND pubkey = $2)`
@@ -81,6 +82,11 @@ func (s *Store) written(ctx context.Context, b *store.Batch) (bool, error) {
 	for _, m := range b.Sent {
 		if _, repeat := b.Repeats[m]; !repeat {
 			return one(ctx, s, value[bool], sentWitness, m.Seq, m.ID)
+		}
+	}
+	for _, h := range b.History {
+		if _, repeat := b.Repeats[h.Message]; !repeat {
+			return one(ctx, s, value[bool], historyWitness, h.Message.Seq, h.Message.ID)
 		}
 	}
 	switch {

@@ -161,5 +161,5 @@ var moveHeads = statement{
 // batchStatements are all of them; each connection prepares them once.
 var batchStatements = []*statement{
 	&beginBatch, &commitBatch, &identify, &identifyAsync, &insertSent, &repeated, &insertMessages, &insertDeliveries,
-	&insertHeld, &settle, &putPresences, &putStates, &insertSessionKeys, &lockHeads, &beginHeads, &insertAudit, &moveHeads,
+	&insertHeld, &insertTopicMessages, &insertNotifications, &settle, &putPresences, &putStates, &insertSessionKeys, &lockHeads, &beginHeads, &insertAudit, &moveHeads,
 }

@@ -28,7 +28,7 @@ const (
 
 // committer writes batches. Whoever holds the write connection may use it.
 type committer struct {
-	messages, deliveries, held, sent, audit, presences, states, keys many
+	messages, deliveries, held, sent, history, notifications, audit, presences, states, keys many
 
 	settle, head, setHead *sql.Stmt
 
@@ -49,6 +49,8 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 		{&c.deliveries, insertDeliveries, 6, " ON CONFLICT DO NOTHING"},
 		{&c.held, insertHeld, 7, " ON CONFLICT DO NOTHING"},
 		{&c.sent, insertSent, 6, " ON CONFLICT DO NOTHING"},
+		{&c.history, insertTopicMessages, 15, " ON CONFLICT DO NOTHING"},
+		{&c.notifications, insertNotifications, 9, " ON CONFLICT DO NOTHING"},
 		{&c.audit, insertAudit, 9, ""},
 		{&c.presences, putPresences, 11, ""},
 		{&c.states, putStates, 12, ""},
@@ -89,6 +91,9 @@ func (c *committer) write(ctx context.Context, tx *sql.Tx, b *store.Batch) error
 	}
 	if err := write(ctx, tx, &c.sent, b.Sent, sentArgs); err != nil {
 		return fmt.Errorf("sent: %w", err)
+	}
+	if err := c.writeHistory(ctx, tx, b.History); err != nil {
+		return fmt.Errorf("history: %w", err)
 	}
 	if err := c.writeSettled(ctx, tx, b.Settled); err != nil {
 		return fmt.Errorf("settled: %w", err)

@@ -1,0 +1,587 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+var topics = []test{
+	{"a topic is written once under its name", createTopic},
+	{"a topic is found by its id, and else by its name", findTopic},
+	{"a mesh and a member have room for so many topics", createTopicFull},
+	{"of many that make a topic at once one does", topicRace},
+	{"who may know of a topic finds it in the list", listTopics},
+	{"seats are taken, changed and left", changeSeats},
+	{"where the last lead leaves, who is there longest becomes one", nextLead},
+	{"everybody has a seat in a topic for everybody, unless it left", everybodySits},
+	{"who is banned has no seat", bannedSeat},
+	{"what was read is remembered, and only goes forward", readTopic},
+	{"copies of a key are for who is seated, one each", topicKeys},
+	{"a topic without a key gets one, once", claimTopicKey},
+	{"messages are written with the batch and read in pages", topicHistory},
+	{"messages of members that are left out take nobody's place", historyExcept},
+	{"a message that is held is not shown before its time", historyHeld},
+	{"unread messages of others are counted", unreadTopic},
+	{"whom a message mentions is told, and says what it has read", notifications},
+	{"of the history only so much is kept", pruneTopics},
+	{"topics survive a restart", reopenTopics},
+}
+
+// topic makes the n-th topic of the first mesh.
+func topic(n int) *store.Topic {
+	return &store.Topic{
+		ID: id("topic", n), MeshID: id("mesh", 1), Name: fmt.Sprint("topic-", n), Description: "about it",
+		Visibility: store.TopicPublic, CreatorID: id("member1", 1), CreatedAt: now(),
+	}
+}
+
+func seat(t *store.Topic, m *store.Member, role store.TopicRole) *store.Seat {
+	return &store.Seat{
+		TopicID: t.ID, MemberID: m.ID, Key: m.Key, Name: m.DisplayName, Role: role, Standing: store.Seated, JoinedAt: now(),
+	}
+}
+
+// found writes topics, with a lead each that may be nil.
+func (s *suite) found(lead *store.Member, list ...*store.Topic) {
+	s.Helper()
+	for _, t := range list {
+		var first *store.Seat
+		if lead != nil {
+			first = seat(t, lead, store.TopicLead)
+		}
+		got, fresh, err := s.CreateTopic(s.ctx, t, first, nil, plenty())
+		if err != nil || !fresh {
+			s.Fatalf("got %v, fresh %v, error %v", got, fresh, err)
+		}
+		same(s, got, t)
+	}
+}
+
+// sit seats members.
+func (s *suite) sit(t *store.Topic, role store.TopicRole, list ...*store.Member) {
+	s.Helper()
+	for i, m := range list {
+		_, err := s.ChangeSeat(s.ctx, t, m.ID, func(seat *store.Seat) error {
+			seat.Role, seat.Standing, seat.JoinedAt = role, store.Seated, now().Add(time.Duration(i)*time.Minute)
+			return nil
+		})
+		s.must(err)
+	}
+}
+
+// seated returns names and roles of who is in a topic.
+func (s *suite) seated(t *store.Topic) string {
+	s.Helper()
+	list, err := s.Seats(s.ctx, t)
+	s.must(err)
+	text := ""
+	for _, seat := range list {
+		text += fmt.Sprintf("%s %s; ", seat.Name, seat.Role)
+	}
+	return text
+}
+
+func leave(seat *store.Seat) error {
+	seat.Standing = store.NoSeat
+	return nil
+}
+
+func createTopic(s *suite) {
+	_, members := s.mesh(2)
+	t := topic(1)
+	key := &store.TopicKey{TopicID: t.ID, MemberID: members[0].ID, Encrypted: "sealed", Nonce: "nonce", CreatedAt: now()}
+	got, fresh, err := s.CreateTopic(s.ctx, t, seat(t, members[0], store.TopicLead), key, plenty())
+	s.must(err)
+	same(s, got, t)
+	same(s, fresh, true)
+	same(s, s.seated(t), "member 1 lead; ")
+	copied, err := s.TopicKey(s.ctx, t.ID, members[0].ID)
+	s.must(err)
+	same(s, copied, key)
+
+	again := topic(2)
+	again.Name = t.Name
+	got, fresh, err = s.CreateTopic(s.ctx, again, seat(again, members[1], store.TopicLead), nil, store.Room{})
+	s.must(err)
+	same(s, got, t)
+	same(s, fresh, false)
+	same(s, s.seated(t), "member 1 lead; ")
+}
+
+func findTopic(s *suite) {
+	s.mesh(0)
+	other := &store.Mesh{ID: id("mesh", 2), Slug: "second", CreatedAt: now()}
+	s.must(s.CreateMesh(s.ctx, other, nil))
+	t, spoof, archived := topic(1), topic(2), topic(3)
+	spoof.Name = t.ID
+	archived.ArchivedAt = now()
+	s.found(nil, t, spoof, archived)
+	for name, want := range map[string]*store.Topic{t.ID: t, t.Name: t, spoof.ID: spoof} {
+		got, err := s.FindTopic(s.ctx, t.MeshID, name)
+		s.must(err)
+		same(s, got, want)
+	}
+	for _, name := range []string{archived.ID, archived.Name, "TOPIC-1", "topic-%", ""} {
+		_, err := s.FindTopic(s.ctx, t.MeshID, name)
+		s.wantErr(err, store.ErrNotFound)
+	}
+	for _, name := range []string{t.ID, t.Name} {
+		_, err := s.FindTopic(s.ctx, other.ID, name)
+		s.wantErr(err, store.ErrNotFound)
+	}
+	same2, fresh, err := s.CreateTopic(s.ctx, func() *store.Topic { x := topic(4); x.Name = archived.Name; return x }(), nil, nil, plenty())
+	s.must(err)
+	same(s, same2, archived)
+	same(s, fresh, false)
+}
+
+func createTopicFull(s *suite) {
+	s.mesh(0)
+	s.found(nil, topic(1), topic(2))
+	third := topic(3)
+	_, _, err := s.CreateTopic(s.ctx, third, nil, nil, store.Room{Mesh: 10, Member: 2})
+	var full *store.FullError
+	if !errors.As(err, &full) || !full.Member {
+		s.Errorf("got %v", err)
+	}
+	third.CreatorID = id("member1", 2)
+	_, _, err = s.CreateTopic(s.ctx, third, nil, nil, store.Room{Mesh: 2, Member: 2})
+	if !errors.As(err, &full) || full.Member {
+		s.Errorf("got %v", err)
+	}
+	_, _, err = s.CreateTopic(s.ctx, third, nil, nil, store.Room{Mesh: 3, Member: 2})
+	s.must(err)
+}
+
+func topicRace(s *suite) {
+	s.mesh(0)
+	const all = 8
+	var wg sync.WaitGroup
+	var made [all]bool
+	var got [all]string
+	for n := range all {
+		wg.Go(func() {
+			t := topic(n)
+			t.Name = "one"
+			found, fresh, err := s.CreateTopic(s.ctx, t, nil, nil, plenty())
+			if err != nil {
+				s.Error(err)
+				return
+			}
+			made[n], got[n] = fresh, found.ID
+		})
+	}
+	wg.Wait()
+	fresh := 0
+	for n := range all {
+		if made[n] {
+			fresh++
+		}
+		same(s, got[n], got[0])
+	}
+	same(s, fresh, 1)
+}
+
+func listTopics(s *suite) {
+	_, members := s.mesh(3)
+	public, private, dm, gone, all := topic(1), topic(2), topic(3), topic(4), topic(5)
+	private.Visibility, dm.Visibility, gone.ArchivedAt, all.Everybody = store.TopicPrivate, store.TopicDM, now(), true
+	s.found(members[0], public, private, gone)
+	s.found(nil, dm, all)
+	_, err := s.ChangeSeat(s.ctx, dm, members[1].ID, func(seat *store.Seat) error {
+		seat.Role, seat.Standing, seat.JoinedAt = store.TopicMember, store.Invited, now()
+		return nil
+	})
+	s.must(err)
+	for n, want := range map[int]string{
+		0: "topic-1 1 lead; topic-2 1 lead; topic-5 3 member; ",
+		1: "topic-1 1; topic-3 0 invited; topic-5 3 member; ",
+		2: "topic-1 1; topic-5 3 member; ",
+	} {
+		list, err := s.ListTopics(s.ctx, id("mesh", 1), members[n].ID, 100)
+		s.must(err)
+		text := ""
+		for _, row := range list {
+			text += fmt.Sprint(row.Topic.Name, " ", row.Members)
+			switch {
+			case row.Seat == nil:
+			case row.Seat.Standing == store.Seated:
+				text += " " + string(row.Seat.Role)
+			default:
+				text += " " + string(row.Seat.Standing)
+			}
+			text += "; "
+		}
+		same(s, text, want)
+	}
+	list, err := s.ListTopics(s.ctx, id("mesh", 1), members[0].ID, 2)
+	s.must(err)
+	same(s, len(list), 2)
+	same(s, list[0].Topic, public)
+}
+
+func changeSeats(s *suite) {
+	_, members := s.mesh(3)
+	t := topic(1)
+	s.found(members[0], t)
+	got, err := s.Seat(s.ctx, t, members[1].ID)
+	s.must(err)
+	same(s, got, &store.Seat{TopicID: t.ID, MemberID: members[1].ID, Key: members[1].Key, Name: members[1].DisplayName})
+
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error {
+		seat.Role, seat.Standing, seat.JoinedAt = store.TopicObserver, store.Invited, now()
+		return nil
+	})
+	s.must(err)
+	same(s, s.seated(t), "member 1 lead; ")
+	got, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error {
+		if seat.Standing != store.Invited || seat.Role != store.TopicObserver {
+			s.Errorf("got %+v", seat)
+		}
+		seat.Standing = store.Seated
+		return nil
+	})
+	s.must(err)
+	same(s, got.Role, store.TopicObserver)
+	same(s, s.seated(t), "member 1 lead; member 2 observer; ")
+
+	refused := errors.New("no")
+	if got, err := s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error { _ = leave(seat); return refused }); !errors.Is(err, refused) || got != nil {
+		s.Errorf("got %v, %v", got, err)
+	}
+	s.must(s.SealTopicKey(s.ctx, t, &store.TopicKey{TopicID: t.ID, MemberID: members[1].ID, CreatedAt: now()}))
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, leave)
+	s.must(err)
+	same(s, s.seated(t), "member 1 lead; ")
+	_, err = s.TopicKey(s.ctx, t.ID, members[1].ID)
+	s.wantErr(err, store.ErrNotFound)
+	for _, nobody := range []string{"nobody", ""} {
+		_, err = s.ChangeSeat(s.ctx, t, nobody, leave)
+		s.wantErr(err, store.ErrNotFound)
+		_, err = s.Seat(s.ctx, t, nobody)
+		s.wantErr(err, store.ErrNotFound)
+	}
+}
+
+func nextLead(s *suite) {
+	_, members := s.mesh(4)
+	t := topic(1)
+	s.found(members[0], t)
+	s.sit(t, store.TopicObserver, members[1])
+	s.sit(t, store.TopicMember, members[3], members[2])
+	_, err := s.ChangeSeat(s.ctx, t, members[0].ID, leave)
+	s.must(err)
+	same(s, s.seated(t), "member 2 observer; member 3 member; member 4 lead; ")
+	for _, m := range members[2:] {
+		_, err := s.ChangeSeat(s.ctx, t, m.ID, leave)
+		s.must(err)
+	}
+	same(s, s.seated(t), "member 2 lead; ")
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, leave)
+	s.must(err)
+	same(s, s.seated(t), "")
+}
+
+func everybodySits(s *suite) {
+	_, members := s.mesh(3)
+	t := topic(1)
+	t.Everybody = true
+	s.found(nil, t)
+	same(s, s.seated(t), "member 1 member; member 2 member; member 3 member; ")
+	got, err := s.Seat(s.ctx, t, members[1].ID)
+	s.must(err)
+	want := seat(t, members[1], store.TopicMember)
+	want.JoinedAt = members[1].JoinedAt
+	same(s, got, want)
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error { seat.Standing = store.LeftIt; return nil })
+	s.must(err)
+	same(s, s.seated(t), "member 1 member; member 3 member; ")
+	late := member(t.MeshID, 9)
+	s.must(s.AddMember(s.ctx, late))
+	same(s, s.seated(t), "member 1 member; member 3 member; member 9 member; ")
+	s.sit(t, store.TopicMember, members[1])
+	same(s, s.seated(t), "member 1 member; member 2 member; member 3 member; member 9 member; ")
+}
+
+func bannedSeat(s *suite) {
+	_, members := s.mesh(2)
+	t, all := topic(1), topic(2)
+	all.Everybody = true
+	s.found(members[0], t)
+	s.found(nil, all)
+	s.sit(t, store.TopicMember, members[1])
+	s.must(s.SetRevoked(s.ctx, members[0].ID, now()))
+	same(s, s.seated(t), "member 2 member; ")
+	same(s, s.seated(all), "member 2 member; ")
+	_, err := s.Seat(s.ctx, t, members[0].ID)
+	s.wantErr(err, store.ErrNotFound)
+	s.sit(t, store.TopicMember, members[1]) // nobody leads any more
+	same(s, s.seated(t), "member 2 lead; ")
+}
+
+func readTopic(s *suite) {
+	_, members := s.mesh(2)
+	t, all := topic(1), topic(2)
+	all.Everybody = true
+	s.found(members[0], t)
+	s.found(nil, all)
+	for _, in := range []*store.Topic{t, all} {
+		for _, at := range []time.Time{now().Add(time.Hour), now()} {
+			s.must(s.ReadTopic(s.ctx, in, members[0].ID, at))
+			got, err := s.Seat(s.ctx, in, members[0].ID)
+			s.must(err)
+			same(s, got.LastReadAt, now().Add(time.Hour))
+		}
+	}
+	s.wantErr(s.ReadTopic(s.ctx, t, members[1].ID, now()), store.ErrNotFound)
+	s.wantErr(s.ReadTopic(s.ctx, t, "nobody", now()), store.ErrNotFound)
+}
+
+func topicKeys(s *suite) {
+	_, members := s.mesh(4)
+	t := topic(1)
+	s.found(members[0], t)
+	s.sit(t, store.TopicMember, members[2], members[1])
+	unsealed := func() (names []string) {
+		list, err := s.UnsealedSeats(s.ctx, t, 2)
+		s.must(err)
+		for _, seat := range list {
+			names = append(names, seat.Name)
+		}
+		return names
+	}
+	same(s, unsealed(), []string{"member 1", "member 3"})
+	k := &store.TopicKey{TopicID: t.ID, MemberID: members[2].ID, Encrypted: "e", Nonce: "n", CreatedAt: now()}
+	s.must(s.SealTopicKey(s.ctx, t, k))
+	same(s, unsealed(), []string{"member 1", "member 2"})
+	other := *k
+	other.Encrypted = "another"
+	s.wantErr(s.SealTopicKey(s.ctx, t, &other), store.ErrConflict)
+	got, err := s.TopicKey(s.ctx, t.ID, k.MemberID)
+	s.must(err)
+	same(s, got, k)
+	other.MemberID = members[3].ID
+	s.wantErr(s.SealTopicKey(s.ctx, t, &other), store.ErrNotFound)
+	_, err = s.TopicKey(s.ctx, t.ID, members[3].ID)
+	s.wantErr(err, store.ErrNotFound)
+}
+
+func claimTopicKey(s *suite) {
+	_, members := s.mesh(2)
+	t := topic(1)
+	s.found(members[0], t)
+	k := &store.TopicKey{TopicID: t.ID, MemberID: members[1].ID, Encrypted: "e", Nonce: "n", CreatedAt: now()}
+	s.wantErr(s.ClaimTopicKey(s.ctx, t, "aa", k), store.ErrNotFound)
+	k.MemberID = members[0].ID
+	s.must(s.ClaimTopicKey(s.ctx, t, "bb", k))
+	s.wantErr(s.ClaimTopicKey(s.ctx, t, "cc", k), store.ErrConflict)
+	got, err := s.FindTopic(s.ctx, t.MeshID, t.ID)
+	s.must(err)
+	same(s, got.KeyPubkey, "bb")
+}
+
+// said makes the n-th message of a topic, by a member.
+func said(t *store.Topic, by *store.Member, n int) *store.TopicMessage {
+	at := now().Add(time.Duration(n) * time.Second)
+	return &store.TopicMessage{
+		TopicID: t.ID, BodyVersion: 2, ShownAt: at,
+		Message: &store.Message{
+			Seq: store.SeqAt(at), ID: id("message", n), MeshID: t.MeshID, SenderMemberID: by.ID, SenderMember: by.Key,
+			SenderName: by.DisplayName, Nonce: "nonce", Ciphertext: fmt.Sprint("sealed ", n), CreatedAt: at,
+		},
+	}
+}
+
+// say writes messages as a batch.
+func (s *suite) say(list ...*store.TopicMessage) {
+	s.Helper()
+	s.commit(store.Batch{History: list})
+}
+
+// heard returns the bodies of messages.
+func (s *suite) heard(q store.TopicQuery) (list []string) {
+	s.Helper()
+	q.Now = now().Add(time.Hour)
+	found, err := s.TopicHistory(s.ctx, q)
+	s.must(err)
+	for _, h := range found {
+		list = append(list, h.Message.Ciphertext)
+	}
+	return list
+}
+
+func topicHistory(s *suite) {
+	_, members := s.mesh(1)
+	t, other := topic(1), topic(2)
+	s.found(members[0], t, other)
+	var list []*store.TopicMessage
+	for n := range 70 { // more than a statement takes
+		list = append(list, said(t, members[0], n))
+	}
+	list[3].Message.SenderSession, list[3].ReplyTo, list[3].BodyVersion = key(77), list[1].Message.ID, 1
+	list[3].Message.Nonce = ""
+	s.say(list...)
+	s.say(said(other, members[0], 100))
+	got, err := s.TopicHistory(s.ctx, store.TopicQuery{TopicID: t.ID, Before: list[4].Message.ID, Now: now().Add(time.Hour), Limit: 2})
+	s.must(err)
+	same(s, got, []*store.TopicMessage{list[3], list[2]})
+	for _, tt := range []struct {
+		q    store.TopicQuery
+		want []string
+	}{
+		{store.TopicQuery{Limit: 2}, []string{"sealed 69", "sealed 68"}},
+		{store.TopicQuery{Limit: 5, Before: id("message", 2)}, []string{"sealed 1", "sealed 0"}},
+		{store.TopicQuery{Limit: 5, Before: id("message", 0)}, nil},
+		{store.TopicQuery{Limit: 5, Before: id("message", 100)}, nil},
+		{store.TopicQuery{Limit: 5, Before: "nothing"}, nil},
+		{store.TopicQuery{Limit: 2, After: id("message", 60)}, []string{"sealed 61", "sealed 62"}},
+		{store.TopicQuery{Limit: 2, After: id("message", 69)}, nil},
+		{store.TopicQuery{Limit: 2, After: "nothing"}, nil},
+		{store.TopicQuery{Limit: 0}, nil},
+	} {
+		tt.q.TopicID = t.ID
+		same(s, s.heard(tt.q), tt.want)
+	}
+	for id, want := range map[string]bool{list[0].Message.ID: true, id("message", 100): false, "": false} {
+		got, err := s.HasTopicMessage(s.ctx, t.ID, id)
+		s.must(err)
+		same(s, got, want)
+	}
+	s.say(list[0]) // what is written twice is there once
+	same(s, len(s.heard(store.TopicQuery{TopicID: t.ID, Limit: 1000})), 70)
+}
+
+func historyExcept(s *suite) {
+	_, members := s.mesh(2)
+	t := topic(1)
+	s.found(members[0], t)
+	for n := range 10 {
+		s.say(said(t, members[n%2], n))
+	}
+	same(s, s.heard(store.TopicQuery{TopicID: t.ID, Except: []string{members[1].ID, "'"}, Limit: 3}),
+		[]string{"sealed 8", "sealed 6", "sealed 4"})
+}
+
+func historyHeld(s *suite) {
+	_, members := s.mesh(1)
+	t := topic(1)
+	s.found(members[0], t)
+	h := said(t, members[0], 1)
+	h.ShownAt = now().Add(2 * time.Hour)
+	s.say(said(t, members[0], 0), h)
+	same(s, s.heard(store.TopicQuery{TopicID: t.ID, Limit: 3}), []string{"sealed 0"})
+}
+
+func unreadTopic(s *suite) {
+	_, members := s.mesh(3)
+	t, all := topic(1), topic(2)
+	all.Everybody = true
+	s.found(members[0], t)
+	s.found(nil, all)
+	for n := 10; n < 20; n++ {
+		s.say(said(t, members[n%2], n), said(all, members[n%2], n+100))
+	}
+	s.must(s.ReadTopic(s.ctx, t, members[0].ID, now().Add(15*time.Second)))
+	for n, want := range map[int]string{0: "2 5", 1: "0 5", 2: "0 10"} {
+		list, err := s.ListTopics(s.ctx, t.MeshID, members[n].ID, 10)
+		s.must(err)
+		same(s, fmt.Sprint(list[0].Unread, " ", list[1].Unread), want)
+	}
+}
+
+func notifications(s *suite) {
+	_, members := s.mesh(3)
+	t := topic(1)
+	s.found(members[0], t)
+	first, second, held := said(t, members[0], 1), said(t, members[0], 2), said(t, members[0], 3)
+	first.Mentions, second.Mentions = []string{members[1].ID, members[2].ID}, []string{members[1].ID}
+	held.Mentions, held.ShownAt = []string{members[1].ID}, now().Add(2*time.Hour)
+	s.say(first, second, held)
+	list := func(n int, unread bool) []*store.Notification {
+		list, err := s.Notifications(s.ctx, t.MeshID, members[n].ID, unread, now().Add(time.Hour), 10)
+		s.must(err)
+		return list
+	}
+	got := list(1, true)
+	want := func(h *store.TopicMessage, read time.Time) *store.Notification {
+		return &store.Notification{
+			ID: fmt.Sprint(h.Message.Seq), MeshID: t.MeshID, TopicID: t.ID, Topic: t.Name, MessageID: h.Message.ID,
+			MemberID: members[1].ID, SenderID: members[0].ID, Sender: members[0].DisplayName, Kind: store.NotificationMention,
+			CreatedAt: h.ShownAt, ReadAt: read,
+		}
+	}
+	same(s, got, []*store.Notification{want(second, time.Time{}), want(first, time.Time{})})
+	same(s, len(list(2, true)), 1)
+	same(s, len(list(0, false)), 0)
+	n, err := s.ReadNotifications(s.ctx, t.MeshID, members[1].ID, []string{got[0].ID, "nothing", "'"}, now())
+	s.must(err)
+	same(s, n, 1)
+	same(s, list(1, true), []*store.Notification{want(first, time.Time{})})
+	same(s, list(1, false)[0], want(second, now()))
+	n, err = s.ReadNotifications(s.ctx, t.MeshID, members[2].ID, nil, now())
+	s.must(err)
+	same(s, n, 1)
+	same(s, len(list(2, true)), 0)
+	same(s, len(list(1, true)), 1)
+}
+
+func pruneTopics(s *suite) {
+	_, members := s.mesh(2)
+	t, other := topic(1), topic(2)
+	s.found(members[0], t, other)
+	for n := range 10 {
+		h := said(t, members[0], n)
+		h.Mentions = []string{members[1].ID}
+		s.say(h)
+	}
+	s.say(said(other, members[0], 20))
+	left := func() (n int) { return len(s.heard(store.TopicQuery{TopicID: t.ID, Limit: 100})) }
+	prune := func(room store.TopicRoom, limit int, want int64) {
+		s.Helper()
+		n, err := s.PruneTopics(s.ctx, room, limit)
+		s.must(err)
+		same(s, n, want)
+	}
+	plenty := store.TopicRoom{Topic: 100, Mesh: 100, Bytes: 1 << 20}
+	prune(plenty, 10, 0)
+	room := plenty
+	room.Topic = 8
+	prune(room, 1, 1)
+	prune(room, 100, 1)
+	same(s, s.heard(store.TopicQuery{TopicID: t.ID, After: id("message", 2), Limit: 100})[0], "sealed 3")
+	same(s, left(), 8)
+	room = plenty
+	room.Mesh = 6
+	prune(room, 100, 3) // the other topic's is the newest
+	same(s, left(), 5)
+	room = plenty
+	room.Bytes = int64(3 * len("noncesealed 9"))
+	prune(room, 100, 4) // the other topic's is longer
+	same(s, left(), 1)
+	list, err := s.Notifications(s.ctx, t.MeshID, members[1].ID, false, now().Add(time.Hour), 100)
+	s.must(err)
+	same(s, len(list), 1)
+	room = plenty
+	room.Since = now().Add(10 * time.Second)
+	prune(room, 100, 1)
+	same(s, left(), 0)
+	same(s, len(s.heard(store.TopicQuery{TopicID: other.ID, Limit: 100})), 1)
+}
+
+func reopenTopics(s *suite) {
+	_, members := s.mesh(1)
+	t := topic(1)
+	t.KeyPubkey = "ab"
+	s.found(members[0], t)
+	s.say(said(t, members[0], 1))
+	s.reopen()
+	got, err := s.FindTopic(s.ctx, t.MeshID, t.Name)
+	s.must(err)
+	same(s, got, t)
+	same(s, s.seated(t), "member 1 lead; ")
+	same(s, s.heard(store.TopicQuery{TopicID: t.ID, Limit: 3}), []string{"sealed 1"})
+}
