@@ -18,11 +18,12 @@ const bearerLabel = "claudemesh broker: bearer tokens v1"
 // bearer token.
 type Keys struct {
 	bearer []byte // never changed
+	ticket []byte
 }
 
 // NewKeys derives the keys.
 func NewKeys(encryptionKey [KeySize]byte) *Keys {
-	return &Keys{bearer: derive(encryptionKey, bearerLabel)}
+	return &Keys{bearer: derive(encryptionKey, bearerLabel), ticket: derive(encryptionKey, ticketLabel)}
 }
 
 func derive(key [KeySize]byte, label string) []byte {
