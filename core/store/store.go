@@ -49,6 +49,7 @@ type Store interface {
 	Memories
 	Contexts
 	Tasks
+	Schedules
 	Topics
 	Files
 	Skills

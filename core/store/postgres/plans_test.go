@@ -51,6 +51,9 @@ INSERT INTO context SELECT 'mesh' || i % 20 + 1, 'member' || i, '', '', 'summary
 	FROM generate_series(1, 20000) i;
 INSERT INTO task SELECT 'task' || i, 'mesh' || i % 20 + 1, CASE i % 10 WHEN 0 THEN 'open' ELSE 'done' END, '', '', '[]', 'member' || i % 100, '',
 	now() + i * interval '1 second', '', '', '', NULL, NULL, sha256(i::text::bytea), 'title', '' FROM generate_series(1, 20000) i;
+INSERT INTO schedule SELECT 'schedule' || i, 'mesh' || i % 20 + 1, 'member' || i % 1000, '*', '', 'plain', '', '', '', '', now(), now(), 0, NULL,
+	'', CASE WHEN i % 10 > 0 THEN now() - i * interval '1 minute' END, CASE WHEN i % 10 > 0 THEN 'fired' ELSE 'waiting' END,
+	now() + i * interval '1 minute', '', 0, sha256(i::text::bytea) FROM generate_series(1, 20000) i;
 INSERT INTO node SELECT 'node' || i, i, 'host', 'v', now(), now() FROM generate_series(1, 3) i;
 INSERT INTO signal (node, kind, payload, at) SELECT '', 'k', '{}', now() - i * interval '1 second' FROM generate_series(1, 10000) i;
 INSERT INTO used_token SELECT sha256(i::text::bytea), now() + i * interval '1 second' FROM generate_series(1, 10000) i;
@@ -115,6 +118,14 @@ func plans() map[string]planned {
 		"Task":              {taskByID, []any{"task1"}},
 		"ListTasks":         {listTasks, []any{"mesh1", "", "", []string{"member1"}, 100}},
 		"ChangeTask":        {changeTask, []any{"task1", "open", "", "", "", now, "", now}},
+		"CreateSchedule":    {sameSchedule, []any{"mesh1", key}},
+		"those of a mesh":   {countSchedules, []any{"mesh1"}},
+		"those of a member": {countSchedulesOf, []any{"member1"}},
+		"room for ended":    {trimSchedules, []any{"member1", 20}},
+		"ListSchedules":     {listSchedules, []any{"member1", "mesh1"}},
+		"NextSchedule":      {nextSchedule, nil},
+		"ClaimSchedules":    {claimSchedules, []any{"node", now, now, 16}},
+		"PruneSchedules":    {pruneSchedules, []any{now.Add(-1000 * time.Hour), 100}},
 		"Remember":          {sameMemory, []any{"mesh1", "member1", key}},
 		"its counts":        {countMemories, []any{"mesh1", "member1"}},
 		"Recall":            {recall, []any{"mesh1", "word1 common", []string{"member1"}, 20}},

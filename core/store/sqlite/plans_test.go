@@ -97,7 +97,18 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"Task":             {taskByID, 1, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)"},
 		"ListTasks": {listTasks, 5, "SEARCH task USING INDEX task_by_time (mesh_id=?); " +
 			"LIST SUBQUERY 1; SCAN json_each VIRTUAL TABLE INDEX 1:; CREATE BLOOM FILTER"},
-		"ChangeTask":    {changeTask, 8, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)"},
+		"ChangeTask":          {changeTask, 8, "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)"},
+		"CreateSchedule":      {sameSchedule, 2, "SEARCH schedule USING INDEX schedule_by_request (mesh_id=? AND request=?)"},
+		"schedules of a mesh": {countSchedules, 1, "SEARCH schedule USING COVERING INDEX schedule_by_mesh (mesh_id=?)"},
+		"those of a member":   {countSchedulesOf, 1, "SEARCH schedule USING COVERING INDEX schedule_by_member (member_id=? AND state=?)"},
+		"room for a schedule": {trimSchedules, 2, "SEARCH schedule USING COVERING INDEX sqlite_autoindex_schedule_1 (id=?); LIST SUBQUERY 1; " +
+			"SEARCH schedule USING COVERING INDEX schedule_by_member (member_id=? AND state=?); USE TEMP B-TREE FOR ORDER BY"},
+		"ListSchedules": {listSchedules, 2, "SEARCH schedule USING INDEX schedule_by_member (member_id=?); USE TEMP B-TREE FOR ORDER BY"},
+		"NextSchedule":  {nextSchedule, 0, "SEARCH schedule USING COVERING INDEX schedule_by_wake"},
+		"ClaimSchedules": {claimSchedules, 4, "SEARCH schedule USING COVERING INDEX sqlite_autoindex_schedule_1 (id=?); LIST SUBQUERY 1; " +
+			"SEARCH schedule USING COVERING INDEX schedule_by_wake (wake_at<?)"},
+		"PruneSchedules": {pruneSchedules, 2, "SEARCH schedule USING COVERING INDEX sqlite_autoindex_schedule_1 (id=?); LIST SUBQUERY 1; " +
+			"SEARCH schedule USING INDEX schedule_by_end (ended_at<?)"},
 		"Remember":      {sameMemory, 3, "SEARCH memory USING INDEX memory_once (mesh_id=? AND member_id=? AND digest=?)"},
 		"its counts":    {countMemories, 1, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=?)"},
 		"of the member": {countMemoriesOf, 2, "SEARCH memory USING COVERING INDEX memory_once (mesh_id=? AND member_id=?)"},

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"memories", memories},
 		{"contexts", contexts},
 		{"tasks", tasks},
+		{"schedules", schedules},
 		{"topics", topics},
 		{"files", files},
 		{"skills", skills},
