@@ -49,6 +49,9 @@ type Store interface {
 	Memories
 	Contexts
 	Tasks
+	Webhooks
+	Watches
+	Clocks
 	Schedules
 	Topics
 	Files

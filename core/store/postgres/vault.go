@@ -73,11 +73,7 @@ func addVaultEntry(ctx context.Context, tx pgx.Tx, e *store.VaultEntry, room sto
 func (s *Store) DeleteVaultEntry(ctx context.Context, mesh, member, key string) (err error) {
 	defer wrap(&err, "delete vault entry")
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, deleteVaultEntry, mesh, member, key)
-		if err == nil && tag.RowsAffected() == 0 {
-			return store.ErrNotFound
-		}
-		return err
+		return oneFound(tx.Exec(ctx, deleteVaultEntry, mesh, member, key))
 	})
 }
 

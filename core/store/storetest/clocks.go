@@ -1,0 +1,71 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/store"
+)
+
+var clocks = []test{
+	{"a clock is only changed by who has seen it", clockOver},
+	{"clocks that run are listed", clockRunning},
+	{"of many that set the first clock at once one does", clockRace},
+}
+
+func clock(mesh string) *store.Clock {
+	return &store.Clock{MeshID: mesh, Speed: 2.5, Since: now(), Tick: 7, StartedAt: now().Add(-time.Hour)}
+}
+
+func clockOver(s *suite) {
+	s.mesh(0)
+	first, next := clock(id("mesh", 1)), clock(id("mesh", 1))
+	_, err := s.Clock(s.ctx, first.MeshID)
+	s.wantErr(err, store.ErrNotFound)
+	s.wantErr(s.SetClock(s.ctx, next, first), store.ErrConflict)
+	s.must(s.SetClock(s.ctx, first, nil))
+	s.wantErr(s.SetClock(s.ctx, next, nil), store.ErrConflict)
+	next.Paused, next.Tick, next.Since, next.Speed = true, 8, now().Add(time.Minute), 0.1
+	s.must(s.SetClock(s.ctx, next, first))
+	s.wantErr(s.SetClock(s.ctx, first, first), store.ErrConflict)
+	s.reopen()
+	got, err := s.Clock(s.ctx, first.MeshID)
+	s.must(err)
+	same(s, got, next)
+	s.must(s.SetClock(s.ctx, first, got))
+}
+
+func clockRunning(s *suite) {
+	s.mesh(0)
+	other := &store.Mesh{ID: id("mesh", 2), Slug: "second", CreatedAt: now()}
+	s.must(s.CreateMesh(s.ctx, other, nil))
+	runs, rests := clock(other.ID), clock(id("mesh", 1))
+	rests.Paused = true
+	s.must(s.SetClock(s.ctx, runs, nil))
+	s.must(s.SetClock(s.ctx, rests, nil))
+	list, err := s.RunningClocks(s.ctx)
+	s.must(err)
+	same(s, list, []*store.Clock{runs})
+}
+
+func clockRace(s *suite) {
+	s.mesh(0)
+	var all sync.WaitGroup
+	var got [8]error
+	for i := range got {
+		all.Go(func() { got[i] = s.SetClock(s.ctx, clock(id("mesh", 1)), nil) })
+	}
+	all.Wait()
+	won := 0
+	for _, err := range got {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, store.ErrConflict) {
+			s.Error(err)
+		}
+	}
+	if won != 1 {
+		s.Errorf("%d have won", won)
+	}
+}
