@@ -29,6 +29,7 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	APIKeyStore
 	SkillStore
 	VaultStore
 }
@@ -51,6 +52,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)
 	Vault(r, d.Store)
 	return r

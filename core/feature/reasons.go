@@ -56,6 +56,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonNotFound, "nothing that concerns the asker has this name, key or id", "Check it."},
 			{sdk.ReasonAmbiguous, "several keys or ids begin so, or several members have this name", "Give more of the key or id."},
 			{sdk.ReasonForbidden, "the asker may not do this", "Ask the owner of the mesh or an admin; over HTTP `detail` may say more."},
+			{ReasonInvalidArgs, "what is said of an API key is missing or wrong; the text names it", program},
 			{ReasonTaskNotClaimable, "the task is claimed or done, or there is none with this id that concerns the asker", "List the tasks, and claim another one."},
 			{ReasonTaskNotFound, "the mesh has no task with this id that concerns the asker", "Check it."},
 			{ReasonAuditQuery, "the audit log could not be read", again},

@@ -24,6 +24,7 @@ import (
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/postgres"
 	"github.com/claudemesh/broker/core/token"
+	"github.com/claudemesh/broker/core/wire"
 )
 
 // TestTypesDoNotPrint prints each type that has a secret in it in every way that
@@ -46,7 +47,7 @@ func TestTypesDoNotPrint(t *testing.T) {
 		admin.NewMesh{Invite: text, Members: []admin.NewMember{{SecretKey: text}}},
 		api.Join{Token: text}, api.MadeToken{Token: text}, api.SignInBegun{DeviceCode: text, UserCode: text}, api.SignInState{SessionToken: text},
 		api.MakeToken{Code: text}, api.RevokeSession{Token: text}, api.SyncMeshes{Token: text}, api.PollSignIn{DeviceCode: text},
-		api.ClaimInvite{Code: text}, api.CodeResolved{Token: text},
+		api.ClaimInvite{Code: text}, api.CodeResolved{Token: text}, wire.APIKeyCreated{Secret: text},
 		nats.Options{Password: text, Token: text, NKeyFile: "x"}, buspg.Options{URL: "postgres://u:" + text + "@h"}, postgres.Options{URL: "postgres://u:" + text + "@h"},
 	} {
 		var out bytes.Buffer
