@@ -7,6 +7,7 @@ import (
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/feature"
 )
 
 // errStopping refuses a new chain for a broker that stops: nobody would end it.
@@ -83,7 +84,9 @@ func (a *App) parts(c config.Config) Parts {
 
 // Spec turns the config's pipeline into what chain.Build takes.
 func Spec(c config.Config, previous *chain.Chain, o Options) chain.Spec {
-	spec := chain.Spec{Insecure: c.Insecure, Previous: previous, Trace: o.Trace, Log: o.Log}
+	spec := chain.Spec{
+		Insecure: c.Insecure, Previous: previous, Trace: o.Trace, Log: o.Log, Reserved: feature.All(feature.Deps{}).Own(),
+	}
 	for _, link := range c.Pipeline {
 		spec.Links = append(spec.Links, linkSpec(link, o.Plugins))
 	}

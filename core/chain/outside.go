@@ -46,6 +46,9 @@ type Outside struct {
 // Outside returns the owner of a kind, nil when no link owns it.
 func (c *Chain) Outside(kind sdk.Kind) *Outside { return c.outside[kind] }
 
+// Link returns the name of the link that owns the kind.
+func (o *Outside) Link() string { return o.link.name }
+
 // Terms returns what holds for the kind.
 func (o *Outside) Terms() Terms { return o.to.Terms(o.kind) }
 

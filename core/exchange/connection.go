@@ -24,9 +24,12 @@ type Connection struct {
 	session *presence.Session // nil before the hello
 	invalid int               // frames before the hello that were none
 
+	asides  *line         // requests that wait for a plugin's answer; nil before the first
 	line    line          // requests that wait for a remote stage
 	window  chan struct{} // a place for each answer that waits for the disk
 	waiting atomic.Int32  // answers that wait now
+
+	gone atomic.Bool // the connection has ended
 }
 
 // Serve reads a peer until its connection ends. It must be called from a
@@ -34,6 +37,7 @@ type Connection struct {
 func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
 	c := &Connection{x: x, peer: p, window: make(chan struct{}, x.options.Window)}
 	code := p.Run(c.read, c.helloTimeout)
+	c.gone.Store(true)
 	c.line.wait()
 	if reason, text := p.Fault(); reason != "" {
 		x.Counters.Refused.Add(sdk.Reason(reason))
@@ -119,7 +123,7 @@ func (c *Connection) frame(b []byte) {
 		c.undecodable(r, err)
 		return
 	}
-	r.run()
+	r.run(b)
 }
 
 func clone(v jsontext.Value) jsontext.Value {

@@ -73,7 +73,7 @@ func (r *request) address(req any) error {
 
 // run takes the request through the chain and sees to its answer. Where it has
 // to wait for a remote stage, the rest is done later, and the reader goes on.
-func (r *request) run() {
+func (r *request) run(frame []byte) {
 	c, env := r.conn, &r.env
 	r.chain = r.x.chains.Enter(env.Sender.Conn)
 	// The context has no end of its own: links have deadlines, and one that can be
@@ -97,6 +97,7 @@ func (r *request) run() {
 		r.decide(sdk.Refuse(sdk.ReasonUnauthorized, textEnded), nil)
 	case env.Kind == sdk.KindSend && r.x.options.Gate.Draining():
 		r.decide(sdk.Refuse(sdk.ReasonShuttingDown, textStopping), nil)
+	case r.owner.Open() && r.goAside(frame):
 	default:
 		r.decide(r.chain.Run(ctx, env))
 	}
@@ -215,7 +216,7 @@ func (r *request) finish(err error) {
 		r.x.Counters.Latency.Observe(out.Settled)
 	}
 	r.chain.Done(env, out)
-	r.x.conclude(env, r.owner != nil, r.trail, out)
+	r.x.conclude(env, r.owner != nil || r.call.Outside != nil, r.trail, out)
 	r.chain.Leave(env.Sender.Conn)
 	if r.held {
 		c.free()

@@ -3,6 +3,7 @@ package feature
 import (
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
@@ -29,6 +30,11 @@ type Call struct {
 	// Hello is the frame of a hello as it came, for stages that may see it. It is
 	// valid while the chain runs.
 	Hello []byte
+
+	// Outside is the plugin that owns the kind of a frame, nil for the broker's own
+	// kinds, and Body that frame as it came.
+	Outside *chain.Outside
+	Body    []byte
 
 	// HTTP is how the request came; nil for frames.
 	HTTP *HTTP

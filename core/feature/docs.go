@@ -71,6 +71,7 @@ func MessagesDoc(r *Registry, comments map[string]string) []byte {
 	for _, o := range owners {
 		d.request(o)
 	}
+	d.plugins()
 	d.printf("\n## Answers\n")
 	for _, t := range answers {
 		d.section(t, false)

@@ -22,8 +22,9 @@ import (
 // Registry says who answers each type of message.
 type Registry struct {
 	owners  map[string]*Owner
-	roster  Roster  // of use to owners that need a permission
-	callers Callers // of use to calls over HTTP that are about a mesh
+	absent  map[string]*Owner // of types that only plugins answer
+	roster  Roster            // of use to owners that need a permission
+	callers Callers           // of use to calls over HTTP that are about a mesh
 
 	informers []func(context.Context, *Call, *wire.MeshInfoResult) error
 }
@@ -35,6 +36,7 @@ type Owner struct {
 	Reply   reflect.Type // nil for types that get no answer
 	HTTP    bool         // comes over HTTP, and never as a frame
 
+	open   bool             // a plugin may answer it, and the broker does not
 	needs  store.Permission // "" for what everybody may ask for
 	decode func(frame []byte) (any, error)
 	handle func(context.Context, *Call) (any, error)
@@ -42,7 +44,9 @@ type Owner struct {
 }
 
 // NewRegistry returns a registry without types.
-func NewRegistry() *Registry { return &Registry{owners: map[string]*Owner{}} }
+func NewRegistry() *Registry {
+	return &Registry{owners: map[string]*Owner{}, absent: map[string]*Owner{}}
+}
 
 // Silent is the reply of types that get no answer: clients wait for none, and
 // would take one for the answer to something else.
@@ -100,7 +104,7 @@ func (r *Registry) Owner(typ string) *Owner {
 	if o := r.owners[typ]; o != nil && !o.HTTP {
 		return o
 	}
-	return nil
+	return r.absent[typ]
 }
 
 // Owners returns all owners by the name of their type.
@@ -129,6 +133,9 @@ func (o *Owner) Refusal(c *Call, r sdk.Reason, text string) wire.Frame {
 			return f
 		}
 	}
+	if f := foreignRefusal(c, r, text); f != nil {
+		return f
+	}
 	return wire.Error{Code: r, Message: text, ID: c.ID}
 }
 
@@ -140,7 +147,13 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 		return sdk.Decision{}, chain.ErrUnknownKind
 	}
 	o := r.owners[string(env.Kind)]
-	if o == nil || o.HTTP != (c.HTTP != nil) {
+	if o == nil && c.HTTP == nil {
+		o = r.absent[string(env.Kind)]
+	}
+	switch {
+	case o.Open() && c.Outside != nil:
+		return r.outside(ctx, c, o)
+	case o == nil || o.HTTP != (c.HTTP != nil):
 		return sdk.Decision{}, chain.ErrUnknownKind
 	}
 	if refused := c.admits(); refused != nil {
@@ -155,6 +168,9 @@ func (r *Registry) Dispatch(ctx context.Context, env *sdk.Envelope) (sdk.Decisio
 			c.Err = refused.Err
 			return refused.Decision(), nil
 		}
+	}
+	if o.open {
+		return nobody(env.Kind), nil
 	}
 	reply, err := o.handle(ctx, c)
 	if err == nil {
