@@ -43,6 +43,15 @@ type State struct {
 	StatusUpdatedAt time.Time
 	Stats           Stats
 	LastSeenAt      time.Time
+	Kept            Kept // of rows with a session key alone
+}
+
+// Kept is what a session has taken up and need not take up again when it comes
+// back. Programs of different releases read each other's: fields are only ever
+// added.
+type Kept struct {
+	Streams []string `json:"streams,omitempty"` // that it subscribes to
+	Serves  bool     `json:"serves,omitempty"`  // it offers tools
 }
 
 // Profile is how a session presents itself. A nil field was never set.

@@ -49,6 +49,8 @@ type Store interface {
 	Memories
 	Contexts
 	Tasks
+	Streams
+	McpServers
 	Webhooks
 	Watches
 	Clocks

@@ -251,6 +251,9 @@ func (t *transaction) writeStates(list []*store.State) error {
 			return err
 		}
 		r.optionalTime(st.LastSeenAt)
+		if err := t.json(&st.Kept); err != nil {
+			return err
+		}
 	}
 	t.send(&putStates, nil)
 	return nil

@@ -38,7 +38,7 @@ const (
 	memberPlace = `SELECT id, revoked_at FROM member WHERE mesh_id = $1 AND pubkey = $2`
 	hasInvite   = `SELECT EXISTS (SELECT FROM invite WHERE mesh_id = $1 AND id = $2)`
 	putState    = `INSERT INTO peer_state (` + stateColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)` + unlessHere
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)` + unlessHere
 
 	lockHead = `SELECT FROM audit_head WHERE mesh_id = $1 FOR UPDATE`
 
@@ -147,7 +147,7 @@ func (t importTx) PutInvite(ctx context.Context, inv *store.Invite) (bool, error
 func (t importTx) PutState(ctx context.Context, st *store.State) (bool, error) {
 	return t.put(ctx, putState, st.MeshID, st.MemberID, stateKey(st.SessionKey), inJSON{&st.Groups}, inJSON{&st.Profile},
 		st.Visible, st.Summary, st.Status, st.StatusSource, timeArg(st.StatusUpdatedAt), inJSON{&st.Stats},
-		timeArg(st.LastSeenAt))
+		timeArg(st.LastSeenAt), inJSON{&st.Kept})
 }
 
 // PutValue implements [store.ImportTx].

@@ -105,13 +105,14 @@ var putStates = statement{
 	name: "batch_states",
 	query: `INSERT INTO peer_state (` + stateColumns + `)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bool[], $7::text[],
-			$8::text[], $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[])
+			$8::text[], $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::text[])
 		ON CONFLICT (mesh_id, member_id, session_key) DO UPDATE SET groups = excluded.groups,
 			profile = excluded.profile, visible = excluded.visible, summary = excluded.summary,
 			status = excluded.status, status_source = excluded.status_source,
-			status_updated_at = excluded.status_updated_at, stats = excluded.stats, last_seen_at = excluded.last_seen_at`,
+			status_updated_at = excluded.status_updated_at, stats = excluded.stats, last_seen_at = excluded.last_seen_at,
+			kept = excluded.kept`,
 	columns: []column{textColumn, textColumn, bytesColumn, textColumn, textColumn, boolColumn, textColumn,
-		textColumn, textColumn, timeColumn, textColumn, timeColumn},
+		textColumn, textColumn, timeColumn, textColumn, timeColumn, textColumn},
 }
 
 var insertSessionKeys = statement{

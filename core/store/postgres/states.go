@@ -9,7 +9,7 @@ import (
 )
 
 const stateColumns = `mesh_id, member_id, session_key, groups, profile, visible, summary, status, status_source,
-	status_updated_at, stats, last_seen_at`
+	status_updated_at, stats, last_seen_at, kept`
 
 const (
 	// The member's own row, whose session_key is empty, sorts behind the session's.
@@ -56,7 +56,7 @@ func scanState(row scanner) (*store.State, error) {
 	st := new(store.State)
 	err := row.Scan(&st.MeshID, &st.MemberID, (*key)(&st.SessionKey), inJSON{&st.Groups}, inJSON{&st.Profile},
 		&st.Visible, &st.Summary, &st.Status, &st.StatusSource, (*stamp)(&st.StatusUpdatedAt), inJSON{&st.Stats},
-		(*stamp)(&st.LastSeenAt))
+		(*stamp)(&st.LastSeenAt), inJSON{&st.Kept})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func newCommitter(ctx context.Context, db *sql.DB) (*committer, error) {
 		{&c.notifications, insertNotifications, 9, " ON CONFLICT DO NOTHING"},
 		{&c.audit, insertAudit, 9, ""},
 		{&c.presences, putPresences, 11, ""},
-		{&c.states, putStates, 12, ""},
+		{&c.states, putStates, 13, ""},
 		{&c.keys, insertSessionKeys, 4, ""},
 	} {
 		m, err := prepareMany(ctx, db, p.head, p.columns, p.tail)

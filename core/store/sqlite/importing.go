@@ -28,7 +28,7 @@ const (
 
 	meshSlug      = `SELECT slug FROM mesh WHERE id = ?`
 	memberPlace   = `SELECT id, revoked_at FROM member WHERE mesh_id = ? AND pubkey = ?`
-	putState      = `INSERT INTO peer_state (` + stateColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)` + unlessHere
+	putState      = `INSERT INTO peer_state (` + stateColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)` + unlessHere
 	auditHash     = `SELECT hash FROM audit_log WHERE mesh_id = ? AND id = ?`
 	adopt         = `INSERT INTO adopted_message (mesh_id, id, until) VALUES (?, ?, ?)` + unlessHere
 	forgetAdopted = `DELETE FROM adopted_message WHERE until <= ?`

@@ -13,7 +13,7 @@ const (
 	presenceColumns = `id, mesh_id, member_id, session_key, session_id, display_name, role, pid, cwd, connected_at,
 		disconnected_at`
 	stateColumns = `mesh_id, member_id, session_key, groups, profile, visible, summary, status, status_source,
-		status_updated_at, stats, last_seen_at`
+		status_updated_at, stats, last_seen_at, kept`
 )
 
 const (
@@ -64,7 +64,7 @@ func presenceArgs(args []any, p *store.Presence) []any {
 func stateArgs(args []any, st *store.State) []any {
 	return append(args, st.MeshID, st.MemberID, stateKey(st.SessionKey), inJSON{&st.Groups}, inJSON{&st.Profile},
 		st.Visible, st.Summary, st.Status, st.StatusSource, timeArg(st.StatusUpdatedAt), inJSON{&st.Stats},
-		timeArg(st.LastSeenAt))
+		timeArg(st.LastSeenAt), inJSON{&st.Kept})
 }
 
 // stateKey is ” where there is no session key: unlike NULL it can be part of
@@ -80,7 +80,7 @@ func scanState(row scanner) (*store.State, error) {
 	st := new(store.State)
 	err := row.Scan(&st.MeshID, &st.MemberID, (*key)(&st.SessionKey), inJSON{&st.Groups}, inJSON{&st.Profile},
 		&st.Visible, &st.Summary, &st.Status, &st.StatusSource, (*millis)(&st.StatusUpdatedAt), inJSON{&st.Stats},
-		(*millis)(&st.LastSeenAt))
+		(*millis)(&st.LastSeenAt), inJSON{&st.Kept})
 	if err != nil {
 		return nil, err
 	}

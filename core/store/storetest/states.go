@@ -84,6 +84,7 @@ func fullState() *store.State {
 		Status: "dnd", StatusSource: "manual", StatusUpdatedAt: now().Add(-time.Minute),
 		Stats:      store.Stats{MessagesIn: 1, MessagesOut: 2.5, ToolCalls: 1e15, Errors: -0.25},
 		LastSeenAt: now(),
+		Kept:       store.Kept{Streams: []string{"größe", "\"b\""}, Serves: true},
 	}
 }
 

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"memories", memories},
 		{"contexts", contexts},
 		{"tasks", tasks},
+		{"streams", streams},
+		{"tool servers", mcpServers},
 		{"webhooks", webhooks},
 		{"watches", watches},
 		{"clocks", clocks},
