@@ -37,6 +37,7 @@ type Config struct {
 	HTTP     HTTP     `koanf:"http" doc:"the requests on the port, and what they have to pass"`
 	Presence Presence `koanf:"presence" doc:"who is here, and what they are doing"`
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
+	Files    Files    `koanf:"files" doc:"files that members share"`
 	Audit    Audit    `koanf:"audit" doc:"the hash-chained log of each mesh"`
 	Log      Log      `koanf:"log" doc:"the broker's own log, on standard error"`
 
@@ -259,6 +260,7 @@ func Default() Config {
 			UnconfirmedBytes: 16 << 20,
 			DrainBatch:       256,
 		},
+		Files: defaultFiles(),
 		Audit: Audit{Events: []string{}},
 		Log:   Log{Level: "info", Format: JSON},
 

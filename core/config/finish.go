@@ -16,6 +16,7 @@ func (l *loader) finish(c *Config) {
 		}
 	}
 	c.DataDir = l.beside(c.DataDir, "data_dir")
+	c.Files.Dir = l.beside(c.Files.Dir, "files.dir")
 	if c.DataDir == "" {
 		c.DataDir = dataDir(l.environ)
 	}

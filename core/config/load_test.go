@@ -251,7 +251,7 @@ func TestPublicURLWarning(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	l, err := Load(Options{Environ: []string{
-		"MINIO_ENDPOINT=minio:9000", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", // not built yet
+		"RUNNER_URL=http://r", "CLAUDEMESH_SERVICES_DIR=/s", "TELEGRAM_BOT_TOKEN=t0ken", // not built yet
 		"CLAUDEMESH_DISPLAY_NAME=ada", "CLAUDEMESH_BROKER_URL=wss://x/ws", "ANTHROPIC_API_KEY=k", // others'
 		"BROKER_PORT=1", "CLAUDEMESH_LISTEN=:2", // two for one
 		"PATH=/bin", "nonsense",
@@ -262,7 +262,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"BROKER_PORT has no effect, because CLAUDEMESH_LISTEN sets listen too",
 		"CLAUDEMESH_SERVICES_DIR has no effect yet: managed services is not built",
-		"MINIO_ENDPOINT has no effect yet: file storage is not built",
+		"RUNNER_URL has no effect yet: managed services is not built",
 		"TELEGRAM_BOT_TOKEN has no effect yet: the Telegram bridge is not built",
 	}
 	if diff := cmp.Diff(want, l.Warnings); diff != "" {
