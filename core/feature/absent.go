@@ -52,15 +52,17 @@ func absents() []absent {
 	}
 }
 
-// Absent has the registry know the types that only plugins answer.
-func Absent(r *Registry) {
+// absentOwners returns what the registry knows of them, by type.
+func absentOwners() map[string]*Owner {
+	owners := make(map[string]*Owner)
 	for _, a := range absents() {
-		r.absent[a.typ] = &Owner{
+		owners[a.typ] = &Owner{
 			Type: a.typ, needs: a.needs, open: true,
 			decode: func(frame []byte) (any, error) { return wire.Decode[wire.ForeignRequest](frame) },
 			refuse: a.refusal,
 		}
 	}
+	return owners
 }
 
 // install says what an operator can do about a kind that nobody owns.

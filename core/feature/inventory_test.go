@@ -16,7 +16,7 @@ func notYet() []string {
 		share_skill get_skill list_skills remove_skill peer_file_request peer_file_response peer_dir_request peer_dir_response
 		create_webhook list_webhooks delete_webhook vault_set vault_list vault_delete vault_get watch unwatch watch_list
 		topic_create topic_list topic_join topic_leave topic_members topic_history topic_mark_read
-		apikey_create apikey_list apikey_revoke`)
+		  `)
 }
 
 // Every type that the original's clients send is served, or left to plugins, and

@@ -53,6 +53,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonInvalid, "a field is missing or has a wrong value; the text names it", program},
 			{sdk.ReasonInvalidArguments, "an argument has a form that finds nothing", program},
 			{sdk.ReasonUnknownType, "the broker knows no such type", "The client may be newer than the broker."},
+			{ReasonNotAvailable, "only a plugin can answer that, and this broker has none for it", "Ask the operator to install the one that the text names; [messages.md](messages.md#plugins) lists them."},
 			{sdk.ReasonNotFound, "nothing that concerns the asker has this name, key or id", "Check it."},
 			{sdk.ReasonAmbiguous, "several keys or ids begin so, or several members have this name", "Give more of the key or id."},
 			{sdk.ReasonForbidden, "the asker may not do this", "Ask the owner of the mesh or an admin; over HTTP `detail` may say more."},

@@ -43,9 +43,10 @@ type Owner struct {
 	refuse func(*Call, sdk.Reason, string) wire.Frame
 }
 
-// NewRegistry returns a registry without types.
+// NewRegistry returns a registry that knows no types but those that only plugins
+// answer.
 func NewRegistry() *Registry {
-	return &Registry{owners: map[string]*Owner{}, absent: map[string]*Owner{}}
+	return &Registry{owners: map[string]*Owner{}, absent: absentOwners()}
 }
 
 // Silent is the reply of types that get no answer: clients wait for none, and
