@@ -14,6 +14,8 @@
 //	a message waits for a key   wake                  Node.poll, every few seconds
 //	a session came, changed     presence              Node.reconcile, every five seconds
 //	an event of the mesh        event                 nothing: lists tell the truth
+//	a stream, a question to a   post, cast            nothing: who waits, waits for so long
+//	session of another node
 //	end a session, forget a     a row of the signal   Node.follow reads the rows, in order;
 //	cached row, tell a mesh     log, and a hint       the hint only makes it read at once
 //

@@ -96,6 +96,8 @@ func (n *Node) subscribe() (cancel func()) {
 		n.bus.Subscribe(subjectPresence, n.heardPresence),
 		n.bus.Subscribe(subjectEvent, n.heardEvent),
 		n.bus.Subscribe(subjectSignal, func([]byte) { prod(n.prod.follow) }),
+		n.bus.Subscribe(subjectPost+"."+n.self.ID, n.heardPost),
+		n.bus.Subscribe(subjectCast, n.heardPost),
 	}
 	return func() {
 		for _, c := range cancels {

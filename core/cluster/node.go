@@ -85,6 +85,9 @@ type Parts struct {
 	// Handlers work on signals, by their kind. They must not wait for long: the
 	// signals of this node are worked on one after the other.
 	Handlers map[string]func(payload []byte) error
+
+	// Posts take what other nodes post, by its kind. They must not wait.
+	Posts map[string]func(message []byte) error
 }
 
 // Join registers this process with the store. Call [Node.Use], then [Node.Run].

@@ -137,6 +137,9 @@ func (s *Session) restore(saved *store.State) {
 	if Status(saved.Status) == DND {
 		s.state = state{DND, Source(saved.StatusSource), saved.StatusUpdatedAt}
 	}
+	if saved.SessionKey == s.Key && !s.Key.IsZero() {
+		s.streams, s.serves = saved.Kept.Streams, saved.Kept.Serves
+	}
 }
 
 // Online gives a session its connection, and whatever waits for it. The session
@@ -245,10 +248,11 @@ func (d *Directory) endLocked(m *mesh, s *Session) {
 func (d *Directory) savedBothLocked(s *Session, now time.Time) []*store.State {
 	own := s.savedLocked(now)
 	if s.Key.IsZero() {
+		own.Kept = store.Kept{}
 		return []*store.State{own}
 	}
 	member := *own
-	member.SessionKey = sdk.Key{}
+	member.SessionKey, member.Kept = sdk.Key{}, store.Kept{}
 	return []*store.State{own, &member}
 }
 

@@ -106,6 +106,7 @@ func (d *Directory) obtain(id string) *mesh {
 			byID:     map[string]*Session{},
 			byKey:    map[sdk.Key][]*Session{},
 			byGroup:  map[string]map[*Session]struct{}{},
+			byStream: map[string]map[*Session]struct{}{},
 			announce: allowance{rate: float64(d.options.Announce)},
 		}
 		d.meshes[id] = m

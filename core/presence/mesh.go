@@ -18,6 +18,7 @@ type mesh struct {
 	byID     map[string]*Session
 	byKey    map[sdk.Key][]*Session           // by member key and by session key
 	byGroup  map[string]map[*Session]struct{} // by group and by each of its ancestors
+	byStream map[string]map[*Session]struct{} // by stream that it subscribes to
 	announce allowance
 }
 
@@ -32,6 +33,7 @@ func (m *mesh) addLocked(s *Session) {
 		}
 	}
 	m.addGroupsLocked(s)
+	m.addStreamsLocked(s)
 }
 
 // keys returns what a session can be reached by.
@@ -78,6 +80,7 @@ func (m *mesh) removeLocked(s *Session) {
 		}
 	}
 	m.removeGroupsLocked(s)
+	m.removeStreamsLocked(s)
 }
 
 func (m *mesh) removeKeyLocked(k sdk.Key, s *Session) {

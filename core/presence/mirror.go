@@ -31,6 +31,8 @@ type details struct {
 	Profile  store.Profile `json:"profile"`
 	Stats    *Stats        `json:"stats,omitempty"`
 	Base     store.Stats   `json:"base"`
+	Streams  []string      `json:"streams,omitempty"`
+	Serves   bool          `json:"serves,omitempty"`
 }
 
 func (s *Session) detailsLocked() []byte {
@@ -39,7 +41,7 @@ func (s *Session) detailsLocked() []byte {
 		Online: v.Online, Moves: s.moves, Seen: v.LastSeen, Grace: s.grace,
 		Hostname: v.Hostname, PeerType: v.PeerType, Channel: v.Channel, Model: v.Model, Member: s.Member,
 		Status: v.Status, Source: v.Source, StatusAt: v.StatusSince,
-		Groups: v.Groups, Summary: v.Summary, Visible: v.Visible, Profile: v.Profile, Stats: v.Stats, Base: s.base,
+		Groups: v.Groups, Summary: v.Summary, Visible: v.Visible, Profile: v.Profile, Stats: v.Stats, Base: s.base, Streams: v.Streams, Serves: v.Serves,
 	})
 	if err != nil {
 		panic(fmt.Sprint("presence: details are plain values: ", err))
@@ -183,7 +185,7 @@ func mirrored(p *store.Presence, about *details) *Session {
 		there: about.Online, node: p.Node, version: p.Version, moves: about.Moves, left: about.Seen, grace: about.Grace,
 		state:  state{about.Status, about.Source, about.StatusAt},
 		groups: about.Groups, summary: about.Summary, visible: about.Visible, profile: about.Profile,
-		stats: about.Stats, base: about.Base,
+		stats: about.Stats, base: about.Base, streams: about.Streams, serves: about.Serves,
 	}
 }
 
@@ -196,6 +198,7 @@ func (d *Directory) adoptLocked(m *mesh, theirs *Session, a Arrival) *Session {
 	s.ID, s.Since, s.version, s.moves = theirs.ID, theirs.Since, theirs.version, theirs.moves+1
 	s.state, s.groups, s.summary, s.visible = theirs.state, theirs.groups, theirs.summary, theirs.visible
 	s.profile, s.stats, s.base = theirs.profile, theirs.stats, theirs.base
+	s.streams, s.serves = theirs.streams, theirs.serves
 	s.adopted = true
 	s.Box.Idle(s.state.Status == Idle)
 	m.addLocked(s)

@@ -82,7 +82,10 @@ type Session struct {
 	visible  bool
 	profile  store.Profile
 	stats    *Stats
-	base     store.Stats // what was restored
+	base     store.Stats       // what was restored
+	streams  []string          // that it subscribes to; replaced, never changed in place
+	serves   bool              // it offers tools, or has
+	told     map[string]uint64 // how often it has published, by stream; of use on its node only
 }
 
 // Stats are the counters that a session reports about itself, as it last did.
@@ -126,6 +129,8 @@ type View struct {
 	Stats       *Stats
 	LastSeen    time.Time
 	StatusSince time.Time
+	Streams     []string
+	Serves      bool
 }
 
 // viewLocked copies the session's state. Groups are replaced, never changed in
@@ -135,7 +140,7 @@ func (s *Session) viewLocked() View {
 		Session: s, About: s.about, Online: s.conn != nil || s.there,
 		Status: s.state.Status, Source: s.state.Source, StatusSince: s.state.At,
 		Groups: s.groups, Summary: s.summary, Visible: s.visible, Profile: s.profile, Stats: s.stats,
-		LastSeen: s.left,
+		LastSeen: s.left, Streams: s.streams, Serves: s.serves,
 	}
 	switch {
 	case s.conn != nil:
@@ -152,7 +157,7 @@ func (s *Session) savedLocked(now time.Time) *store.State {
 		MeshID: s.Mesh, MemberID: s.MemberID, SessionKey: s.Key,
 		Groups: s.groups, Profile: s.profile, Visible: s.visible, Summary: s.summary,
 		Status: string(s.state.Status), StatusSource: string(s.state.Source), StatusUpdatedAt: s.state.At,
-		Stats: s.totalsLocked(), LastSeenAt: now,
+		Stats: s.totalsLocked(), LastSeenAt: now, Kept: store.Kept{Streams: s.streams, Serves: s.serves},
 	}
 }
 

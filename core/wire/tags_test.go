@@ -42,6 +42,20 @@ var (
 		ClaimTask{},
 		CompleteTask{},
 		ListTasks{},
+		CreateStream{},
+		Subscribe{},
+		Unsubscribe{},
+		Publish{},
+		ListStreams{},
+		PeerFileRequest{},
+		PeerFileResponse{},
+		PeerDirRequest{},
+		PeerDirResponse{},
+		McpRegister{},
+		McpUnregister{},
+		McpList{},
+		McpCall{},
+		McpCallResponse{},
 		APIKeyCreate{},
 		APIKeyList{},
 		APIKeyRevoke{},
@@ -82,6 +96,18 @@ var (
 		ContextList{},
 		TaskCreated{},
 		TaskList{},
+		StreamCreated{},
+		Subscribed{},
+		StreamData{},
+		StreamList{},
+		PeerFileAsk{},
+		PeerFileResult{},
+		PeerDirAsk{},
+		PeerDirResult{},
+		McpRegisterAck{},
+		McpListResult{},
+		McpCallForward{},
+		McpCallResult{},
 		APIKeyCreated{},
 		APIKeyListResponse{},
 		APIKeyRevokeResponse{},
@@ -112,6 +138,7 @@ func TestTags(t *testing.T) {
 		checkTags(t, reflect.TypeOf(f), false, seen)
 	}
 	checkTags(t, reflect.TypeFor[PeerEvent](), false, seen)
+	checkTags(t, reflect.TypeFor[McpEvent](), false, seen)
 	checkTags(t, reflect.TypeFor[ProfileChanges](), false, seen)
 }
 
