@@ -136,6 +136,7 @@ func (watcher) Done(*sdk.Envelope, sdk.Outcome) {}
 func drills() plugin.Plugin {
 	return plugin.Plugin{Name: "drills", Version: "1.2.3", Stages: []plugin.Stage{
 		plugin.Define("drill", drillOptions{}, newDrill, plugin.Idempotent(), plugin.Summary("does what tests want")),
+		keeperStage(),
 		plugin.Define("careful", drillOptions{}, newDrill),
 		plugin.Define("curious", drillOptions{}, newDrill, plugin.Needs(plugin.IdentityRead, plugin.PayloadHash)),
 		plugin.Define("eager", eagerOptions{}, newEager, plugin.Wants(plugin.VerdictDrop, plugin.IdentityRead),

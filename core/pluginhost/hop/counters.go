@@ -53,7 +53,7 @@ type Stats struct {
 	Up       bool              `json:"up"`
 	Breaker  string            `json:"breaker"` // closed, half-open or open
 	Window   int               `json:"window"`  // most envelopes in the plugin's hand
-	InHand   int               `json:"inHand"`
+	InHand   int               `json:"inHand"`  // envelopes, and requests that it answers
 	Waiting  int               `json:"waiting"` // envelopes that have not been sent
 	Batches  uint64            `json:"batches"`
 	Sent     uint64            `json:"sent"` // envelopes in them
@@ -80,6 +80,10 @@ func (h *Hop) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.Up, s.Window, s.InHand, s.Waiting, s.Breaker = h.lane != nil, h.window, h.inHand, h.queue.len(), h.trip.state()
+	s.InHand += int(h.answers.inHand.Load())
+	if h.front != nil && h.trip.state() == "closed" {
+		s.Breaker = h.front.trip.state() // one of the two has nothing to do
+	}
 	return s
 }
 
