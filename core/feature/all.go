@@ -16,6 +16,7 @@ type Deps struct {
 	Send      SendOptions
 	Announcer Announcer
 	Poster    Poster
+	Files     FileOptions
 }
 
 // Store is what the handlers read and write themselves.
@@ -29,6 +30,7 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	FileStore
 	APIKeyStore
 	SkillStore
 	VaultStore
@@ -52,6 +54,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
 	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)
 	Vault(r, d.Store)
