@@ -30,6 +30,7 @@ import (
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/roster"
+	"github.com/claudemesh/broker/core/schedule"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/token"
@@ -138,6 +139,7 @@ type App struct {
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
 	notices   *notices
+	scheduler *schedule.Runner
 
 	config  atomic.Pointer[config.Config]
 	addr    atomic.Pointer[string]
@@ -180,9 +182,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.notices = newNotices(time.Now())
+	a.scheduler = a.newScheduler(o.Store, o.Log)
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Poster: a,
+		Schedules: feature.ScheduleOptions{MessageBytes: c.Limits.MessageBytes, Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
 	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{
@@ -256,6 +260,7 @@ func (a *App) background(ctx context.Context) {
 		a.reread,
 		a.infer,
 		a.follow,
+		a.scheduler.Run,
 	} {
 		a.tasks.Go(func() { task(ctx) })
 	}

@@ -68,7 +68,7 @@ func Parse(expression, zone string) (*Expression, error) {
 	parser := spec.MustNewParser(spec.Minute | spec.Hour | spec.Dom | spec.Month | spec.Dow).WithMaxSearchYears(searchYears)
 	parsed, err := parser.Parse(strings.Join(fields, " "))
 	if err != nil {
-		return nil, err
+		return nil, blame(parser, fields)
 	}
 	dates, ok := parsed.(*spec.SpecSchedule)
 	if !ok {
@@ -81,6 +81,21 @@ func Parse(expression, zone string) (*Expression, error) {
 		return nil, errors.New("no date fits, like the 30th of February: want another day or month")
 	}
 	return &Expression{dates: dates, zone: location, hourly: star(1)}, nil
+}
+
+// blame says which of five fields cannot be read. The library's own words repeat
+// them, and what somebody typed may be a secret in the wrong place.
+func blame(parser spec.Parser, fields []string) error {
+	for i, want := range []string{
+		"minute: want 0-59", "hour: want 0-23", "day of the month: want 1-31", "month: want 1-12 or JAN-DEC", "weekday: want 0-7 or SUN-SAT",
+	} {
+		alone := []string{"*", "*", "*", "*", "*"}
+		alone[i] = fields[i]
+		if _, err := parser.Parse(strings.Join(alone, " ")); err != nil {
+			return errors.New(want + ", as *, N, A-B, lists of these, and with a /step that is 1 or more and below the range")
+		}
+	}
+	return errors.New("want five fields")
 }
 
 // parseZone returns a zone by its IANA name. The machine's own has none that

@@ -16,6 +16,7 @@ type Deps struct {
 	Send      SendOptions
 	Announcer Announcer
 	Poster    Poster
+	Schedules ScheduleOptions
 	Files     FileOptions
 }
 
@@ -30,6 +31,7 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	ScheduleStore
 	FileStore
 	APIKeyStore
 	SkillStore
@@ -54,6 +56,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Schedules(r, d.Store, d.Schedules)
 	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
 	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)

@@ -59,6 +59,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonForbidden, "the asker may not do this", "Ask the owner of the mesh or an admin; over HTTP `detail` may say more."},
 			{ReasonInvalidArgs, "what is said of an API key is missing or wrong; the text names it", program},
 			{ReasonTaskNotClaimable, "the task is claimed or done, or there is none with this id that concerns the asker", "List the tasks, and claim another one."},
+			{ReasonInvalidCron, "the expression of a schedule cannot be read, no date fits it, or its time zone is unknown; the text says which", "Write five fields as a crontab has them, and an IANA name; [schedules.md](schedules.md) has examples."},
 			{ReasonTaskNotFound, "the mesh has no task with this id that concerns the asker", "Check it."},
 			{ReasonAuditQuery, "the audit log could not be read", again},
 			{ReasonAuditVerify, "the audit log could not be verified, or is being verified for somebody else", again},

@@ -43,6 +43,7 @@ const (
 	OwnerSecretAtRest Purpose = "owner-secret" // a mesh's: seed of its owner's key
 	RootKeyAtRest     Purpose = "root-key"     // a mesh's
 	InviteAtRest      Purpose = "invite-token" // an invite's v1 token
+	ScheduleAtRest    Purpose = "schedule"     // a schedule's text
 )
 
 // AtRestText is what a sealed value is bound to: the associated data of its
