@@ -25,6 +25,12 @@ func (a *App) Settle(ctx context.Context) error { return a.committer.Barrier(ctx
 // FramesRead returns how many frames were read since the start.
 func (a *App) FramesRead() int64 { return a.exchange.Counters.Frames.Load() }
 
+// PushedAtOnce returns how many messages were written to a session when they were
+// accepted, since the start.
+func (a *App) PushedAtOnce() int64 {
+	return a.engine.Counters.PushedAtOnce.Series(time.Hour).Count
+}
+
 // SlowPeers returns how many connections were closed because their outbox was
 // full.
 func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }

@@ -61,6 +61,7 @@ func TestOrderBehindARemoteStage(t *testing.T) {
 	r.newMesh()
 	ada := r.dial(session(r.member("ada", store.RoleMember)), dial.Options{ConfirmPushes: true})
 	bo := r.dial(session(r.member("bo", store.RoleMember)), dial.Options{ConfirmPushes: true})
+	r.wantAtOnce(ada, bo)
 	acks := make(chan wire.Ack, messages)
 	for i := range messages {
 		priority := []sdk.Priority{sdk.PriorityNow, sdk.PriorityNext}[rand.IntN(2)]
@@ -95,6 +96,18 @@ func TestOrderBehindARemoteStage(t *testing.T) {
 	if f.most.Load() < 2 {
 		t.Error("the stage was never asked about two messages at a time")
 	}
+}
+
+// wantAtOnce returns when messages reach a peer without a detour over the store,
+// which gives the more urgent ones first: a session begins with a look into it.
+func (r *rig) wantAtOnce(from, to *dial.Peer) {
+	r.t.Helper()
+	before := r.app.PushedAtOnce()
+	eventually(r.t, "a message that is pushed at once", func() bool {
+		r.send(from, to.Key().String(), sdk.PriorityNow, "ready?")
+		r.wantText(to, "ready?")
+		return r.app.PushedAtOnce() > before
+	})
 }
 
 // What a peer sent before it left has its effect, whatever it waits for.
