@@ -28,6 +28,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/refusals"
+	"github.com/claudemesh/broker/core/relay"
 	"github.com/claudemesh/broker/core/reload"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/schedule"
@@ -139,6 +140,8 @@ type App struct {
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
 	notices   *notices
+	relay     *relay.Relay
+	heard     chan func(context.Context) // what is to be told here in its turn; see hear
 	scheduler *schedule.Runner
 
 	config  atomic.Pointer[config.Config]
@@ -178,6 +181,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.dir = presence.NewDirectory(presenceOptions(c, o.Cluster), a.engine, a.presenceJournal(), o.Log)
 	a.engine.Use(a.dir)
 	a.roster = roster.New(st, a.dir, journal, a.claims())
+	a.relay, a.heard = relay.New(a.dir, a.relayNodes()), make(chan func(context.Context), heardMost)
 	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
@@ -185,7 +189,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.scheduler = a.newScheduler(o.Store, o.Log)
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Poster: a,
+		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Caster: a, Relay: a.relay, Poster: a,
 		Schedules: feature.ScheduleOptions{MessageBytes: c.Limits.MessageBytes, Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
 	a.routes = a.newRoutes(c)
@@ -260,6 +264,8 @@ func (a *App) background(ctx context.Context) {
 		a.reread,
 		a.infer,
 		a.follow,
+		a.hear,
+		a.pruneMcpServers,
 		a.scheduler.Run,
 	} {
 		a.tasks.Go(func() { task(ctx) })

@@ -43,7 +43,7 @@ func (a *App) joinCluster() {
 	if n == nil {
 		return
 	}
-	n.Use(cluster.Parts{Directory: a.dir, Engine: a.engine, Left: a.left, Regained: a.regained, Handlers: a.handlers()})
+	n.Use(cluster.Parts{Directory: a.dir, Engine: a.engine, Left: a.left, Regained: a.regained, Handlers: a.handlers(), Posts: a.posts()})
 }
 
 // regained forgets what may have changed while this node was away, and ends the

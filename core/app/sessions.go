@@ -19,6 +19,7 @@ func (a *App) left(last presence.View) {
 	tell := feature.Left(a.dir, last, &env, time.Now())
 	a.exchange.Announce(&env)
 	tell()
+	a.featuresLeft(last)
 }
 
 // End ends a session for good, closes its connection with the code and the

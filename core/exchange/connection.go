@@ -46,6 +46,7 @@ func (x *Exchange) Serve(p *hub.Peer) (last presence.View, ended bool) {
 	if c.session == nil {
 		return presence.View{}, false
 	}
+	defer x.registry.Gone(c.session, link{p})
 	return x.dir.Leave(c.session, link{p}, goodbye(code))
 }
 

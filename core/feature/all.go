@@ -3,6 +3,7 @@ package feature
 import (
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/relay"
 )
 
 // Deps are what the handlers work with.
@@ -15,6 +16,8 @@ type Deps struct {
 	Sessions  Ender
 	Send      SendOptions
 	Announcer Announcer
+	Caster    Caster
+	Relay     *relay.Relay
 	Poster    Poster
 	Schedules ScheduleOptions
 	Files     FileOptions
@@ -31,6 +34,8 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	StreamStore
+	McpStore
 	ScheduleStore
 	FileStore
 	APIKeyStore
@@ -56,6 +61,9 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)
+	PeerFiles(r, d.Directory, d.Roster, d.Relay)
+	Mcp(r, d.Directory, d.Store, d.Roster, d.Caster, d.Relay)
 	Schedules(r, d.Store, d.Schedules)
 	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
 	APIKeys(r, d.Store, d.Roster)

@@ -13,3 +13,11 @@ func (a announcer) Announce(ctx context.Context, n Notice, write Write) error {
 	}
 	return err
 }
+
+// Cast implements [Caster].
+func (a announcer) Cast(ctx context.Context, n Notice) { n.Tell(ctx, a.rig.dir, a.rig.roster) }
+
+// Stream implements [Caster].
+func (a announcer) Stream(ctx context.Context, stream string, n Notice) {
+	n.TellStream(ctx, a.rig.dir, a.rig.roster, stream)
+}

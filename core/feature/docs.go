@@ -16,6 +16,7 @@ type event struct{ name, meaning, to string }
 
 func events() []event {
 	const others, all = "every other session of the mesh", "every session of other members"
+	const toolUsers = "every other session of the mesh whose member and the host's accept each other's messages"
 	return []event{
 		{wire.EventPeerJoined, "a session is here. A hidden one is not announced",
 			all + "; for a `session_hello` " + others},
@@ -23,6 +24,9 @@ func events() []event {
 		{wire.EventPeerLeft, "a session is over: it said goodbye, its grace time ran out, or somebody ended it", all},
 		{wire.EventPeerVisible, "a session that was hidden shows itself", others},
 		{wire.EventPeerHidden, "a session hides", others},
+		{wire.EventMcpRegistered, "a session offers tools", toolUsers},
+		{wire.EventMcpUnregistered, "it does not any more, or is over", toolUsers},
+		{wire.EventMcpRestored, "a session that has offered tools is back, and offers them again", toolUsers + ", and itself"},
 		{wire.EventProfileUpdated, "somebody edited the profile of the member", "every session of the member"},
 	}
 }
@@ -63,7 +67,8 @@ func MessagesDoc(r *Registry, comments map[string]string) []byte {
 		}
 	}
 	slices.SortFunc(answers, func(a, b reflect.Type) int { return strings.Compare(frameType(a), frameType(b)) })
-	for _, t := range append(answers, reflect.TypeFor[wire.Push](), reflect.TypeFor[wire.StateChange]()) {
+	for _, t := range append(answers, reflect.TypeFor[wire.Push](), reflect.TypeFor[wire.StateChange](), reflect.TypeFor[wire.StreamData](),
+		reflect.TypeFor[wire.PeerFileAsk](), reflect.TypeFor[wire.PeerDirAsk](), reflect.TypeFor[wire.McpCallForward]()) {
 		d.name(t)
 	}
 	d.printf(messagesHead, wire.MaxDepth, wire.MaxEcho)
@@ -169,9 +174,15 @@ func (d *docs) pushes() {
 	}
 	d.printf("\nThe `eventData` of those about peers:\n")
 	d.table(reflect.TypeFor[wire.PeerEvent](), false)
+	d.printf("\nThe `eventData` of those about tools:\n")
+	d.table(reflect.TypeFor[wire.McpEvent](), false)
 	d.printf("\nThe `eventData` of `%s`, what was set and nothing else:\n", wire.EventProfileUpdated)
 	d.table(reflect.TypeFor[wire.ProfileChanges](), false)
 	d.section(reflect.TypeFor[wire.StateChange](), false)
+	d.section(reflect.TypeFor[wire.StreamData](), false)
+	d.section(reflect.TypeFor[wire.PeerFileAsk](), false)
+	d.section(reflect.TypeFor[wire.PeerDirAsk](), false)
+	d.section(reflect.TypeFor[wire.McpCallForward](), false)
 }
 
 var docLink = regexp.MustCompile(`\[(\w+)\]`)

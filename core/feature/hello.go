@@ -24,15 +24,16 @@ type HelloStore interface {
 // Hello begins sessions: hello for members, session_hello for sessions that a
 // member vouches for. The auth stage has proved who asks.
 func Hello(r *Registry, dir *presence.Directory, st HelloStore, members Roster) {
-	h := &hellos{dir: dir, store: st, members: members}
+	h := &hellos{registry: r, dir: dir, store: st, members: members}
 	On(r, h.member)
 	On(r, h.session)
 }
 
 type hellos struct {
-	dir     *presence.Directory
-	store   HelloStore
-	members Roster
+	registry *Registry
+	dir      *presence.Directory
+	store    HelloStore
+	members  Roster
 }
 
 // member answers a plain hello.
@@ -207,7 +208,11 @@ func (h *hellos) announce(c *Call, s presence.Attached, saved *store.State, vouc
 	peer, now := c.Peer, c.Env.Arrived
 	c.After = func() {
 		h.dir.Online(s, peer)
-		if s.Resumed || !view.Visible {
+		if s.Resumed {
+			return
+		}
+		h.registry.Arrived(context.Background(), view)
+		if !view.Visible {
 			return
 		}
 		frame := joinedFrame(view, saved, now)

@@ -27,6 +27,7 @@ type Registry struct {
 	callers Callers           // of use to calls over HTTP that are about a mesh
 
 	informers []func(context.Context, *Call, *wire.MeshInfoResult) error
+	turns     turns
 }
 
 // Owner is what the registry knows about a type.

@@ -17,6 +17,7 @@ import (
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/relay"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
@@ -33,6 +34,7 @@ type rig struct {
 	engine    *delivery.Engine
 	dir       *presence.Directory
 	roster    *roster.Roster
+	relay     *relay.Relay
 	reg       *Registry
 	mesh      *store.Mesh
 	members   map[string]*store.Member
@@ -83,9 +85,10 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 	}, r.engine, journal, slog.New(slog.DiscardHandler))
 	r.engine.Use(r.dir)
 	r.roster = roster.New(st, r.dir, journal, nil)
+	r.relay = relay.New(r.dir, nil)
 	r.reg = All(Deps{
 		Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: st, Sessions: r,
-		Send: SendOptions{MessageBytes: 1 << 16}, Announcer: announcer{r},
+		Send: SendOptions{MessageBytes: 1 << 16}, Announcer: announcer{r}, Caster: announcer{r}, Relay: r.relay,
 	})
 	t.Cleanup(func() {
 		r.engine.Close()
@@ -130,6 +133,7 @@ func (r *rig) End(s *presence.Session, code int, reason string) bool {
 	if ended {
 		var env sdk.Envelope
 		Left(r.dir, last, &env, time.Now())()
+		r.reg.Left(context.Background(), last)
 		r.ended = append(r.ended, env)
 	}
 	return ended

@@ -21,7 +21,7 @@ type McpRegister struct {
 	ServerName  string    `json:"serverName" required:"true" max:"128" doc:"name of the server in the mesh, at least one byte"`
 	Description string    `json:"description,omitempty" max:"4096" doc:"what it is for"`
 	Tools       []McpTool `json:"tools" required:"true" max:"128" doc:"what it can do: each name once"`
-	Persistent  bool      `json:"persistent,omitempty" doc:"the name stays when the session ends, and is offline until a session of the member registers it again, or the same one comes back"`
+	Persistent  bool      `json:"persistent,omitzero" doc:"the name stays when the session ends, and is offline until a session of the member registers it again, or the same one comes back"`
 }
 
 // FrameType returns mcp_register.
@@ -31,7 +31,7 @@ func (McpRegister) FrameType() string { return "mcp_register" }
 type McpTool struct {
 	Name        string         `json:"name" required:"true" max:"128" doc:"name of the tool, at least one byte"`
 	Description string         `json:"description" max:"4096" doc:"what it does"`
-	InputSchema jsontext.Value `json:"inputSchema,omitempty" max:"16384" doc:"JSON Schema of its arguments, an object"`
+	InputSchema jsontext.Value `json:"inputSchema,omitzero" max:"16384" doc:"JSON Schema of its arguments, an object"`
 }
 
 // McpRegisterAck answers an [McpRegister].
@@ -91,7 +91,7 @@ type McpRow struct {
 type McpCall struct {
 	ServerName string         `json:"serverName" required:"true" max:"128" doc:"name of the server"`
 	ToolName   string         `json:"toolName" required:"true" max:"128" doc:"name of the tool"`
-	Args       jsontext.Value `json:"args,omitempty" max:"131072" doc:"arguments, an object nested 28 levels at most; none are an empty one"`
+	Args       jsontext.Value `json:"args,omitzero" max:"131072" doc:"arguments, an object nested 28 levels at most; none are an empty one"`
 }
 
 // FrameType returns mcp_call.
@@ -115,7 +115,7 @@ func (McpCallForward) FrameType() string { return "mcp_call_forward" }
 // not_found for what this session was not asked, or not any more.
 type McpCallResponse struct {
 	CallID string         `json:"callId" required:"true" max:"64" doc:"of the call"`
-	Result jsontext.Value `json:"result,omitempty" max:"2097152" doc:"any JSON, nested 28 levels at most"`
+	Result jsontext.Value `json:"result,omitzero" max:"2097152" doc:"any JSON, nested 28 levels at most"`
 	Error  string         `json:"error,omitempty" max:"8192" doc:"why there is no result"`
 }
 
@@ -124,7 +124,7 @@ func (McpCallResponse) FrameType() string { return "mcp_call_response" }
 
 // McpCallResult answers an [McpCall].
 type McpCallResult struct {
-	Result jsontext.Value `json:"result,omitempty" doc:"what the tool returned"`
+	Result jsontext.Value `json:"result,omitzero" doc:"what the tool returned"`
 	Error  string         `json:"error,omitempty" doc:"why there is no result: the host's words, or the broker's"`
 }
 
@@ -137,5 +137,5 @@ type McpEvent struct {
 	Description string   `json:"description,omitempty" doc:"what it is for, with mcp_registered only"`
 	Tools       []string `json:"tools,omitzero" doc:"names of its tools, with mcp_registered only"`
 	HostedBy    string   `json:"hostedBy" doc:"name of the session that offers it"`
-	Offline     bool     `json:"offline,omitempty" doc:"with mcp_unregistered: it is persistent, and offline until it is back"`
+	Offline     bool     `json:"offline,omitzero" doc:"with mcp_unregistered: it is persistent, and offline until it is back"`
 }

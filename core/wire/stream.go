@@ -63,7 +63,7 @@ func (Unsubscribe) FrameType() string { return "unsubscribe" }
 // an ack with an error. Errors: invalid; forbidden; rate_limit; capacity.
 type Publish struct {
 	Stream string         `json:"stream" required:"true" max:"128" doc:"name of the stream, at least one byte"`
-	Data   jsontext.Value `json:"data,omitempty" max:"32768" doc:"any JSON, nested 28 levels at most"`
+	Data   jsontext.Value `json:"data,omitzero" max:"32768" doc:"any JSON, nested 28 levels at most"`
 }
 
 // FrameType returns publish.
@@ -75,7 +75,7 @@ func (Publish) FrameType() string { return "publish" }
 // seq leaves numbers out.
 type StreamData struct {
 	Stream       string         `json:"stream" doc:"name of the stream"`
-	Data         jsontext.Value `json:"data,omitempty" doc:"what was published"`
+	Data         jsontext.Value `json:"data,omitzero" doc:"what was published"`
 	PublishedBy  string         `json:"publishedBy" doc:"name of the member that did it"`
 	PublisherKey sdk.Key        `json:"publisherKey" doc:"key of the session that did it, else of its member"`
 	Seq          int64          `json:"seq" doc:"counts what this session publishes to this stream; begins at 1 anew when it comes to another node or after a restart of the broker"`
