@@ -187,6 +187,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.notices = newNotices(time.Now())
 	a.scheduler = a.newScheduler(o.Store, o.Log)
+	a.roster.UseTopics(feature.NewTopicAudience(feature.NewTopicBook(st, a.roster), a.dir))
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Caster: a, Relay: a.relay, Poster: a,

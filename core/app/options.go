@@ -106,6 +106,7 @@ func encodePush(dst []byte, m *store.Message) []byte {
 // adorn adds what few messages have.
 func adorn(push *wire.Push, e *store.Extra) {
 	push.Topic, push.Subtype, push.Event, push.BodyVersion = e.Topic, e.Subtype, e.Event, e.BodyVersion
+	push.Mentions = e.Mentions
 	if e.Unsealed {
 		push.SenderPubkey = wire.Unsealed()
 	}

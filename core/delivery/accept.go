@@ -21,6 +21,8 @@ type Acceptance struct {
 	// Waiting is the number of deliveries that nobody was here to take.
 	Waiting int
 
+	history *store.TopicMessage // nil unless the message is for a topic
+
 	batch  *store.Batch // between Fill and Done
 	before *store.Sent  // what another node has accepted under the same id first
 }
@@ -53,6 +55,20 @@ func (e *Engine) Accept(m *store.Message, audience []sdk.Recipient, from *Mailbo
 	}
 	a.offer(e.encodeNew(m), from)
 	return a
+}
+
+// Keep has the message go into the history of a topic too, in the same
+// transaction; nil keeps it in none. It sets the row's message, and when it is
+// shown.
+func (a *Acceptance) Keep(h *store.TopicMessage) {
+	if h == nil {
+		return
+	}
+	h.Message, h.ShownAt = a.msg, a.msg.CreatedAt
+	if a.held() {
+		h.ShownAt = a.msg.NotBefore
+	}
+	a.history = h
 }
 
 // held reports whether the message is held back.
@@ -116,6 +132,9 @@ func (a *Acceptance) Fill(b *store.Batch) {
 	}
 	if a.msg.ClientMessageID != "" {
 		b.Sent = append(b.Sent, a.msg)
+	}
+	if a.history != nil {
+		b.History = append(b.History, a.history)
 	}
 }
 

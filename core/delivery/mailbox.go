@@ -268,10 +268,10 @@ func (m *Mailbox) leaveLocked(d *delivery) {
 //
 // It goes neither back to the session that sent it, nor to a control connection
 // of the sender's own member: that drops it without a word, so that it would be
-// repeated for ever. A message to many that is addressed to a member key is for
-// the sessions without a key of their own; the others have their own copy.
+// repeated for ever. A message to a group or to everybody that is addressed to a
+// member key is for the sessions without a key of their own; the others have their own copy.
 func (m *Mailbox) eligible(msg *store.Message, to sdk.Key) bool {
-	if to == m.id.Member && !m.id.Session.IsZero() && !isDirect(msg) {
+	if to == m.id.Member && !m.id.Session.IsZero() && !forMembers(msg) {
 		return false
 	}
 	if msg.SenderMember != m.id.Member {
@@ -280,10 +280,18 @@ func (m *Mailbox) eligible(msg *store.Message, to sdk.Key) bool {
 	return !m.id.Control && msg.SenderSession != m.id.Session
 }
 
-// isDirect reports whether a message was sent to one key, rather than to a
-// group or to everybody.
-func isDirect(msg *store.Message) bool {
-	return len(msg.TargetSpec) == 2*sdk.KeySize
+// forMembers reports whether a message was sent to one key, or to a topic, whose
+// members get it with all their sessions, rather than to a group or to everybody,
+// where each session has a copy.
+func forMembers(msg *store.Message) bool {
+	switch {
+	case msg.TargetSpec == "":
+		return false
+	case msg.TargetSpec[0] == '#':
+		return true
+	default:
+		return len(msg.TargetSpec) == 2*sdk.KeySize && msg.TargetSpec[0] != '@'
+	}
 }
 
 // offer pushes a delivery that was accepted now. It reports false when the

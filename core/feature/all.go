@@ -34,6 +34,7 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	TopicStore
 	StreamStore
 	McpStore
 	ScheduleStore
@@ -61,6 +62,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Topics(r, NewTopicBook(d.Store, d.Roster))
 	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)
 	PeerFiles(r, d.Directory, d.Roster, d.Relay)
 	Mcp(r, d.Directory, d.Store, d.Roster, d.Caster, d.Relay)

@@ -62,6 +62,9 @@ type Call struct {
 	// Earlier is a send that this one repeats; the answer waits for it.
 	Earlier *delivery.Earlier
 
+	// topic is what a send to a topic found when its audience was resolved.
+	topic *topicSend
+
 	// AwaitDisk says that the answer promises something that goes to disk with
 	// the next transaction.
 	AwaitDisk bool

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -86,6 +87,7 @@ func newRigOn(t testing.TB, st *sqlite.Store) *rig {
 	r.engine.Use(r.dir)
 	r.roster = roster.New(st, r.dir, journal, nil)
 	r.relay = relay.New(r.dir, nil)
+	r.roster.UseTopics(NewTopicAudience(NewTopicBook(st, r.roster), r.dir))
 	r.reg = All(Deps{
 		Directory: r.dir, Engine: r.engine, Roster: r.roster, Store: st, Sessions: r,
 		Send: SendOptions{MessageBytes: 1 << 16}, Announcer: announcer{r}, Caster: announcer{r}, Relay: r.relay,
@@ -125,7 +127,10 @@ func (r *rig) enrol() {
 }
 
 // keyOf returns the key that goes by a name in tests. It signs nothing.
-func keyOf(name string) sdk.Key { return sha256.Sum256([]byte(name)) }
+func keyOf(name string) sdk.Key {
+	seed := sha256.Sum256([]byte(name))
+	return sdk.Key(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))
+}
 
 // End implements [Ender] as the broker does.
 func (r *rig) End(s *presence.Session, code int, reason string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/claudemesh/broker/core"
@@ -53,6 +54,12 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 	if err != nil {
 		return wire.Ack{}, err
 	}
+	var history *store.TopicMessage
+	if c.topic != nil {
+		if history, err = c.topic.history(ctx, c, m, audience); err != nil {
+			return wire.Ack{}, err
+		}
+	}
 	if m.ClientMessageID != "" {
 		earlier, err := s.earlier(ctx, c, m)
 		if earlier != nil || err != nil {
@@ -64,7 +71,12 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 		return wire.Ack{}, err
 	}
 	c.Env.MessageID = identity.NewMessageID(c.Env.Arrived)
-	c.Accepted = s.engine.Accept(messageOf(c, m), audience, c.box(), c.Env.Arrived)
+	message := messageOf(c, m)
+	if history != nil {
+		c.topic.adorn(message, history)
+	}
+	c.Accepted = s.engine.Accept(message, audience, c.box(), c.Env.Arrived)
+	c.Accepted.Keep(history)
 	return wire.Ack{ID: ackID(c), MessageID: c.Env.MessageID, Queued: true}, nil
 }
 
@@ -118,7 +130,12 @@ func (s *sends) audience(ctx context.Context, c *Call) ([]sdk.Recipient, error) 
 				"no connected peer for target: this broker keeps no messages for members that are away, try again later")
 		}
 	case sdk.TargetTopic:
-		return nil, core.Refuse(sdk.ReasonNoRecipient, "invalid target: this broker has no topics yet")
+		if err := c.topic.mayReach(); err != nil {
+			return nil, err
+		}
+		if s.options.RefuseOffline {
+			list = slices.DeleteFunc(list, func(r sdk.Recipient) bool { return !s.engine.Connected(c.Env.Mesh, r.Member) })
+		}
 	default: // whoever a group or everybody means, possibly nobody
 	}
 	return list, nil

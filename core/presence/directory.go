@@ -259,6 +259,23 @@ func (d *Directory) Audience(meshID string, t sdk.Target, sender sdk.Key, dst []
 	return dst
 }
 
+// Siblings appends the sessions of a member that have a key of their own, but for
+// the one with the key given and for control connections.
+func (d *Directory) Siblings(meshID string, member, session sdk.Key, dst []sdk.Recipient) []sdk.Recipient {
+	m := d.mesh(meshID)
+	if m == nil {
+		return dst
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, s := range m.byKey[member] {
+		if s.Member == member && !s.Key.IsZero() && s.Key != session && s.Role != RoleControl {
+			dst = append(dst, s.recipient())
+		}
+	}
+	return dst
+}
+
 // Count returns this node's sessions of all meshes, grace included.
 func (d *Directory) Count() int {
 	n := 0

@@ -41,7 +41,8 @@ type Roster struct {
 	store   Store
 	present Present
 	journal Journal
-	claims  Claims // nil for a broker on its own
+	claims  Claims       // nil for a broker on its own
+	topics  sdk.Resolver // set by UseTopics
 
 	mu     sync.RWMutex
 	epoch  uint64           // rises with each Forget: what was read before it is not kept
@@ -64,6 +65,10 @@ func New(st Store, p Present, j Journal, c Claims) *Roster {
 	r.ForgetAll()
 	return r
 }
+
+// UseTopics has topics find out whom a target means that is one. It is called
+// before the first envelope.
+func (r *Roster) UseTopics(topics sdk.Resolver) { r.topics = topics }
 
 // Mesh returns a mesh by id, archived ones too. [store.ErrNotFound].
 func (r *Roster) Mesh(ctx context.Context, id string) (*store.Mesh, error) {
@@ -183,6 +188,11 @@ func (r *Roster) Resolve(ctx context.Context, env *sdk.Envelope, dst []sdk.Recip
 		return r.present.Audience(env.Mesh, env.Target, env.Sender.Member, dst), nil
 	case sdk.TargetKey:
 		return r.resolveKey(ctx, env.Mesh, env.Target.Key, dst)
+	case sdk.TargetTopic:
+		if r.topics == nil {
+			return dst, nil
+		}
+		return r.topics.Resolve(ctx, env, dst)
 	default:
 		return dst, nil
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/claudemesh/broker/sdk"
+)
 
 // Extra is what a few messages have beyond the others. Nodes of different
 // releases read each other's: fields are only ever added.
@@ -9,6 +13,9 @@ type Extra struct {
 	Event       string `json:"event,omitempty"`       // with it the ciphertext is base64 of JSON, which is the event's data
 	Topic       string `json:"topic,omitempty"`       // name of the topic that it was sent to
 	BodyVersion int64  `json:"bodyVersion,omitempty"` // form of the body of a topic's message; 0 for others
+
+	// Mentions are the member keys of those whom a message of a topic mentions.
+	Mentions []sdk.Key `json:"mentions,omitempty"`
 
 	// Unsealed says that the ciphertext is base64 of a text that no peer has
 	// sealed: the broker has sent it for its member.

@@ -237,6 +237,7 @@ func TestHotWritersAgree(t *testing.T) {
 	push := newPush(64)
 	push.EventData, push.Event, push.BodyVersion = jsontext.Value(`{"a":1}`), "e", 2
 	push.ReplyToID, push.Topic, push.Subtype, push.Traceparent = "r", "t\n", "reminder", "tp"
+	push.Mentions = []sdk.Key{keyA, keyB}
 	send := newSend(64)
 	send.Mentions, send.BodyVersion = []string{"ä", "b\t"}, 2
 	send.ReplyToID, send.Traceparent = "r", "tp"

@@ -1,6 +1,10 @@
 package wire
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/claudemesh/broker/sdk"
+)
 
 // The writers below give what the general one would, byte for byte, without
 // its detour over reflection.
@@ -69,6 +73,7 @@ func (p *Push) appendOptionals(dst []byte) []byte {
 		dst = append(dst, `,"bodyVersion":`...)
 		dst = strconv.AppendInt(dst, p.BodyVersion, 10)
 	}
+	dst = appendKeys(dst, `,"mentions":[`, p.Mentions)
 	dst = appendOptional(dst, `,"subtype":`, p.Subtype)
 	dst = appendOptional(dst, `,"event":`, p.Event)
 	if len(p.EventData) > 0 {
@@ -76,6 +81,23 @@ func (p *Push) appendOptionals(dst []byte) []byte {
 		dst = append(dst, p.EventData...)
 	}
 	return appendOptional(dst, `,"traceparent":`, p.Traceparent)
+}
+
+// appendKeys appends a list of keys that is not empty.
+func appendKeys(dst []byte, name string, keys []sdk.Key) []byte {
+	for i := range keys {
+		if i == 0 {
+			dst = append(dst, name...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = append(keys[i].AppendHex(dst), '"')
+	}
+	if len(keys) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 // AppendSend appends the frame of a send, for peers.

@@ -26,6 +26,7 @@ type Push struct {
 	ReplyToID          string         `json:"replyToId,omitempty" doc:"id of the message that this one answers"`
 	Topic              string         `json:"topic,omitempty" doc:"name of the topic that it was sent to"`
 	BodyVersion        int64          `json:"bodyVersion,omitzero" doc:"form of the body of a topic's message: 1 plain, 2 sealed with the topic's key"`
+	Mentions           []sdk.Key      `json:"mentions,omitempty" doc:"member keys of those whom a message of a topic mentions"`
 	Subtype            string         `json:"subtype,omitempty" doc:"reminder for a schedule that fired, webhook for what came in by one, system for news from the broker"`
 	Event              string         `json:"event,omitempty" doc:"what happened, with subtype system; the webhook's name"`
 	EventData          jsontext.Value `json:"eventData,omitzero" doc:"details of the event"`
