@@ -93,6 +93,35 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// What plugins alone need is in the module, and in no other program.
+func TestLibrariesOfPlugins(t *testing.T) {
+	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "plugins" || file != ".." && skipped(d.Name())):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go"):
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			for _, library := range []string{"github.com/neo4j/", "cel.dev/"} {
+				if strings.Contains(spec.Path.Value, library) {
+					t.Errorf("%s imports %s, which is for plugins", file, spec.Path.Value)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func skipped(folder string) bool {
 	return strings.HasPrefix(folder, ".") || folder == "testdata" || folder == "node_modules"
 }

@@ -75,7 +75,7 @@ func TestLinksThatDoNotFit(t *testing.T) {
 	}
 	l := link(t, "drill")
 	l.Plugin.Stage, l.Plugin.Grants = "curious", []string{"payload.hash", "identity.read"}
-	if p, err := h.Probe(t.Context(), l); err != nil || len(p.Stages) != 8 {
+	if p, err := h.Probe(t.Context(), l); err != nil || len(p.Stages) != 9 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	stop(t, start(t, h, l))
