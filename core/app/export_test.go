@@ -35,6 +35,11 @@ func (a *App) PushedAtOnce() int64 {
 // full.
 func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }
 
+// SentSchedules returns how many times of schedules were sent since the start.
+func (a *App) SentSchedules() int64 {
+	return a.scheduler.Counters.Sent.Load() + a.scheduler.Counters.Late.Load()
+}
+
 // InferAll guesses statuses from the transcripts below a home directory.
 func (a *App) InferAll(ctx context.Context, home string) { a.inferAll(ctx, home) }
 

@@ -109,7 +109,7 @@ func (s *schedules) create(ctx context.Context, c *Call, m *wire.Schedule) (wire
 	}
 	if fresh {
 		c.Env.Records = append(c.Env.Records, ofSchedule("schedule_created", row.ID))
-		s.options.Wake()
+		c.After = s.options.Wake // whoever schedules for itself and for now hears of it first
 	}
 	return wire.ScheduledAck{ScheduledID: row.ID, DeliverAt: row.DueAt.UnixMilli(), Cron: row.Cron, Timezone: row.Timezone}, nil
 }
