@@ -8,6 +8,7 @@ import (
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
@@ -26,7 +27,10 @@ type Deps struct {
 	Config    config.HTTP
 	URL       func() string // WebSocket URL that others reach this broker by
 	Links     func() string // base of links that people open, without a slash at the end
+	Poster    feature.Poster
 	Log       *slog.Logger
+	Roster    feature.Roster
+	Keys      *identity.AtRest // nil without an encryption key
 
 	// Record adds an entry to the audit log of any mesh, and returns when it is on
 	// disk. Events that the config leaves out are none.
@@ -41,6 +45,7 @@ type Store interface {
 	store.Accounts
 	store.Tokens
 	store.SignIns
+	store.Webhooks
 }
 
 // Nodes carries what a handler changed to every node of the broker, this one
@@ -77,6 +82,7 @@ func All(r *feature.Registry, d Deps) *Table {
 	MeshInvites(t, d)
 	InviteLists(t, d)
 	Hook(t, d)
+	Webhooks(t, WebhookDoor{Store: d.Store, Members: d.Roster, Keys: d.Keys, Poster: d.Poster})
 	SignIns(t, d)
 	Tokens(t, d)
 	Profile(t, d)

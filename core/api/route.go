@@ -79,6 +79,7 @@ const (
 	BodyObject   BodyForm = iota // a JSON object
 	BodyOptional                 // a JSON object or nothing
 	BodyNone                     // nothing; what comes is not read
+	BodyRaw                      // anything, which the handler finds in the call
 )
 
 // Pattern returns the route's pattern for [http.ServeMux].

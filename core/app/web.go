@@ -36,6 +36,7 @@ func (a *App) newRoutes(c config.Config) []*api.Route {
 		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url), Record: a.Record,
 		URL: a.url, Links: func() string { return c.HTTP.Links(a.url()) },
+		Roster: a.roster, Keys: a.options.Keys, Poster: a,
 	}).Routes()
 }
 

@@ -47,6 +47,9 @@ func (x *Exchange) Post(ctx context.Context, p *feature.Post) (messageID string,
 		Size: len(p.Message.Ciphertext) + len(p.Message.Nonce) + len(p.Message.TargetSpec), Arrived: time.Now(),
 		Trace: wire.Trace(p.Message.Traceparent), Directory: x.resolver, Body: &post.call,
 	}
+	if p.Own {
+		post.env.Directory = withOwn{x.resolver}
+	}
 	post.trail = x.options.Traces.Begin(&post.env, tracing.Who{Known: true, Proved: true})
 	post.call = feature.Call{Env: &post.env, Post: p, Request: &p.Message, Traced: post.trail != nil}
 	return post.run(ctx)

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"github.com/claudemesh/broker/core/delivery"
+	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/relay"
 )
@@ -19,6 +20,8 @@ type Deps struct {
 	Caster    Caster
 	Relay     *relay.Relay
 	Poster    Poster
+	Keys      *identity.AtRest // seals what the store must not show; nil without an encryption key
+	Links     func() string    // base of the broker's URLs, without a slash at the end
 	Schedules ScheduleOptions
 	Files     FileOptions
 }
@@ -34,6 +37,7 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	WebhookStore
 	TopicStore
 	StreamStore
 	McpStore
@@ -62,6 +66,7 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Webhooks(r, d.Store, WebhookDeps{Roster: d.Roster, Keys: d.Keys, Links: d.Links})
 	Topics(r, NewTopicBook(d.Store, d.Roster))
 	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)
 	PeerFiles(r, d.Directory, d.Roster, d.Relay)

@@ -43,6 +43,8 @@ type HTTP struct {
 	Authorization string // the header's value, empty without one
 	UserID        string // user_id of the body or the query, which legacy-auth goes by
 	Local         bool   // came from this machine, and through no proxy
+	// RequestHeader returns a header of the request, "" without one.
+	RequestHeader func(name string) string
 
 	// Status returns the status of a refusal on this route.
 	Status func(sdk.Reason) int

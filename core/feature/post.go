@@ -29,6 +29,10 @@ type Post struct {
 	Member  sdk.Key // who it is from; a member that is not live any more sends nothing
 	Message wire.Send
 
+	// Own says that what goes to everybody, or to a group, reaches the sessions of the
+	// member itself too.
+	Own bool
+
 	// Extra is kept with the message; nil for one like any other. Post must not be
 	// changed after the call.
 	Extra *store.Extra

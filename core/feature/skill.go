@@ -138,7 +138,7 @@ func checkSkill(m *wire.ShareSkill) ([]byte, error) {
 		return nil, core.Refuse(sdk.ReasonInvalid, "name: want at least one byte")
 	case m.Manifest == nil || m.Manifest.Kind() == jsontext.KindNull:
 		return nil, nil
-	case depth(m.Manifest) > valueDepth:
+	case wire.Depth(m.Manifest) > valueDepth:
 		return nil, core.Refuse(sdk.ReasonInvalid, fmt.Sprintf("manifest: want at most %d levels of objects and lists", valueDepth))
 	}
 	if err := m.Manifest.Compact(); err != nil {

@@ -1,7 +1,6 @@
 package feature
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -40,24 +39,13 @@ func checkState(m *wire.SetState) ([]byte, error) {
 		return nil, core.Refuse(sdk.ReasonInvalid, "value: is required: any JSON, or null to delete the key")
 	case m.Value.Kind() == jsontext.KindNull:
 		return nil, nil
-	case depth(m.Value) > valueDepth:
+	case wire.Depth(m.Value) > valueDepth:
 		return nil, core.Refuse(sdk.ReasonInvalid, fmt.Sprintf("value: want at most %d levels of objects and lists", valueDepth))
 	}
 	if err := m.Value.Compact(); err != nil {
 		return nil, core.Refuse(sdk.ReasonInvalid, "value: want JSON")
 	}
 	return m.Value, nil
-}
-
-// depth returns how deep a value nests.
-func depth(v jsontext.Value) (most int) {
-	dec := jsontext.NewDecoder(bytes.NewReader(v))
-	for {
-		if _, err := dec.ReadToken(); err != nil {
-			return most
-		}
-		most = max(most, dec.StackDepth())
-	}
 }
 
 // stateWrite is one change.

@@ -26,9 +26,9 @@ const (
 // What a sealed secret has at least: a tag of its own, and a key that was sealed
 // to another key behind the half of a pair and a tag.
 const (
-	tagBytes       = 16
-	nonceBytes     = 24
-	sealedKeyBytes = 32 + tagBytes
+	sealTagBytes    = 16
+	boxNonceBytes   = 24
+	wrappedKeyBytes = 32 + sealTagBytes
 )
 
 // VaultStore keeps secrets.
@@ -104,9 +104,9 @@ func checkSecret(m *wire.VaultSet) error {
 		least      int
 		exactly    bool
 	}{
-		{"ciphertext", m.Ciphertext, tagBytes, false},
-		{"nonce", m.Nonce, nonceBytes, true},
-		{"sealed_key", m.SealedKey, sealedKeyBytes, false},
+		{"ciphertext", m.Ciphertext, sealTagBytes, false},
+		{"nonce", m.Nonce, boxNonceBytes, true},
+		{"sealed_key", m.SealedKey, wrappedKeyBytes, false},
 	} {
 		size := "at least"
 		if part.exactly {

@@ -44,6 +44,8 @@ const (
 	RootKeyAtRest     Purpose = "root-key"     // a mesh's
 	InviteAtRest      Purpose = "invite-token" // an invite's v1 token
 	ScheduleAtRest    Purpose = "schedule"     // a schedule's text
+	WebhookKeyAtRest  Purpose = "webhook-key"  // a webhook's: what its requests are signed with
+	WatchAtRest       Purpose = "watch"        // a watch's: the headers of its requests
 )
 
 // AtRestText is what a sealed value is bound to: the associated data of its

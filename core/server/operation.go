@@ -135,6 +135,7 @@ func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, 
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
 		Access: route.Access, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,
 		Method: r.Method, Target: r.RequestURI, Body: body,
+		RequestHeader: r.Header.Get,
 		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),
 	}}
 	if route.Legacy {

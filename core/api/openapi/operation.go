@@ -30,7 +30,12 @@ func (b *builder) operation(r *api.Route) *openapi3.Operation {
 		Parameters:  b.parameters(r),
 		Responses:   b.answers(r),
 	}
-	if hasBody(r) {
+	switch {
+	case r.Body == api.BodyRaw:
+		o.RequestBody = &openapi3.RequestBodyRef{Value: &openapi3.RequestBody{
+			Required: true, Content: openapi3.NewContentWithJSONSchema(openapi3.NewSchema()),
+		}}
+	case hasBody(r):
 		schema := b.schemas.of(r.Request, asked)
 		if r.Legacy {
 			b.vouched(schema.Value)
