@@ -192,7 +192,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Caster: a, Relay: a.relay, Poster: a,
 		Keys: o.Keys, Links: a.links,
-		Schedules: feature.ScheduleOptions{MessageBytes: c.Limits.MessageBytes, Keys: o.Keys, Wake: a.scheduler.Wake},
+		Schedules: feature.ScheduleOptions{Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
 	a.routes = a.newRoutes(c)
 	a.exchange = exchange.New(exchange.Options{

@@ -71,7 +71,7 @@ func All(d Deps) *Registry {
 	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)
 	PeerFiles(r, d.Directory, d.Roster, d.Relay)
 	Mcp(r, d.Directory, d.Store, d.Roster, d.Caster, d.Relay)
-	Schedules(r, d.Store, d.Schedules)
+	Schedules(r, d.Store, d.Send, d.Schedules)
 	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
 	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)

@@ -49,17 +49,17 @@ type ScheduleStore interface {
 
 // ScheduleOptions are what schedules are kept with.
 type ScheduleOptions struct {
-	MessageBytes int              // most bytes of a message, as of a send
-	Keys         *identity.AtRest // seal texts at rest; nil leaves them plain
-	Wake         func()           // tells what fires schedules that there is a new one; nil for nobody
+	Keys *identity.AtRest // seal texts at rest; nil leaves them plain
+	Wake func()           // tells what fires schedules that there is a new one; nil for nobody
 }
 
-// Schedules lets members have messages sent later.
-func Schedules(r *Registry, st ScheduleStore, o ScheduleOptions) {
+// Schedules lets members have messages sent later, which may be as large as those
+// of a send.
+func Schedules(r *Registry, st ScheduleStore, send SendOptions, o ScheduleOptions) {
 	if o.Wake == nil {
 		o.Wake = func() {}
 	}
-	s := &schedules{store: st, options: o, texts: schedule.NewTexts(o.Keys)}
+	s := &schedules{store: st, messageBytes: send.MessageBytes, options: o, texts: schedule.NewTexts(o.Keys)}
 	On(r, s.create).Needs(store.CanSend).RefuseWith(func(_ *Call, why sdk.Reason, text string) wire.Frame {
 		if why == ReasonInvalidCron {
 			return nil // clients know it as an error
@@ -79,9 +79,10 @@ func Schedules(r *Registry, st ScheduleStore, o ScheduleOptions) {
 }
 
 type schedules struct {
-	store   ScheduleStore
-	options ScheduleOptions
-	texts   schedule.Texts
+	store        ScheduleStore
+	messageBytes int
+	options      ScheduleOptions
+	texts        schedule.Texts
 }
 
 func (s *schedules) create(ctx context.Context, c *Call, m *wire.Schedule) (wire.ScheduledAck, error) {
@@ -129,9 +130,9 @@ func (s *schedules) check(m *wire.Schedule) error {
 		return core.Refuse(sdk.ReasonInvalid, "nonce: want it with a ciphertext alone")
 	case m.Timezone != "" && m.Cron == "":
 		return core.Refuse(sdk.ReasonInvalid, "timezone: want it with cron alone; deliverAt is the same everywhere")
-	case size > s.options.MessageBytes:
+	case size > s.messageBytes:
 		return core.Refuse(sdk.ReasonTooLarge, fmt.Sprintf(
-			"payload too large: %d bytes > MAX_MESSAGE_BYTES=%d: invalid message, schedule less at a time", size, s.options.MessageBytes))
+			"payload too large: %d bytes > MAX_MESSAGE_BYTES=%d: invalid message, schedule less at a time", size, s.messageBytes))
 	}
 	return nil
 }
