@@ -51,14 +51,15 @@ func fit(link config.Link, p *Program) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate := link.Plugin.Role != config.Observer && link.Plugin.Role != config.Owner
 	switch {
 	case link.Plugin.Role == config.Observer && !info.Observes:
 		return nil, fmt.Errorf("the stage %s does not observe; say role: gate", info.Name)
 	case link.Plugin.Role == config.Owner && (len(info.Kinds) == 0 || !p.has(featureKinds)):
 		return nil, fmt.Errorf("the stage %s owns no kinds; say role: gate", info.Name)
-	case link.Plugin.Role == config.Gate && !info.Judges && len(info.Kinds) > 0:
+	case gate && !info.Judges && len(info.Kinds) > 0:
 		return nil, fmt.Errorf("the stage %s judges nothing and answers requests; say role: owner, and kinds: [%s]", info.Name, strings.Join(info.kindNames(), ", "))
-	case link.Plugin.Role == config.Gate && !info.Judges:
+	case gate && !info.Judges:
 		return nil, fmt.Errorf("the stage %s only observes; say role: observer", info.Name)
 	}
 	wrong := append(info.granted(link.Plugin.Grants), info.supplied(link.Plugin.Env)...)
