@@ -7,10 +7,12 @@ import (
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/sse"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
@@ -28,6 +30,10 @@ type Deps struct {
 	URL       func() string // WebSocket URL that others reach this broker by
 	Links     func() string // base of links that people open, without a slash at the end
 	Poster    feature.Poster
+	Inbox     Inbox
+	Encode    delivery.Encode // writes a message as the frame of its push
+	Streams   *sse.Streams
+	StillGood func(ctx context.Context, c *feature.Call) error // whether what proved a caller still does
 	Log       *slog.Logger
 	Roster    feature.Roster
 	Keys      *identity.AtRest // nil without an encryption key
@@ -90,6 +96,7 @@ func All(r *feature.Registry, d Deps) *Table {
 	Grants(t, d)
 	Permissions(t, d)
 	Settings(t, d)
+	Gateway(t, d)
 	return t
 }
 

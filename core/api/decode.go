@@ -14,17 +14,18 @@ import (
 // maxValue is how long a value in a path or a query may be, in bytes.
 const maxValue = 1 << 10
 
-// Decode makes a request of a body and of the values of a path and a query, by
-// name. It refuses with a [*core.Error].
-func (r *Route) Decode(body []byte, path, query func(name string) string) (any, error) {
-	return r.decode(body, path, query)
+// Decode makes a request of a body and of the values of a path, a query and a
+// header, by name. It refuses with a [*core.Error].
+func (r *Route) Decode(body []byte, path, query, header func(name string) string) (any, error) {
+	return r.decode(body, path, query, header)
 }
 
 // decoder returns the function behind Decode.
-func decoder[Req any](r *Route) func([]byte, func(string) string, func(string) string) (any, error) {
+func decoder[Req any](r *Route) func([]byte, func(string) string, func(string) string, func(string) string) (any, error) {
 	bindings := bindingsOf(reflect.TypeFor[Req]())
 	form := r.Body
-	return func(body []byte, path, query func(string) string) (any, error) {
+	return func(body []byte, path, query, header func(string) string) (any, error) {
+		from := [...]func(string) string{inPath: path, inQuery: query, inHeader: header}
 		req := new(Req)
 		if form == BodyObject || form == BodyOptional && len(body) > 0 {
 			decoded, err := wire.Decode[Req](body)
@@ -38,10 +39,7 @@ func decoder[Req any](r *Route) func([]byte, func(string) string, func(string) s
 		}
 		v := reflect.ValueOf(req).Elem()
 		for _, b := range bindings {
-			text := query(b.name)
-			if b.inPath {
-				text = path(b.name)
-			}
+			text := from[b.in](b.name)
 			if len(text) > maxValue {
 				return nil, core.Refuse(sdk.ReasonInvalid, b.name+": is too long")
 			}
@@ -96,27 +94,41 @@ func (r *Route) refuseBody(err error) error {
 	}
 }
 
-// binding is a field that is filled from the path or the query.
+// source is where a value comes from that is not in the body.
+type source int
+
+const (
+	inPath source = iota
+	inQuery
+	inHeader
+)
+
+// binding is a field that is filled from the path, the query or the header.
 type binding struct {
-	field  int
-	name   string
-	inPath bool
+	field int
+	name  string
+	in    source
 }
 
-// bindingsOf reads the tags path and query of a request's fields. The fields are
-// strings that JSON leaves alone.
+// bindingsOf reads the tags path, query and header of a request's fields. The
+// fields are strings that JSON leaves alone.
 func bindingsOf(t reflect.Type) []binding {
 	var bindings []binding
 	for f := range t.Fields() {
-		path, inPath := f.Tag.Lookup("path")
-		query, inQuery := f.Tag.Lookup("query")
-		if !inPath && !inQuery {
+		b := binding{field: f.Index[0]}
+		found := false
+		for in, tag := range [...]string{inPath: "path", inQuery: "query", inHeader: "header"} {
+			if name, ok := f.Tag.Lookup(tag); ok {
+				b.name, b.in, found = name, source(in), true
+			}
+		}
+		if !found {
 			continue
 		}
 		if f.Type.Kind() != reflect.String || f.Tag.Get("json") != "-" {
-			panic(t.Name() + "." + f.Name + ": a value of the path or the query is a string with the tag json:\"-\"")
+			panic(t.Name() + "." + f.Name + ": a value of the path, the query or the header is a string with the tag json:\"-\"")
 		}
-		bindings = append(bindings, binding{field: f.Index[0], name: path + query, inPath: inPath})
+		bindings = append(bindings, b)
 	}
 	return bindings
 }

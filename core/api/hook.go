@@ -61,9 +61,9 @@ func Hook(t *Table, d Deps) {
 // count has every call of a route counted, those that cannot be read too.
 func (h *hooks) count(r *Route) {
 	decode := r.decode
-	r.decode = func(body []byte, path, query func(string) string) (any, error) {
+	r.decode = func(body []byte, path, query, header func(string) string) (any, error) {
 		h.dir.Counters.Hooks.Add(1)
-		return decode(body, path, query)
+		return decode(body, path, query, header)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -20,6 +21,11 @@ type Route struct {
 	// vouch for the caller.
 	Access feature.Access
 	Legacy bool
+
+	// Key is what the holder of an API key must be able to do here; "" for a route
+	// that takes no API keys. With one, the mesh is that of the key, or of the
+	// member that signs, and accounts name it in the query.
+	Key store.KeyCapability
 
 	// Wants says which proofs the handler of a route takes that lets everybody
 	// come as far as to it, and refuses who has none of them. None: it takes
@@ -57,7 +63,7 @@ type Route struct {
 	// Request and Reply are the types of the body and the answer.
 	Request, Reply reflect.Type
 
-	decode func(body []byte, value func(string) string, query func(string) string) (any, error)
+	decode func(body []byte, value, query, header func(string) string) (any, error)
 }
 
 // Proofs are ways in which a caller can prove itself to a handler.

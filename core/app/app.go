@@ -33,6 +33,7 @@ import (
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/schedule"
 	"github.com/claudemesh/broker/core/server"
+	"github.com/claudemesh/broker/core/sse"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/core/tracing"
@@ -140,6 +141,7 @@ type App struct {
 	ops       *http.Server // nil unless there is a second address
 	gate      *exchange.Gate
 	notices   *notices
+	streams   *sse.Streams
 	relay     *relay.Relay
 	heard     chan func(context.Context) // what is to be told here in its turn; see hear
 	scheduler *schedule.Runner
@@ -186,6 +188,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.notices = newNotices(time.Now())
+	a.streams = a.newStreams()
 	a.scheduler = a.newScheduler(o.Store, o.Log)
 	a.roster.UseTopics(feature.NewTopicAudience(feature.NewTopicBook(st, a.roster), a.dir))
 	a.registry = feature.All(feature.Deps{
@@ -284,6 +287,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	a.log.Info("stopping", slog.Int("peers", a.hub.Count()))
 	a.drain(ctx)
 	a.settle(ctx)
+	a.streams.Close()
 	a.hub.Close(ctx, wire.CloseShuttingDown)
 	listening := errors.Join(a.shutdown(ctx), a.closeConsole(ctx))
 	gone := make(chan struct{})

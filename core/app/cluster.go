@@ -178,6 +178,7 @@ func (a *App) handlers() map[string]func([]byte) error {
 		store.SignalMesh:    handler(a.meshChanged),
 		signalTell:          handler(a.tellHere),
 		signalRename:        handler(a.renameHere),
+		signalConfirmed:     handler(a.confirmedHere),
 		store.SignalNotice:  handler(a.noticeHere),
 	}
 }

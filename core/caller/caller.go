@@ -1,5 +1,5 @@
-// Package caller finds out who asks over HTTP: an account by its bearer token, or
-// a member by its signature. A socket's peers prove themselves in their hello.
+// Package caller finds out who asks over HTTP: an account by its bearer token, a
+// member by its signature, or who holds a member's API key. A socket's peers prove themselves in their hello.
 package caller
 
 import (
@@ -18,11 +18,14 @@ import (
 
 // Store is what callers are looked up in.
 type Store interface {
+	APIKeyByHash(ctx context.Context, hash [32]byte) (*store.APIKey, error)
 	Account(ctx context.Context, id string) (*store.Account, error)
 	AccountMember(ctx context.Context, mesh, account string) (*store.Member, error)
 	FindMesh(ctx context.Context, idOrSlug string) (*store.Mesh, error)
 	Member(ctx context.Context, mesh string, key sdk.Key) (*store.Member, error)
+	MemberByID(ctx context.Context, id string) (*store.Member, error)
 	TokenByHash(ctx context.Context, hash [32]byte) (*store.Token, *store.Account, error)
+	TouchAPIKey(ctx context.Context, id string, at time.Time) error
 	TouchToken(ctx context.Context, id string, at time.Time) error
 	UseOnce(ctx context.Context, token [32]byte, until time.Time) (fresh bool, err error)
 }
@@ -50,6 +53,8 @@ func (c *Callers) Prove(ctx context.Context, call *feature.Call) error {
 	}
 	text, bearer := strings.CutPrefix(h.Authorization, "Bearer ")
 	switch {
+	case bearer && token.IsAPIKey(strings.TrimSpace(text)):
+		return c.apiKey(ctx, call, strings.TrimSpace(text))
 	case bearer:
 		return c.bearer(ctx, call, strings.TrimSpace(text))
 	case strings.HasPrefix(h.Authorization, identity.HTTPScheme+" "):
@@ -120,6 +125,9 @@ func (c *Callers) place(ctx context.Context, call *feature.Call) error {
 }
 
 func (c *Callers) placeIn(ctx context.Context, call *feature.Call, idOrSlug string) error {
+	if idOrSlug == "" && call.HTTP.KeyNeeds != "" {
+		return nil // a route whose credential says which mesh is meant, if it is not an account's
+	}
 	mesh, err := c.store.FindMesh(ctx, idOrSlug)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -42,7 +42,8 @@ func (c *Callers) signed(ctx context.Context, call *feature.Call) error {
 	if err := c.enabled(ctx, member); err != nil {
 		return err
 	}
-	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug {
+	if m, ok := call.Request.(feature.MeshNamer); ok && m.MeshName() != mesh.ID && m.MeshName() != mesh.Slug &&
+		(m.MeshName() != "" || h.KeyNeeds == "") {
 		return core.Refuse(sdk.ReasonForbidden, "the signature is a member's of another mesh")
 	}
 	if err := c.once(ctx, h.Method, proof, now); err != nil {

@@ -67,6 +67,7 @@ type Queue interface {
 	store.Holds
 	Pending(ctx context.Context, d store.Drain) ([]store.Waiting, error)
 	FindSent(ctx context.Context, mesh, memberID, clientMessageID string) (*store.Sent, error)
+	MessageStatus(ctx context.Context, mesh, idPrefix string) ([]*store.Status, error)
 	Expire(ctx context.Context, now time.Time, limit int) (int64, error)
 	PruneQueue(ctx context.Context, t time.Time, limit int) (int64, error)
 	LastSeq(ctx context.Context) (int64, error)

@@ -25,7 +25,7 @@ func newCORS(origins []string) *cors {
 		vary:    []string{"Origin"},
 		expose:  []string{"Retry-After, X-Request-Id, Deprecation, Warning"},
 		methods: []string{"GET, HEAD, POST, PATCH, DELETE, OPTIONS"},
-		headers: []string{"Authorization, Content-Type, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
+		headers: []string{"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
 			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys"},
 		age:    []string{"600"},
 		policy: []string{"cross-origin"},

@@ -25,6 +25,7 @@ type HelloStore interface {
 // member vouches for. The auth stage has proved who asks.
 func Hello(r *Registry, dir *presence.Directory, st HelloStore, members Roster) {
 	h := &hellos{registry: r, dir: dir, store: st, members: members}
+	r.hello = h
 	On(r, h.member)
 	On(r, h.session)
 }

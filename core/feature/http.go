@@ -56,6 +56,12 @@ type HTTP struct {
 	// nil before, and for members that signed.
 	Account *store.Account
 
+	// APIKey is what proved the call's Member; nil for who proved itself otherwise.
+	// KeyNeeds is the capability that a key needs for this route, "" where keys are
+	// not taken.
+	APIKey   *store.APIKey
+	KeyNeeds store.KeyCapability
+
 	// Token is the token that proved the account; nil without one.
 	Token *store.Token
 
@@ -74,6 +80,10 @@ type MeshNamer interface {
 const (
 	ReasonNoBearer  sdk.Reason = "missing_bearer_token"
 	ReasonBadBearer sdk.Reason = "invalid_or_revoked_token"
+
+	// An API key is good, and not for this.
+	ReasonKeyCapability sdk.Reason = "api_key_missing_capability"
+	ReasonKeyTopic      sdk.Reason = "api_key_topic_out_of_scope"
 )
 
 // Callers knows who calls over HTTP.

@@ -26,6 +26,8 @@ type Registry struct {
 	roster  Roster            // of use to owners that need a permission
 	callers Callers           // of use to calls over HTTP that are about a mesh
 
+	hello *hellos // of use to those that come over HTTP to stay
+
 	informers []func(context.Context, *Call, *wire.MeshInfoResult) error
 	turns     turns
 }

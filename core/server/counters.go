@@ -40,7 +40,14 @@ func NewCounters(routes []*api.Route) *Counters {
 }
 
 // since notes an answer of a route that a request of some time ago got.
+//
+// The time of an answer that is written for as long as it lasts is that to its
+// beginning: it is noted then, and not again.
 func (c *Counters) since(start time.Time, pattern string, w *counted) {
+	if w.noted {
+		return
+	}
+	w.noted = true
 	c.mu.Lock()
 	r := c.routes[pattern]
 	r.statuses[w.status]++
@@ -74,6 +81,7 @@ func (c *Counters) Write(sink telemetry.Sink) {
 type counted struct {
 	http.ResponseWriter
 	status int
+	noted  bool // in the counters
 }
 
 func (w *counted) WriteHeader(status int) {

@@ -33,7 +33,7 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	if !ok {
 		return
 	}
-	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get)
+	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get, r.Header.Get)
 	if err != nil {
 		s.turnedAway(r, route, decisionOf(err), detailOf(err))
 		s.refused(w, r, route, decisionOf(err), detailOf(err))
@@ -61,6 +61,11 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	}
 	switch d.Verdict {
 	case sdk.Answer:
+		if stream, ok := d.Reply.(api.Streamed); ok {
+			s.Counters.since(call.Env.Arrived, route.Pattern(), counting)
+			stream.Stream(w, r)
+			return
+		}
 		s.reply(w, http.StatusOK, d.Reply)
 	case sdk.Drop:
 		s.reply(w, http.StatusOK, map[string]any{"ok": true})
@@ -133,7 +138,7 @@ func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, 
 	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
-		Access: route.Access, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,
+		Access: route.Access, KeyNeeds: route.Key, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,
 		Method: r.Method, Target: r.RequestURI, Body: body,
 		RequestHeader: r.Header.Get,
 		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),

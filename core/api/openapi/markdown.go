@@ -70,6 +70,9 @@ func mayAsk(r *api.Route) string {
 	text := map[feature.Access]string{
 		feature.Anyone: "anybody", feature.AnyoneKnown: "anybody", feature.AnyCaller: "account, member", feature.AnAccount: "account",
 	}[r.Access]
+	if r.Key != "" {
+		text = "API key (`" + string(r.Key) + "`), " + text
+	}
 	if r.Wants != 0 {
 		text = oneOf(r.Wants, func(p proof) string { return p.word })
 	}

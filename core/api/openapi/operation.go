@@ -68,6 +68,9 @@ func whoMayAsk(r *api.Route) string {
 		}
 	case feature.AnyCaller:
 		text = "An account by its token, or a member by its signature"
+		if r.Key != "" {
+			text = "Who holds an API key that can " + string(r.Key) + ", a member by its signature, or an account by its token"
+		}
 	case feature.AnAccount:
 		text = "An account by its token"
 	}
@@ -168,6 +171,9 @@ func (b *builder) parameters(r *api.Route) openapi3.Parameters {
 			add(name, openapi3.ParameterInQuery, f.Tag.Get("doc"))
 			named[name] = true
 		}
+		if name, ok := f.Tag.Lookup("header"); ok {
+			add(name, openapi3.ParameterInHeader, f.Tag.Get("doc"))
+		}
 	}
 	for _, name := range names {
 		if !named[name] {
@@ -197,6 +203,9 @@ func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 func (b *builder) answers(r *api.Route) *openapi3.Responses {
 	list := openapi3.NewResponsesWithCapacity(8)
 	ok := response("It worked.", b.schemas.of(r.Reply, answered))
+	if reflect.PointerTo(r.Reply).Implements(reflect.TypeFor[api.Streamed]()) {
+		ok.Content = openapi3.NewContentWithSchema(openapi3.NewStringSchema(), []string{eventStream})
+	}
 	if r.Legacy {
 		ok.Headers[headerDeprecation], ok.Headers[headerWarning] = headerRef(headerDeprecation), headerRef(headerWarning)
 	}
@@ -206,6 +215,9 @@ func (b *builder) answers(r *api.Route) *openapi3.Responses {
 	}
 	return list
 }
+
+// eventStream is the form of answers that are written for as long as they last.
+const eventStream = "text/event-stream"
 
 // refused describes the refusals with one status. Those that most routes have in
 // common are described once.

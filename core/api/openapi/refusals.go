@@ -38,7 +38,7 @@ func reasons(r *api.Route) []sdk.Reason {
 // takesValues reports whether a route reads its path or its query.
 func takesValues(r *api.Route) bool {
 	for f := range fieldsOf(r.Request) {
-		if f.Tag.Get("path") != "" || f.Tag.Get("query") != "" {
+		if f.Tag.Get("path") != "" || f.Tag.Get("query") != "" || f.Tag.Get("header") != "" {
 			return true
 		}
 	}
@@ -57,6 +57,9 @@ func unproved(r *api.Route) []sdk.Reason {
 	}
 	if reflect.PointerTo(r.Request).Implements(reflect.TypeFor[feature.MeshNamer]()) {
 		list = append(list, sdk.ReasonForbidden) // a member's of another mesh
+	}
+	if r.Key != "" {
+		list = append(list, feature.ReasonKeyCapability)
 	}
 	if r.Access != feature.AnyoneKnown {
 		list = append(list, feature.ReasonNoBearer)

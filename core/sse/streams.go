@@ -1,0 +1,188 @@
+package sse
+
+import (
+	"sync"
+	"time"
+
+	"github.com/claudemesh/broker/core/presence"
+)
+
+// PerMember is how many streams a member may have on one node, those that wait for
+// their caller too.
+const PerMember = 16
+
+// Place says whose stream it is: there is one of each name.
+type Place struct{ Mesh, MemberID, Name string }
+
+// Directory is where sessions leave.
+type Directory interface {
+	Leave(s *presence.Session, c presence.Conn, goodbye bool) (last presence.View, over bool)
+}
+
+// Options are what streams need to know.
+type Options struct {
+	Directory Directory
+	Left      func(last presence.View) // called when a session ended with its stream
+	Lasts     time.Duration            // how long one answer is written
+	Beat      time.Duration            // between signs of life
+	Held      time.Duration            // how long a stream waits for its caller
+	WriteBy   time.Duration            // how long a write may take
+}
+
+// DefaultOptions are those of a broker: proxies give up behind a minute without a
+// byte, and an answer ends before anybody wonders whether it is alive.
+func DefaultOptions() Options {
+	return Options{Lasts: 10 * time.Minute, Beat: 15 * time.Second, Held: 30 * time.Second, WriteBy: 10 * time.Second}
+}
+
+// Streams are the streams of this node. Methods may be called concurrently.
+type Streams struct {
+	options Options
+
+	mu      sync.Mutex
+	all     map[Place]*held
+	members map[string]int // streams of each member
+	stopped bool
+}
+
+// held is a stream with its session.
+type held struct {
+	*Stream
+	place   Place
+	session *presence.Session
+	timer   *time.Timer // runs while no answer is written; nil before the first
+}
+
+// New returns an empty set.
+func New(o Options) *Streams {
+	return &Streams{options: o, all: map[Place]*held{}, members: map[string]int{}}
+}
+
+// Resume returns an answer that goes on with a stream behind the event that its
+// caller has last, which confirms that one and all before it. It returns nil where
+// the event is of no stream that is here.
+func (s *Streams) Resume(p Place, eventID string) *Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.all[p]
+	if h == nil || s.stopped {
+		return nil
+	}
+	number, ok := h.numberOf(eventID)
+	if !ok {
+		return nil
+	}
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	a := &Answer{streams: s, held: h, turn: h.take(), resumed: true}
+	h.session.Box.Ponged(h.Stream, number)
+	h.confirm(number)
+	return a
+}
+
+// Room reports whether a member may have another stream of a name: one that is
+// there already gives way.
+func (s *Streams) Room(p Place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.stopped && (s.all[p] != nil || s.members[p.MemberID] < PerMember)
+}
+
+// Begin returns an answer with a new stream for a session. online gives the
+// session the stream, when the answer begins.
+func (s *Streams) Begin(p Place, st *Stream, session *presence.Session, online func()) *Answer {
+	h := &held{Stream: st, place: p, session: session}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		st.shut()
+	}
+	if s.all[p] == nil {
+		s.members[p.MemberID]++
+	}
+	s.all[p] = h
+	return &Answer{streams: s, held: h, turn: st.take(), online: online}
+}
+
+// release is called when an answer has ended. A stream that is not over waits for
+// its caller.
+func (s *Streams) release(h *held, turn uint64, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.mu.Lock()
+	current := h.turn == turn
+	h.mu.Unlock()
+	switch {
+	case !current:
+	case over || s.stopped || s.all[h.place] != h:
+		s.forgetLocked(h)
+		go s.leave(h, false)
+	default:
+		h.timer = time.AfterFunc(s.options.Held, func() { s.giveUp(h, turn) })
+	}
+}
+
+// giveUp ends a stream whose caller has not come back.
+func (s *Streams) giveUp(h *held, turn uint64) {
+	s.mu.Lock()
+	h.mu.Lock()
+	back := h.turn != turn
+	h.mu.Unlock()
+	if back {
+		s.mu.Unlock()
+		return
+	}
+	s.forgetLocked(h)
+	s.mu.Unlock()
+	s.leave(h, true)
+}
+
+// leave takes the stream from its session. What it has not confirmed goes back to
+// the store.
+func (s *Streams) leave(h *held, goodbye bool) {
+	h.CloseWith(0, reasonResume)
+	if last, over := s.options.Directory.Leave(h.session, h.Stream, goodbye); over {
+		s.options.Left(last)
+	}
+}
+
+func (s *Streams) forgetLocked(h *held) {
+	if s.all[h.place] != h {
+		return
+	}
+	delete(s.all, h.place)
+	if s.members[h.place.MemberID]--; s.members[h.place.MemberID] == 0 {
+		delete(s.members, h.place.MemberID)
+	}
+}
+
+// Close ends all streams. Their sessions keep their grace time, to come back on
+// another node.
+func (s *Streams) Close() {
+	s.mu.Lock()
+	s.stopped = true
+	var all []*held
+	for _, h := range s.all {
+		all = append(all, h)
+	}
+	s.mu.Unlock()
+	for _, h := range all {
+		h.shut()
+		s.mu.Lock()
+		if waits := h.timer != nil && h.timer.Stop(); waits {
+			s.forgetLocked(h)
+			s.mu.Unlock()
+			s.leave(h, false)
+			continue
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Count returns how many streams there are.
+func (s *Streams) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
