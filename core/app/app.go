@@ -265,6 +265,7 @@ func (a *App) background(ctx context.Context) {
 		a.measure,
 		a.prunePresences,
 		a.pruneTokens,
+		a.pruneTopics,
 		a.trim,
 		a.reread,
 		a.infer,
