@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of schedules, for machines that have none
 )
 
 // Set by the linker, see the Makefile; empty in a program built without it.
