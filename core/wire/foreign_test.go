@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,8 +48,8 @@ func TestFields(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Fields([]byte(tt.frame))
 			text := string(got)
-			if err != nil {
-				text = string(err.(*DecodeError).Code)
+			if refused := new(DecodeError); errors.As(err, &refused) {
+				text = string(refused.Code)
 			}
 			if text != tt.want {
 				t.Errorf("got %s (%v), want %s", text, err, tt.want)

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -154,7 +155,7 @@ func TestFailures(t *testing.T) {
 		t.Errorf("a syntax error: %v", err)
 	}
 	for _, code = range []string{"Neo.ClientError.Security.Unauthorized", "Neo.DatabaseError.General.UnknownError"} {
-		if _, refused := ask().(*plugin.Refusal); refused {
+		if _, refused := errors.AsType[*plugin.Refusal](ask()); refused {
 			t.Errorf("%s is told to the member", code)
 		}
 	}
@@ -183,7 +184,7 @@ func TestRequestsOfAnyForm(t *testing.T) {
 		}
 		mesh := rapid.SampledFrom([]string{"m1", "m9", ""}).Draw(t, "mesh")
 		_, err := s.Execute(context.Background(), by(mesh), m)
-		if _, refused := err.(*plugin.Refusal); err != nil && !refused {
+		if _, refused := errors.AsType[*plugin.Refusal](err); err != nil && !refused {
 			t.Fatal(err)
 		}
 	})

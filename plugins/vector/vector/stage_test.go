@@ -3,6 +3,7 @@ package vector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -284,7 +285,7 @@ func TestRequestsOfAnyForm(t *testing.T) {
 		_, deleted := s.Delete(ctx, a, &Delete{text.Draw(t, "from"), text.Draw(t, "id")})
 		_, listed := s.List(ctx, a, nil)
 		for _, err := range []error{stored, sought, deleted, listed} {
-			if _, refused := err.(*plugin.Refusal); err != nil && !refused {
+			if _, refused := errors.AsType[*plugin.Refusal](err); err != nil && !refused {
 				t.Fatal(err)
 			}
 		}
