@@ -20,7 +20,7 @@ import (
 // other. What is open when it fails is closed by close as well.
 func (b *broker) open(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		b.openStore, b.openKeys, b.joinCluster, b.openTraces, b.openPlugins, b.openToken,
+		b.openStore, b.openKeys, b.joinCluster, b.openTraces, b.openPlugins, b.openFiles, b.openToken,
 	} {
 		if err := step(ctx); err != nil {
 			return err

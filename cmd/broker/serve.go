@@ -21,6 +21,7 @@ import (
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/logging"
+	"github.com/claudemesh/broker/core/object"
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/reload"
@@ -88,7 +89,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 func (b *broker) assemble(ctx context.Context) (err error) {
 	b.app, err = newApp(ctx, b.config, b.store, b.log, app.Options{
 		Cluster: b.node, Keys: b.keys, Tokens: tokenKeys(b.keys), URL: b.publicURL,
-		Plugins: b.plugins, Traces: b.traces, Refusals: b.refusals,
+		Plugins: b.plugins, Traces: b.traces, Refusals: b.refusals, Objects: b.objects,
 		Reloads: func() reload.Numbers { return b.reloads.Numbers() },
 		Console: b.console(),
 		Ready: func(addr string) {
@@ -124,6 +125,7 @@ type broker struct {
 	resource  *resource.Resource
 	traces    *tracing.Provider // nil when no traces are sent
 	plugins   *pluginhost.Host
+	objects   object.Store  // nil where no files are shared
 	token     config.Secret // of the console; empty without one
 	tokenFile string        // that has it; empty where the config has
 	closers   []func() error

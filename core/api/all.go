@@ -9,6 +9,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/files"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/presence"
@@ -37,6 +38,8 @@ type Deps struct {
 	Log       *slog.Logger
 	Roster    feature.Roster
 	Keys      *identity.AtRest // nil without an encryption key
+	Files     *feature.FileBook
+	Bytes     *files.Files // nil where Files has none
 
 	// Record adds an entry to the audit log of any mesh, and returns when it is on
 	// disk. Events that the config leaves out are none.
@@ -96,6 +99,8 @@ func All(r *feature.Registry, d Deps) *Table {
 	Grants(t, d)
 	Permissions(t, d)
 	Settings(t, d)
+	Uploads(t, d)
+	Downloads(t, d)
 	Gateway(t, d)
 	return t
 }

@@ -60,6 +60,10 @@ type Route struct {
 	// Refusals are the reasons that the handler itself refuses with.
 	Refusals []sdk.Reason
 
+	// Also is what the route answers beside the reply with status 200; with that
+	// status, in its place.
+	Also []Answer
+
 	// Request and Reply are the types of the body and the answer.
 	Request, Reply reflect.Type
 
@@ -75,6 +79,7 @@ const (
 	ByMember                     // a member's signature
 	ByCode                       // a one-time code in the body
 	ByPlace                      // calls from the broker's own machine
+	ByTicket                     // a ticket in the query, which was given over a socket
 )
 
 // BodyForm says what a request carries.

@@ -24,8 +24,10 @@ import (
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/exchange"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/files"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/object"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/relay"
@@ -79,6 +81,10 @@ type Options struct {
 	// counts.
 	LegacyHits func() int64
 
+	// Objects have the bytes of files; nil where there are no files. The caller keeps
+	// it open until Run has returned.
+	Objects object.Store
+
 	// Migrations are the store's; nil when it cannot tell.
 	Migrations server.Migrations
 
@@ -130,6 +136,7 @@ type App struct {
 	dir       *presence.Directory
 	roster    *roster.Roster
 	registry  *feature.Registry
+	files     *files.Files // nil where there are none
 	hub       *hub.Hub
 	chains    *chain.Holder
 	exchange  *exchange.Exchange
@@ -188,12 +195,13 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.notices = newNotices(time.Now())
+	a.files = newFiles(c, o)
 	a.streams = a.newStreams()
 	a.scheduler = a.newScheduler(o.Store, o.Log)
 	a.roster.UseTopics(feature.NewTopicAudience(feature.NewTopicBook(st, a.roster), a.dir))
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
-		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Caster: a, Relay: a.relay, Poster: a,
+		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Files: a.fileOptions(c), Caster: a, Relay: a.relay, Poster: a,
 		Keys: o.Keys, Links: a.links,
 		Schedules: feature.ScheduleOptions{Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
@@ -264,6 +272,7 @@ func (a *App) background(ctx context.Context) {
 		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
 		a.measure,
 		a.prunePresences,
+		a.sweepFiles,
 		a.pruneTokens,
 		a.pruneTopics,
 		a.trim,

@@ -243,8 +243,8 @@ func TestFlaw30DeletedMeshesLiveOn(t *testing.T) {
 }
 
 // Old clients name their account where there is no token, which legacy-auth lets
-// them, and then see the same as by a token. (Uploads and downloads, which were
-// dead too, have to be looked at again when there are files.)
+// them, and then see the same as by a token. Uploads and downloads were dead with a
+// token too: TestUploadAndDownload; without one they ask for it.
 func TestFlaw40ClientAndBrokerDisagree(t *testing.T) {
 	f := newFlawRig(t, flawLegacy)
 	f.wantDone("POST", "/cli/mesh/create", flawBearer(f.ann), flawJSON(map[string]any{"name": "Battery", "pubkey": freshKey()}))
@@ -263,8 +263,8 @@ func TestFlaw40ClientAndBrokerDisagree(t *testing.T) {
 	if owned("battery") {
 		t.Error("the mesh is still there")
 	}
-	f.wantRefused(404, "POST", "/upload", http.Header{"X-Mesh-Id": {f.mesh.ID}, "X-Member-Id": {"home"}, "X-File-Name": {"a"}}, "text")
-	f.wantRefused(404, "GET", "/download/file?mesh="+f.mesh.ID, nil, "")
+	f.wantRefused(401, "POST", "/upload", http.Header{"X-Mesh-Id": {f.mesh.ID}, "X-Member-Id": {"home"}, "X-File-Name": {"a"}}, "text")
+	f.wantRefused(401, "GET", "/download/file?mesh="+f.mesh.ID, nil, "")
 }
 
 // Who joined by an invite was nobody's member: grants, files and lists failed.

@@ -13,6 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/caller"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/edge"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/store"
 )
@@ -36,6 +37,7 @@ func (a *App) newRoutes(c config.Config) []*api.Route {
 		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
 		Inbox: inbox{a}, Encode: encodePush, Streams: a.streams, StillGood: a.callers().StillGood,
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url), Record: a.Record,
+		Files: feature.NewFileBook(a.options.Store, members{a.roster, a}, a.dir, a.fileOptions(c)), Bytes: a.files,
 		URL: a.url, Links: func() string { return c.HTTP.Links(a.url()) },
 		Roster: a.roster, Keys: a.options.Keys, Poster: a,
 	}).Routes()

@@ -16,9 +16,12 @@ type Content struct {
 	files  *Files
 	pieces []store.FilePiece
 	size   int64
+	served int64
+	err    error
 
 	at   int64         // where the next read begins
-	open io.ReadCloser // a piece from at on; nil for none
+	open io.ReadCloser // a piece from pos on; nil for none
+	pos  int64
 }
 
 // Open returns the bytes of a file, for as long as ctx lasts. Nothing is read yet.
@@ -30,7 +33,44 @@ func (f *Files) Open(ctx context.Context, file *store.File) (*Content, error) {
 	return &Content{ctx: ctx, files: f, pieces: pieces, size: file.Size}, nil
 }
 
-// Seek implements [io.Seeker].
+// Prime opens what the next read needs, so that an error is known before.
+func (c *Content) Prime() error {
+	if c.open != nil && c.pos == c.at {
+		return nil
+	}
+	if err := c.Close(); err != nil {
+		return err
+	}
+	i := sort.Search(len(c.pieces), func(i int) bool { return c.pieces[i].Start+c.pieces[i].Size > c.at })
+	if i == len(c.pieces) {
+		return io.ErrUnexpectedEOF
+	}
+	p := c.pieces[i]
+	open, err := c.files.Objects.Open(c.ctx, p.Object, c.at-p.Start, p.Start+p.Size-c.at)
+	if err != nil {
+		return err
+	}
+	// Longer than its piece an object cannot be; shorter is an error.
+	c.open, c.pos = whole{open, &io.LimitedReader{R: open, N: p.Start + p.Size - c.at}}, c.at
+	return nil
+}
+
+// whole is an object that must not end early.
+type whole struct {
+	io.Closer
+	left *io.LimitedReader
+}
+
+// Read implements [io.Reader].
+func (w whole) Read(p []byte) (int, error) {
+	n, err := w.left.Read(p)
+	if errors.Is(err, io.EOF) && w.left.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// Seek implements [io.Seeker]. Nothing is opened or closed by it.
 func (c *Content) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -41,64 +81,43 @@ func (c *Content) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return 0, errors.New("seek before the beginning")
 	}
-	if offset == c.at {
-		return offset, nil
-	}
 	c.at = offset
-	return offset, c.Close()
+	return offset, nil
 }
 
 // Read implements [io.Reader].
-func (c *Content) Read(p []byte) (int, error) {
-	if c.at >= c.size {
-		return 0, io.EOF
-	}
-	if c.open == nil {
-		if err := c.next(); err != nil {
-			return 0, err
+func (c *Content) Read(p []byte) (n int, err error) {
+	for n == 0 && err == nil && len(p) > 0 {
+		if c.at >= c.size {
+			return 0, io.EOF
 		}
+		n, err = c.read(p)
 	}
-	n, err := c.open.Read(p)
-	c.at += int64(n)
-	c.files.served.Add(int64(n))
-	if errors.Is(err, io.EOF) {
-		err = c.Close()
-		if n == 0 && err == nil {
-			return c.again(p)
-		}
+	if err != nil {
+		c.err = err
 	}
 	return n, err
 }
 
-// again reads from the next piece, where one has ended exactly.
-func (c *Content) again(p []byte) (int, error) {
-	if c.at < c.size && !c.begins(c.at) {
-		return 0, io.ErrUnexpectedEOF // an object is shorter than its piece
+// read reads of one piece. The end of a piece is no error.
+func (c *Content) read(p []byte) (int, error) {
+	if err := c.Prime(); err != nil {
+		return 0, err
 	}
-	return c.Read(p)
-}
-
-// begins reports whether a piece begins at a place.
-func (c *Content) begins(at int64) bool {
-	i := c.piece(at)
-	return i < len(c.pieces) && c.pieces[i].Start == at
-}
-
-// piece returns the index of the piece that a place is in.
-func (c *Content) piece(at int64) int {
-	return sort.Search(len(c.pieces), func(i int) bool { return c.pieces[i].Start+c.pieces[i].Size > at })
-}
-
-// next opens the piece that the next byte is in.
-func (c *Content) next() (err error) {
-	i := c.piece(c.at)
-	if i == len(c.pieces) {
-		return io.ErrUnexpectedEOF
+	n, err := c.open.Read(p)
+	c.at, c.pos, c.served = c.at+int64(n), c.pos+int64(n), c.served+int64(n)
+	c.files.served.Add(int64(n))
+	if errors.Is(err, io.EOF) {
+		err = c.Close()
 	}
-	p := c.pieces[i]
-	c.open, err = c.files.Objects.Open(c.ctx, p.Object, c.at-p.Start, p.Start+p.Size-c.at)
-	return err
+	return n, err
 }
+
+// Err returns why a read failed, nil when none did.
+func (c *Content) Err() error { return c.err }
+
+// Served returns how many bytes were read.
+func (c *Content) Served() int64 { return c.served }
 
 // Close ends the reading.
 func (c *Content) Close() error {

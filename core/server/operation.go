@@ -66,6 +66,10 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 			stream.Stream(w, r)
 			return
 		}
+		if more, ok := d.Reply.(api.Continued); ok {
+			s.goOn(w, r, route, more)
+			return
+		}
 		s.reply(w, http.StatusOK, d.Reply)
 	case sdk.Drop:
 		s.reply(w, http.StatusOK, map[string]any{"ok": true})

@@ -127,6 +127,9 @@ func (c *Checker) documented(o *openapi3.Operation, a Answer) error {
 	res := described.Value
 	media, _, _ := strings.Cut(a.Header.Get("Content-Type"), ";")
 	content := res.Content[media]
+	if content == nil {
+		content = res.Content["*/*"]
+	}
 	switch codes, refusal := res.Extensions[extensionCodes].([]string); {
 	case a.Method == http.MethodHead && len(a.Body) > 0:
 		return errors.New("HEAD has no body")

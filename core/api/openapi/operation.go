@@ -91,6 +91,7 @@ var proofs = []proof{
 	{api.ByAccount, "account", "an account by its token", schemeBearer},
 	{api.ByMember, "member", "a member by its signature", schemeMember},
 	{api.ByCode, "one-time code", "whoever sends a one-time code in `code`", ""},
+	{api.ByTicket, "ticket", "whoever has the address with its `ticket`", ""},
 	{api.ByPlace, "the broker's machine", "whoever calls from the broker's own machine", ""},
 }
 
@@ -210,6 +211,9 @@ func (b *builder) answers(r *api.Route) *openapi3.Responses {
 		ok.Headers[headerDeprecation], ok.Headers[headerWarning] = headerRef(headerDeprecation), headerRef(headerWarning)
 	}
 	list.Set("200", &openapi3.ResponseRef{Value: ok})
+	for _, a := range r.Also {
+		list.Set(strconv.Itoa(a.Status), &openapi3.ResponseRef{Value: b.answer(answer{meaning: a.Meaning, form: a.Form})})
+	}
 	for status, codes := range refusals(r) {
 		list.Set(strconv.Itoa(status), b.refused(status, codes))
 	}
