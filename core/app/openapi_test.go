@@ -36,6 +36,10 @@ func (d documented) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if res.Header.Get("Content-Type") == "text/event-stream" { // it lasts for minutes
+		res.Body.Close()
+		res.Body = http.NoBody
+	}
 	body, err := io.ReadAll(res.Body)
 	res.Body.Close()
 	if err != nil {

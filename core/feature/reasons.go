@@ -88,6 +88,8 @@ func reasons() []reasonGroup {
 		{"Over HTTP", "In `code` of a refused request; [http.md](http.md) has the statuses.", []reason{
 			{ReasonNoBearer, "the route asks who calls, and the request does not say, or with a credential that the route does not take: a member's signature where an account has to ask, or a scheme other than `Bearer` and `Mesh-Member`, spelt so", "Sign in, and send the token as `Authorization: Bearer`, or sign the request as a member where the route takes that; [http.md](http.md#routes) says which do."},
 			{ReasonBadBearer, "the token is none of this broker's, was revoked or has expired, or its account is disabled", "Sign in again."},
+			{ReasonKeyCapability, "the API key cannot do what the route does", "Make a key with the capability that the text names."},
+			{ReasonKeyTopic, "the API key is for some topics alone, and this is none of them", "Ask about its topics, or make a key without `topicScopes`."},
 			{"upgrade_required", "the path is a WebSocket, and the request does not ask for one", "Speak to it with a WebSocket client, version 13."},
 			{"method_not_allowed", "the path has no such method; `Allow` lists those that it has", program},
 			{"conflict", "something else has the name, or the thing is in another state already; the text says which", "Choose another name, or look at what is there."},
