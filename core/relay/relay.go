@@ -21,8 +21,7 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 )
 
-// Limits. With all of them a node holds some thousands of questions, and answers of
-// MostWaiting bytes.
+// Limits.
 const (
 	mostAsking = 16  // questions of one session that wait
 	mostAsked  = 256 // questions that one session has to answer
@@ -107,8 +106,6 @@ type Relay struct {
 	sending int                            // answers on their way to other nodes
 	queue   []*sending                     // answers that wait for that
 	bytes   int                            // of answers that wait
-
-	Counters Counters
 }
 
 // New returns a relay without questions.
@@ -175,7 +172,6 @@ func (r *Relay) Ask(q *Question) error {
 	mine[id] = w
 	w.timer = time.AfterFunc(q.Within, func() { r.fail(q.Asker, id, Late) })
 	r.mu.Unlock()
-	r.Counters.Asked.Add(1)
 	l := letter{
 		Op: opAsk, Call: id, Mesh: q.Mesh, Asker: q.Asker, Asked: q.Asked, Member: q.Member, Kind: q.Kind, Hint: q.Hint,
 		ReqID: q.ReqID, Within: q.Within, Frame: frame,
@@ -239,7 +235,6 @@ func (r *Relay) fail(asker, id string, why Why) {
 	if why == Late && w.answer != nil {
 		why = Unread
 	}
-	r.Counters.Failed.Add(1)
 	w.Conn.Send(w.Failed(why))
 	if why == Late || why == Unread {
 		r.giveUp(w)
@@ -267,7 +262,6 @@ func (r *Relay) deliver(asker, id string, frame []byte) {
 	if !w.Conn.Full(len(frame)) {
 		r.removeLocked(w)
 		r.mu.Unlock()
-		r.Counters.Answered.Add(1)
 		w.Conn.Send(frame)
 		return
 	}
@@ -309,15 +303,4 @@ func (r *Relay) Left(presenceID string, conn presence.Conn) {
 	for _, o := range unanswered {
 		r.refuse(&o.letter, Away)
 	}
-}
-
-// Waiting returns how many questions of sessions of this node wait.
-func (r *Relay) Waiting() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := 0
-	for _, mine := range r.waiting {
-		n += len(mine)
-	}
-	return n
 }
