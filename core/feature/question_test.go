@@ -1,0 +1,67 @@
+package feature
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
+)
+
+// Whatever stands in the fields of a request, it is answered in its own shape, in
+// an ack, or not at all, and never takes the peers or their lists along.
+func TestRequestsOfAnyForm(t *testing.T) {
+	shapes := map[string]string{
+		"create_stream": "stream_created", "subscribe": "subscribed", "unsubscribe": "ack", "publish": "ack", "list_streams": "stream_list",
+		"peer_file_request": "peer_file_response_forward", "peer_dir_request": "peer_dir_response_forward",
+		"peer_file_response": "ack", "peer_dir_response": "ack",
+		"mcp_register": "mcp_register_ack", "mcp_unregister": "ack", "mcp_list": "mcp_list_result", "mcp_call": "mcp_call_result",
+		"mcp_call_response": "ack",
+	}
+	types := slices.Sorted(maps.Keys(shapes))
+	fields := []string{
+		"name", "stream", "data", "targetPubkey", "filePath", "dirPath", "pattern", "requesterPubkey", "content", "entries", "error",
+		"serverName", "description", "tools", "persistent", "cursor", "toolName", "args", "callId", "result",
+	}
+	st := openStore(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRigOn(t, st)
+		bo, cy := r.join("bo"), r.join("cy")
+		r.allow("cy", "bo", store.CapFileRead)
+		text := rapid.OneOf(rapid.SampledFrom([]string{"s", " s", "", "a/b"}), rapid.StringN(0, 40, 200))
+		value := rapid.OneOf(
+			rapid.Custom(drawJSON),
+			rapid.Map(text, quoted),
+			rapid.SampledFrom([]string{`[{"name":"t","description":"d","inputSchema":{}}]`, `[{"name":"t"},{"name":"t"}]`, quoted(cy.session.Key.String())}),
+		)
+		for range rapid.IntRange(1, 12).Draw(rt, "requests") {
+			typ := rapid.SampledFrom(types).Draw(rt, "type")
+			frame := `{"type":"` + typ + `","_reqId":"r"`
+			for _, f := range fields {
+				if rapid.Bool().Draw(rt, f+" is there") {
+					frame += `,"` + f + `":` + value.Draw(rt, f)
+				}
+			}
+			frame += "}"
+			if _, err := wire.Peek([]byte(frame)); err != nil {
+				continue // no frame
+			}
+			answer, _ := bo.ask(frame)
+			if answer != "" && !strings.HasPrefix(answer, `{"type":"`+shapes[typ]+`",`) {
+				rt.Fatalf("%s: got %s", frame, answer)
+			}
+		}
+		for frame, want := range map[string]string{
+			`{"type":"mcp_list"}`: `{"type":"mcp_list_result","servers":[`, `{"type":"list_streams"}`: `{"type":"stream_list","streams":[`,
+			`{"type":"mesh_info"}`: `{"type":"mesh_info_result",`,
+		} {
+			if got, _ := cy.ask(frame); !strings.HasPrefix(got, want) || strings.Contains(got, `"error"`) {
+				rt.Fatalf("%s: got %s", frame, got)
+			}
+		}
+	})
+}
