@@ -210,6 +210,7 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"topic_create": "topic_created", "topic_list": "topic_list_response", "topic_join": "ack", "topic_leave": "ack",
 		"topic_members": "topic_members_response", "topic_history": "topic_history_response", "topic_mark_read": "ack",
 		"share_skill": "skill_ack", "remove_skill": "skill_ack", "get_skill": "skill_data", "list_skills": "skill_list",
+		"apikey_create": "apikey_created", "apikey_list": "apikey_list_response", "apikey_revoke": "apikey_revoke_response",
 		"vault_set": "vault_ack", "vault_delete": "vault_ack", "vault_list": "vault_list_result", "vault_get": "vault_get_result",
 	}
 	got := map[string]string{}
