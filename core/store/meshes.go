@@ -53,6 +53,9 @@ type Meshes interface {
 
 	// ListMeshes returns the live meshes with their live members' count, oldest first.
 	ListMeshes(ctx context.Context) ([]MeshSummary, error)
+
+	// ArchivedMeshes returns the ids of the others, in no order.
+	ArchivedMeshes(ctx context.Context) ([]string, error)
 }
 
 // MeshSummary is one line of a list of meshes.

@@ -22,6 +22,8 @@ const (
 	listMeshes = `SELECT ` + meshColumns + `,
 		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
 		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
+
+	archivedMeshes = `SELECT id FROM mesh WHERE archived_at IS NOT NULL`
 )
 
 // CreateMesh implements [store.Meshes].
@@ -83,6 +85,15 @@ func (s *Store) ListMeshes(ctx context.Context) (list []store.MeshSummary, err e
 		sum.Mesh, err = scanMeshAnd(row, &sum.Members)
 		return sum, err
 	}, listMeshes)
+}
+
+// ArchivedMeshes implements [store.Meshes].
+func (s *Store) ArchivedMeshes(ctx context.Context) (ids []string, err error) {
+	defer wrap(&err, "list archived meshes")
+	return all(ctx, s, func(row scanner) (id string, err error) {
+		err = row.Scan(&id)
+		return id, err
+	}, archivedMeshes)
 }
 
 func scanMesh(row scanner) (*store.Mesh, error) { return scanMeshAnd(row) }

@@ -21,6 +21,8 @@ const (
 	listMeshes = `SELECT ` + meshColumns + `,
 		(SELECT count(*) FROM member WHERE mesh_id = mesh.id AND revoked_at IS NULL)
 		FROM mesh WHERE archived_at IS NULL ORDER BY created_at, id`
+
+	archivedMeshes = `SELECT id FROM mesh WHERE archived_at IS NOT NULL`
 )
 
 // CreateMesh implements [store.Meshes].
@@ -83,6 +85,16 @@ func (s *Store) ListMeshes(ctx context.Context) (list []store.MeshSummary, err e
 	return collect(rows, err, func(row scanner) (sum store.MeshSummary, err error) {
 		sum.Mesh, err = scanMeshAnd(row, &sum.Members)
 		return sum, err
+	})
+}
+
+// ArchivedMeshes implements [store.Meshes].
+func (s *Store) ArchivedMeshes(ctx context.Context) (ids []string, err error) {
+	defer wrap(&err, "list archived meshes")
+	rows, err := s.read.QueryContext(ctx, archivedMeshes)
+	return collect(rows, err, func(row scanner) (id string, err error) {
+		err = row.Scan(&id)
+		return id, err
 	})
 }
 

@@ -89,6 +89,10 @@ func meshArchived(s *suite) {
 		_, err := s.FindMesh(s.ctx, by)
 		s.wantErr(err, store.ErrNotFound)
 	}
+	s.must(s.CreateMesh(s.ctx, &store.Mesh{ID: "live", Slug: "live", CreatedAt: now()}, nil))
+	ids, err := s.ArchivedMeshes(s.ctx)
+	s.must(err)
+	same(s, ids, []string{"old"})
 	again := &store.Mesh{ID: "new", Slug: "gone", CreatedAt: now()}
 	s.wantErr(s.CreateMesh(s.ctx, again, nil), store.ErrConflict)
 }
