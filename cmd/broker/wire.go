@@ -37,6 +37,10 @@ func newApp(ctx context.Context, c config.Config, st backend.Database, log *slog
 	o.Dropped = func() map[string]int64 {
 		return map[string]int64{string(store.CapDM): int64(drops.DM()), string(store.CapBroadcast): int64(drops.Broadcast())}
 	}
+	var err error
+	if o.SQL, err = backend.OpenMeshSQL(ctx, c); err != nil {
+		return nil, err
+	}
 	return app.New(ctx, o)
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/claudemesh/broker/core/files"
 	"github.com/claudemesh/broker/core/hub"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/object"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/refusals"
@@ -84,6 +85,9 @@ type Options struct {
 	// Objects have the bytes of files; nil where there are no files. The caller keeps
 	// it open until Run has returned.
 	Objects object.Store
+
+	// SQL has the databases of meshes; nil where there are none. Run closes it.
+	SQL meshsql.Engine
 
 	// Migrations are the store's; nil when it cannot tell.
 	Migrations server.Migrations
@@ -153,15 +157,16 @@ type App struct {
 	heard     chan func(context.Context) // what is to be told here in its turn; see hear
 	scheduler *schedule.Runner
 
-	config  atomic.Pointer[config.Config]
-	addr    atomic.Pointer[string]
-	console atomic.Pointer[console.Server] // set by Run; nil unless there is a page
-	depth   depth
-	unread  unread
-	probe   probe
-	tasks   sync.WaitGroup // background work of Run
-	peers   sync.WaitGroup // a goroutine for each connection
-	reload  sync.Mutex
+	config   atomic.Pointer[config.Config]
+	addr     atomic.Pointer[string]
+	console  atomic.Pointer[console.Server] // set by Run; nil unless there is a page
+	depth    depth
+	unread   unread
+	archived chan struct{} // a mesh was: its database can go
+	probe    probe
+	tasks    sync.WaitGroup // background work of Run
+	peers    sync.WaitGroup // a goroutine for each connection
+	reload   sync.Mutex
 }
 
 // New wires a broker and starts its chain. The caller keeps the store open
@@ -170,7 +175,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Trace == nil && o.Traces != nil {
 		o.Trace = o.Traces.Envelopes().Probe
 	}
-	a := &App{options: o, log: o.Log, chains: chain.NewHolder()}
+	a := &App{options: o, log: o.Log, chains: chain.NewHolder(), archived: make(chan struct{}, 1)}
 	c := o.Config
 	a.config.Store(&c)
 	if o.Cluster == nil {
@@ -202,7 +207,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Files: a.fileOptions(c), Caster: a, Relay: a.relay, Poster: a,
-		Keys: o.Keys, Links: a.links,
+		Keys: o.Keys, Links: a.links, SQL: o.SQL,
 		Schedules: feature.ScheduleOptions{Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
 	a.routes = a.newRoutes(c)
@@ -277,6 +282,7 @@ func (a *App) background(ctx context.Context) {
 		a.pruneTopics,
 		a.trim,
 		a.reread,
+		a.dropSQL,
 		a.infer,
 		a.follow,
 		a.hear,
@@ -312,7 +318,7 @@ func (a *App) stop(cancel context.CancelFunc) error {
 	a.tasks.Wait()
 	chains := a.closeChain(ctx)
 	committed := a.committer.Close(ctx)
-	left := a.leaveCluster(ctx)
+	left := errors.Join(a.leaveCluster(ctx), a.closeSQL())
 	a.log.Info("stopped")
 	return errors.Join(listening, chains, committed, left)
 }

@@ -80,6 +80,10 @@ func (a *App) endArchived(m *store.Mesh) {
 	if m.ArchivedAt.IsZero() {
 		return
 	}
+	select {
+	case a.archived <- struct{}{}:
+	default:
+	}
 	for _, s := range a.dir.Find(m.ID, func(presence.View) bool { return true }) {
 		if !s.Elsewhere() {
 			a.End(s, int(wire.CloseArchived.Code), wire.CloseArchived.Reason)

@@ -38,6 +38,7 @@ type Config struct {
 	Presence Presence `koanf:"presence" doc:"who is here, and what they are doing"`
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
 	Files    Files    `koanf:"files" doc:"files that members share"`
+	MeshSQL  MeshSQL  `koanf:"mesh_sql" doc:"the SQL database that each mesh may have"`
 	Audit    Audit    `koanf:"audit" doc:"the hash-chained log of each mesh"`
 	Log      Log      `koanf:"log" doc:"the broker's own log, on standard error"`
 
@@ -260,9 +261,10 @@ func Default() Config {
 			UnconfirmedBytes: 16 << 20,
 			DrainBatch:       256,
 		},
-		Files: defaultFiles(),
-		Audit: Audit{Events: []string{}},
-		Log:   Log{Level: "info", Format: JSON},
+		Files:   defaultFiles(),
+		MeshSQL: defaultMeshSQL(),
+		Audit:   Audit{Events: []string{}},
+		Log:     Log{Level: "info", Format: JSON},
 
 		Telemetry: defaultTelemetry(),
 	}

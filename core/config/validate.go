@@ -19,6 +19,7 @@ func (l *loader) validate(c *Config) {
 	l.events(c.Audit.Events)
 	l.telemetry(c)
 	l.console(c)
+	l.meshSQL(c)
 	l.files(c)
 	if c.Presence.DeadAfter < c.Presence.PingEvery*3/2 {
 		l.invalid([]string{"presence.dead_after", "presence.ping_every"},

@@ -3,6 +3,7 @@ package feature
 import (
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/relay"
 )
@@ -21,6 +22,7 @@ type Deps struct {
 	Relay     *relay.Relay
 	Poster    Poster
 	Keys      *identity.AtRest // seals what the store must not show; nil without an encryption key
+	SQL       meshsql.Engine   // nil for none
 	Links     func() string    // base of the broker's URLs, without a slash at the end
 	Schedules ScheduleOptions
 	Files     FileOptions
@@ -76,5 +78,6 @@ func All(d Deps) *Registry {
 	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)
 	Vault(r, d.Store)
+	MeshSQL(r, d.SQL)
 	return r
 }

@@ -211,6 +211,7 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"topic_members": "topic_members_response", "topic_history": "topic_history_response", "topic_mark_read": "ack",
 		"share_skill": "skill_ack", "remove_skill": "skill_ack", "get_skill": "skill_data", "list_skills": "skill_list",
 		"apikey_create": "apikey_created", "apikey_list": "apikey_list_response", "apikey_revoke": "apikey_revoke_response",
+		"mesh_query": "mesh_query_result", "mesh_execute": "mesh_query_result", "mesh_schema": "mesh_schema_result",
 		"vault_set": "vault_ack", "vault_delete": "vault_ack", "vault_list": "vault_list_result", "vault_get": "vault_get_result",
 	}
 	got := map[string]string{}

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/claudemesh/broker/core/meshsql"
+)
+
+// dropSQLEvery is how often the databases of deleted meshes are looked for. Nobody
+// reaches them any more: it is a matter of room.
+const dropSQLEvery = 10 * time.Minute
+
+// dropSQL deletes the databases of deleted meshes, until ctx ends. Every node does,
+// each under the lock of a mesh's database; that there is none any more is quickly
+// seen.
+func (a *App) dropSQL(ctx context.Context) {
+	if a.options.SQL == nil {
+		return
+	}
+	dropped := map[string]int{} // how often by this process: a statement that waited may make it once more
+	tick := time.NewTicker(dropSQLEvery)
+	defer tick.Stop()
+	for {
+		ids, err := a.options.Store.ArchivedMeshes(ctx)
+		if err != nil {
+			a.log.Warn("deleted meshes cannot be listed; it is tried again", slog.Any("err", err))
+		}
+		for _, id := range ids {
+			if dropped[id] > 1 || ctx.Err() != nil {
+				continue
+			}
+			if err := a.options.SQL.Drop(ctx, id); err == nil {
+				dropped[id]++
+			} else if e := meshsql.Refused(err); e == nil || e.Kind != meshsql.Busy {
+				a.log.Warn("the database of a deleted mesh stays; it is tried again", slog.String("mesh", id), slog.Any("err", err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.archived:
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) closeSQL() error {
+	if a.options.SQL == nil {
+		return nil
+	}
+	return a.options.SQL.Close()
+}
