@@ -203,7 +203,7 @@ func TestFlawExt42CancelIsTrue(t *testing.T) {
 	wantList(t, "records", recorded(records), nil)
 
 	claim(sent, time.Hour)
-	go r.store.ChangeSchedule(context.Background(), r.mesh.ID, sent, func(row *store.Schedule) error { //nolint:errcheck // the answer shows it
+	go r.store.ChangeSchedule(context.Background(), r.mesh.ID, sent, func(row *store.Schedule) error {
 		row.Claim, row.Fired = "", 1
 		return nil
 	})
