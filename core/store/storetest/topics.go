@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,11 +79,11 @@ func (s *suite) seated(t *store.Topic) string {
 	s.Helper()
 	list, err := s.Seats(s.ctx, t)
 	s.must(err)
-	text := ""
+	var text strings.Builder
 	for _, seat := range list {
-		text += fmt.Sprintf("%s %s; ", seat.Name, seat.Role)
+		fmt.Fprintf(&text, "%s %s; ", seat.Name, seat.Role)
 	}
-	return text
+	return text.String()
 }
 
 func leave(seat *store.Seat) error {
@@ -204,19 +205,19 @@ func listTopics(s *suite) {
 	} {
 		list, err := s.ListTopics(s.ctx, id("mesh", 1), members[n].ID, 100)
 		s.must(err)
-		text := ""
+		var text strings.Builder
 		for _, row := range list {
-			text += fmt.Sprint(row.Topic.Name, " ", row.Members)
+			fmt.Fprint(&text, row.Topic.Name, " ", row.Members)
 			switch {
 			case row.Seat == nil:
 			case row.Seat.Standing == store.Seated:
-				text += " " + string(row.Seat.Role)
+				fmt.Fprint(&text, " ", row.Seat.Role)
 			default:
-				text += " " + string(row.Seat.Standing)
+				fmt.Fprint(&text, " ", row.Seat.Standing)
 			}
-			text += "; "
+			fmt.Fprint(&text, "; ")
 		}
-		same(s, text, want)
+		same(s, text.String(), want)
 	}
 	list, err := s.ListTopics(s.ctx, id("mesh", 1), members[0].ID, 2)
 	s.must(err)
