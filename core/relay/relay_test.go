@@ -261,14 +261,14 @@ func TestQuestionEndsInTime(t *testing.T) {
 
 func TestQuestionEndsWithEitherSession(t *testing.T) {
 	each(t, func(t *testing.T, w *web) {
-		id, _ := w.ask("ada", "bo", "1")
+		_, _ = w.ask("ada", "bo", "1")
 		w.sessions["bo"].Left("bo", w.conns["cy"]) // another connection
 		w.want("ada")
 		w.sessions["bo"].Left("bo", w.conns["bo"])
 		w.run()
 		w.want("ada", "failed: away")
 
-		id, _ = w.ask("ada", "bo", "2")
+		id, _ := w.ask("ada", "bo", "2")
 		w.sessions["ada"].Left("ada", w.conns["ada"])
 		w.run()
 		if err := w.answer("bo", id, "nobody waits"); !errors.Is(err, ErrNotAsked) {
@@ -279,11 +279,11 @@ func TestQuestionEndsWithEitherSession(t *testing.T) {
 }
 
 func TestNobodyIsThere(t *testing.T) {
-	each(t, func(t *testing.T, w *web) {
+	each(t, func(_ *testing.T, w *web) {
 		_, _ = w.ask("ada", "nobody", "1")
 		w.want("ada", "failed: away")
 		delete(w.sessions, "bo") // and no node knows yet
-		w.sessions["cy"].Relay.asked(letter{Op: opAsk, Call: "x", Mesh: "mesh", Asker: "ada", Asked: "bo", Node: "a"})
+		w.sessions["cy"].asked(letter{Op: opAsk, Call: "x", Mesh: "mesh", Asker: "ada", Asked: "bo", Node: "a"})
 	})
 }
 
@@ -328,7 +328,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 }
 
 func TestAnswerWaitsForRoom(t *testing.T) {
-	each(t, func(t *testing.T, w *web) {
+	each(t, func(_ *testing.T, w *web) {
 		id, _ := w.ask("ada", "bo", "1")
 		w.conns["ada"].fill(true)
 		_ = w.answer("bo", id, "later")
@@ -348,7 +348,7 @@ func TestAnswerWaitsForRoom(t *testing.T) {
 }
 
 func TestSessionThatDoesNotReadIsNotAsked(t *testing.T) {
-	each(t, func(t *testing.T, w *web) {
+	each(t, func(_ *testing.T, w *web) {
 		w.conns["bo"].fill(true)
 		_, _ = w.ask("ada", "bo", "1")
 		w.want("ada", "failed: busy")
