@@ -34,6 +34,7 @@ type Deps struct {
 	Inbox     Inbox
 	Encode    delivery.Encode // writes a message as the frame of its push
 	Streams   *sse.Streams
+	Topics    *feature.TopicBook
 	StillGood func(ctx context.Context, c *feature.Call) error // whether what proved a caller still does
 	Log       *slog.Logger
 	Roster    feature.Roster

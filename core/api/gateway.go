@@ -33,6 +33,7 @@ func Gateway(t *Table, d Deps) {
 	g.messages(t)
 	g.peers(t)
 	g.topics(t)
+	g.topicKeys(t)
 	g.events(t)
 }
 

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -413,5 +414,71 @@ func TestAPIKeyIsNotedAsUsed(t *testing.T) {
 	list, err := r.store.FindAPIKeys(t.Context(), r.mesh.ID, "", id, 2)
 	if err != nil || len(list) != 1 || time.Since(list[0].LastUsedAt) > time.Hour {
 		t.Errorf("got %+v, %v", list, err)
+	}
+}
+
+// Topics over HTTP are those of the socket; a key that is for some of them is held
+// to those.
+func TestGatewayTopics(t *testing.T) {
+	r := newRig(t, nil)
+	ada, bo := r.member("ada", store.RoleMember), r.member("bo", store.RoleMember)
+	s := r.joined(ada)
+	for _, name := range []string{"ops", "other"} {
+		s.ask(`{"type":"topic_create","name":"`+name+`"}`, "topic_created")
+	}
+	all, _ := r.apiKey(ada, keyForAll)
+	key, _ := r.apiKey(ada, `"capabilities":["send","read"],"topicScopes":["ops"]`)
+	names := func(key string) (list []string) {
+		for _, topic := range r.wantOK(http.MethodGet, "/v1/topics", key, "")["topics"].([]any) {
+			list = append(list, topic.(map[string]any)["name"].(string))
+		}
+		return list
+	}
+	if got := names(key); !slices.Equal(got, []string{"ops"}) {
+		t.Errorf("a key for ops sees %q", got)
+	}
+	if got := names(all); !slices.Contains(got, "other") {
+		t.Errorf("a key for all sees %q", got)
+	}
+	id := r.post(key, "#ops", "aGk=", "one")
+	r.post(all, "#other", "aGk=", "two")
+	history := r.wantOK(http.MethodGet, "/v1/topics/ops/messages?limit=5", key, "")["messages"].([]any)
+	if len(history) != 1 || history[0].(map[string]any)["id"] != id {
+		t.Errorf("got %v, want %s", history, id)
+	}
+	if got := r.wantOK(http.MethodGet, "/v1/topics/ops/members", key, "")["members"].([]any); len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	r.wantOK(http.MethodPatch, "/v1/topics/ops/read", key, "")
+	if got := r.wantOK(http.MethodGet, "/v1/topics/ops/key", key, ""); got["topic"] != "ops" || got["encryptedKey"] == "" {
+		t.Errorf("got %v", got)
+	}
+	r.joined(bo).ask(`{"type":"topic_join","topic":"ops"}`, "ack")
+	pending := r.wantOK(http.MethodGet, "/v1/topics/ops/pending-seals", key, "")["pending"].([]any)
+	if len(pending) != 1 || pending[0].(map[string]any)["memberId"] != bo.MemberID {
+		t.Errorf("got %v", pending)
+	}
+	sealed := base64.StdEncoding.EncodeToString(make([]byte, 80))
+	nonce := base64.StdEncoding.EncodeToString(make([]byte, 24))
+	r.wantOK(http.MethodPost, "/v1/topics/ops/seal", key, fmt.Sprintf(`{"memberId":%q,"encryptedKey":%q,"nonce":%q}`, bo.MemberID, sealed, nonce))
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{http.MethodGet, "/v1/topics/other/messages", "", 403, "api_key_topic_out_of_scope"},
+		{http.MethodGet, "/v1/topics/other/key", "", 403, "api_key_topic_out_of_scope"},
+		{http.MethodPatch, "/v1/topics/other/read", "", 403, "api_key_topic_out_of_scope"},
+		{http.MethodPost, "/v1/messages", `{"target":"#other","ciphertext":"aGk="}`, 403, "api_key_topic_out_of_scope"},
+		{http.MethodPost, "/v1/topics/ops/seal", `{"memberId":"nobody","encryptedKey":"` + sealed + `","nonce":"` + nonce + `"}`, 404, "recipient_not_in_topic"},
+		{http.MethodPost, "/v1/topics/ops/seal", `{"memberId":"nobody","encryptedKey":"x","nonce":"y"}`, 400, "invalid"},
+		{http.MethodPost, "/v1/topics/ops/claim-key", `{"encryptedKeyPubkey":"` + strings.Repeat("ab", 32) + `","encryptedKey":"` + sealed + `","nonce":"` + nonce + `"}`, 409, "already_encrypted"},
+	} {
+		if status, answer, _ := r.ask(tt.method, tt.path, key, tt.body); status != tt.status || answer["code"] != tt.code {
+			t.Errorf("%s %s: got %d %v, want %d %s", tt.method, tt.path, status, answer, tt.status, tt.code)
+		}
+	}
+	if status, answer, _ := r.ask(http.MethodGet, "/v1/topics/nowhere/messages", all, ""); status != 404 || answer["code"] != "topic_not_found" {
+		t.Errorf("got %d %v", status, answer)
 	}
 }

@@ -35,7 +35,7 @@ func (a *App) Routes() []*api.Route { return a.routes }
 func (a *App) newRoutes(c config.Config) []*api.Route {
 	return api.All(a.registry, api.Deps{
 		Store: a.options.Store, Tokens: a.options.Tokens, Directory: a.dir, Members: a.roster, Nodes: a, Config: c.HTTP, Log: a.log,
-		Inbox: inbox{a}, Encode: encodePush, Streams: a.streams, StillGood: a.callers().StillGood,
+		Inbox: inbox{a}, Encode: encodePush, Streams: a.streams, Topics: feature.NewTopicBook(a.options.Store, members{a.roster, a}), StillGood: a.callers().StillGood,
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url), Record: a.Record,
 		Files: feature.NewFileBook(a.options.Store, members{a.roster, a}, a.dir, a.fileOptions(c)), Bytes: a.files,
 		URL: a.url, Links: func() string { return c.HTTP.Links(a.url()) },
