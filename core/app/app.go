@@ -207,7 +207,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.registry = feature.All(feature.Deps{
 		Directory: a.dir, Engine: a.engine, Store: written{st, a.committer, journal}, Roster: members{a.roster, a}, Sessions: a,
 		Send: sendOptions(c, a.gate), Callers: a.callers(), Announcer: a, Files: a.fileOptions(c), Caster: a, Relay: a.relay, Poster: a,
-		Keys: o.Keys, Links: a.links, SQL: o.SQL,
+		Keys: o.Keys, Links: a.links, Watch: watchClient(c), SQL: o.SQL,
 		Schedules: feature.ScheduleOptions{Keys: o.Keys, Wake: a.scheduler.Wake},
 	})
 	a.routes = a.newRoutes(c)
@@ -285,6 +285,8 @@ func (a *App) background(ctx context.Context) {
 		a.dropSQL,
 		a.infer,
 		a.follow,
+		a.watchURLs,
+		a.tick,
 		a.hear,
 		a.pruneMcpServers,
 		a.scheduler.Run,

@@ -37,6 +37,7 @@ type Config struct {
 	HTTP     HTTP     `koanf:"http" doc:"the requests on the port, and what they have to pass"`
 	Presence Presence `koanf:"presence" doc:"who is here, and what they are doing"`
 	Queue    Queue    `koanf:"queue" doc:"messages that wait for their recipient"`
+	Watch    Watch    `koanf:"watch" doc:"the URLs that the broker looks at for members"`
 	Files    Files    `koanf:"files" doc:"files that members share"`
 	MeshSQL  MeshSQL  `koanf:"mesh_sql" doc:"the SQL database that each mesh may have"`
 	Audit    Audit    `koanf:"audit" doc:"the hash-chained log of each mesh"`
@@ -245,7 +246,8 @@ func Default() Config {
 			OutboxBytes:        4 << 20,
 			HTTPBodyBytes:      64 << 10,
 		},
-		HTTP: defaultHTTP(),
+		HTTP:  defaultHTTP(),
+		Watch: Watch{Enabled: true, Allow: []string{}},
 		Presence: Presence{
 			PingEvery: 30 * time.Second,
 			DeadAfter: 75 * time.Second, // two pings and some

@@ -14,6 +14,7 @@ import (
 func (l *loader) validate(c *Config) {
 	l.addresses(c)
 	l.http(c)
+	l.watch(c)
 	l.sizes(c)
 	l.bus(c)
 	l.events(c.Audit.Events)

@@ -5,6 +5,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/watch"
 	"github.com/claudemesh/broker/core/relay"
 )
 
@@ -21,6 +22,7 @@ type Deps struct {
 	Caster    Caster
 	Relay     *relay.Relay
 	Poster    Poster
+	Watch     *watch.Client // says which URLs may be looked at; nil for none
 	Keys      *identity.AtRest // seals what the store must not show; nil without an encryption key
 	SQL       meshsql.Engine   // nil for none
 	Links     func() string    // base of the broker's URLs, without a slash at the end
@@ -39,6 +41,8 @@ type Store interface {
 	MemoryStore
 	ContextStore
 	TaskStore
+	ClockStore
+	WatchStore
 	WebhookStore
 	TopicStore
 	StreamStore
@@ -68,6 +72,8 @@ func All(d Deps) *Registry {
 	Memory(r, d.Store, d.Roster)
 	Contexts(r, d.Store, d.Roster, d.Announcer)
 	Tasks(r, d.Store, d.Roster)
+	Clocks(r, d.Store)
+	Watches(r, d.Store, d.Watch, d.Keys)
 	Webhooks(r, d.Store, WebhookDeps{Roster: d.Roster, Keys: d.Keys, Links: d.Links})
 	Topics(r, NewTopicBook(d.Store, d.Roster))
 	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)

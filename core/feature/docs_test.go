@@ -206,6 +206,8 @@ func TestEveryTypeHasItsAnswer(t *testing.T) {
 		"remember": "memory_stored", "recall": "memory_results", "forget": "ack",
 		"share_context": "context_shared", "get_context": "context_results", "list_contexts": "context_list",
 		"create_task": "task_created", "claim_task": "task_list", "complete_task": "task_list", "list_tasks": "task_list",
+		"set_clock": "clock_status", "pause_clock": "clock_status", "resume_clock": "clock_status", "get_clock": "clock_status",
+		"watch": "watch_ack", "unwatch": "watch_ack", "watch_list": "watch_list_result",
 		"create_webhook": "webhook_ack", "rotate_webhook": "webhook_ack", "delete_webhook": "webhook_ack", "list_webhooks": "webhook_list",
 		"topic_create": "topic_created", "topic_list": "topic_list_response", "topic_join": "ack", "topic_leave": "ack",
 		"topic_members": "topic_members_response", "topic_history": "topic_history_response", "topic_mark_read": "ack",

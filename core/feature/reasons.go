@@ -59,6 +59,7 @@ func reasons() []reasonGroup {
 			{sdk.ReasonForbidden, "the asker may not do this", "Ask the owner of the mesh or an admin; over HTTP `detail` may say more."},
 			{ReasonInvalidArgs, "what is said of an API key is missing or wrong; the text names it", program},
 			{ReasonTaskNotClaimable, "the task is claimed or done, or there is none with this id that concerns the asker", "List the tasks, and claim another one."},
+			{ReasonNoClock, "the mesh has no clock", "Start one with `set_clock`."},
 			{ReasonInvalidWebhook, "a webhook without a name, or with one, a target or a signature that cannot be; the text says which", program},
 			{ReasonWebhookExists, "the mesh has a webhook with this name", "Choose another name, or delete or rotate that one."},
 			{ReasonInvalidCron, "the expression of a schedule cannot be read, no date fits it, or its time zone is unknown; the text says which", "Write five fields as a crontab has them, and an IANA name; [schedules.md](schedules.md) has examples."},

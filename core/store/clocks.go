@@ -16,6 +16,36 @@ type Clock struct {
 	StartedAt time.Time // simulated and real time of tick 0
 }
 
+// tickTime is a tick in simulated time.
+const tickTime = time.Minute
+
+// ran returns how many ticks the clock has gone on since Since.
+func (c *Clock) ran(now time.Time) float64 {
+	if c.Paused {
+		return 0
+	}
+	return max(now.Sub(c.Since).Seconds()*c.Speed/tickTime.Seconds(), 0)
+}
+
+// TickAt returns how many ticks the clock has at a time.
+func (c *Clock) TickAt(now time.Time) int64 { return c.Tick + int64(c.ran(now)) }
+
+// TimeOf returns the simulated time of a tick.
+func (c *Clock) TimeOf(tick int64) time.Time { return c.StartedAt.Add(time.Duration(tick) * tickTime) }
+
+// Changed returns the clock as it goes on from now: what has run of a tick is kept,
+// so that nobody stops the clock by setting it again and again.
+func (c *Clock) Changed(now time.Time, speed float64, paused bool) *Clock {
+	next := *c
+	next.Tick, next.Speed, next.Paused, next.Since = c.TickAt(now), speed, paused, now
+	if !paused {
+		part := c.ran(now) - float64(int64(c.ran(now)))
+		next.Since = now.Add(-time.Duration(part / speed * float64(tickTime)))
+	}
+	next.Since = next.Since.Truncate(time.Millisecond)
+	return &next
+}
+
 // Clocks keeps the clocks of meshes.
 type Clocks interface {
 	// Clock returns the clock of a mesh. ErrNotFound.
@@ -27,4 +57,8 @@ type Clocks interface {
 	// SetClock writes a clock in place of old, nil for none. ErrConflict, and
 	// nothing is written, when that is not what is there.
 	SetClock(ctx context.Context, c, old *Clock) error
+
+	// TellTick reports, for one of all that ask, that peers are to be told of a tick:
+	// nobody has told them of it, nor of another one of the step ticks that it is of.
+	TellTick(ctx context.Context, mesh string, tick, step int64) (first bool, err error)
 }

@@ -51,5 +51,6 @@ CREATE TABLE broker.mesh_clock (
     paused     boolean          NOT NULL,
     since      timestamptz      NOT NULL,           -- when it was tick ticks, and began to run so
     tick       bigint           NOT NULL,           -- a tick is a simulated minute
-    started_at timestamptz      NOT NULL            -- simulated and real time of tick 0
+    started_at timestamptz      NOT NULL,           -- simulated and real time of tick 0
+    told       bigint           NOT NULL            -- the last tick that peers were told of
 );

@@ -51,5 +51,6 @@ CREATE TABLE mesh_clock (
     paused     INTEGER NOT NULL,
     since      INTEGER NOT NULL,           -- when it was tick ticks, and began to run so
     tick       INTEGER NOT NULL,           -- a tick is a simulated minute
-    started_at INTEGER NOT NULL            -- simulated and real time of tick 0
+    started_at INTEGER NOT NULL,           -- simulated and real time of tick 0
+    told       INTEGER NOT NULL            -- the last tick that peers were told of
 ) STRICT;

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,9 +15,10 @@ const (
 	clockOf       = `SELECT ` + clockColumns + ` FROM mesh_clock WHERE mesh_id = $1`
 	runningClocks = `SELECT ` + clockColumns + ` FROM mesh_clock WHERE NOT paused ORDER BY mesh_id`
 
-	insertClock = `INSERT INTO mesh_clock (` + clockColumns + `) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
+	insertClock = `INSERT INTO mesh_clock (` + clockColumns + `, told) VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT DO NOTHING`
 	changeClock = `UPDATE mesh_clock SET speed = $2, paused = $3, since = $4, tick = $5, started_at = $6
 		WHERE mesh_id = $1 AND speed = $7 AND paused = $8 AND since = $9 AND tick = $10`
+	tellTick = `UPDATE mesh_clock SET told = $2 WHERE mesh_id = $1 AND told / $3 < $2 / $3`
 )
 
 // Clock implements [store.Clocks].
@@ -41,6 +43,16 @@ func (s *Store) SetClock(ctx context.Context, c, old *store.Clock) (err error) {
 		}
 		return onlyOne(tx.Exec(ctx, changeClock, append(args, old.Speed, old.Paused, whole(old.Since), old.Tick)...))
 	})
+}
+
+// TellTick implements [store.Clocks].
+func (s *Store) TellTick(ctx context.Context, mesh string, tick, step int64) (first bool, err error) {
+	defer wrap(&err, "tell tick")
+	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return onlyOne(tx.Exec(ctx, tellTick, mesh, tick, step)) })
+	if errors.Is(err, store.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func scanClock(row scanner) (*store.Clock, error) {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -11,6 +12,7 @@ import (
 var clocks = []test{
 	{"a clock is only changed by who has seen it", clockOver},
 	{"clocks that run are listed", clockRunning},
+	{"of many that tell of a tick one does, and of those of one step only one is told", clockTell},
 	{"of many that set the first clock at once one does", clockRace},
 }
 
@@ -67,5 +69,40 @@ func clockRace(s *suite) {
 	}
 	if won != 1 {
 		s.Errorf("%d have won", won)
+	}
+}
+
+func clockTell(s *suite) {
+	s.mesh(0)
+	s.must(s.SetClock(s.ctx, clock(id("mesh", 1)), nil))
+	tell := func(tick, step int64, want int) {
+		s.Helper()
+		var all sync.WaitGroup
+		var told atomic.Int64
+		for range 4 {
+			all.Go(func() {
+				first, err := s.TellTick(s.ctx, id("mesh", 1), tick, step)
+				if err != nil {
+					s.Error(err)
+				}
+				if first {
+					told.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if int(told.Load()) != want {
+			s.Errorf("tick %d of steps of %d: %d tell, want %d", tick, step, told.Load(), want)
+		}
+	}
+	tell(7, 1, 1)
+	tell(7, 1, 0)
+	tell(8, 9, 0)
+	tell(9, 9, 1)
+	tell(17, 9, 0)
+	tell(10, 1, 1)
+	first, err := s.TellTick(s.ctx, "none", 1, 1)
+	if s.must(err); first {
+		s.Error("a mesh without a clock ticks")
 	}
 }

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/watch"
+	"github.com/claudemesh/broker/core/wire"
+)
+
+// watchClient returns what asks for URLs; nil where the operator wants none of it.
+func watchClient(c config.Config) *watch.Client {
+	if !c.Watch.Enabled {
+		return nil
+	}
+	return watch.NewClient(c.Watch.Networks())
+}
+
+// watchURLs looks at what members watch, until ctx ends.
+func (a *App) watchURLs(ctx context.Context) {
+	client := watchClient(a.options.Config)
+	if client == nil {
+		return
+	}
+	watch.New(watch.Options{
+		Store: a.options.Store, Roster: a.roster, Client: client, Keys: a.options.Keys, Log: a.log, Alone: a.alone,
+		Triggered: a.triggered, Now: time.Now,
+	}).Run(ctx)
+}
+
+// triggered tells every session of a watch's member, on every node, of a new value.
+func (a *App) triggered(w *store.Watch, old string) {
+	frame, err := wire.AppendEvent(nil, &wire.Event{
+		MessageID: identity.NewUUID(), MeshID: w.MeshID, Name: wire.EventWatchTriggered, Urgent: true, CreatedAt: time.Now(),
+		Data: wire.WatchTriggered{WatchID: w.ID, URL: w.URL, Label: w.Label, Mode: w.Mode, OldValue: old, NewValue: w.Value},
+	})
+	if err != nil {
+		a.log.Error("watch not told of", slog.String("watch", w.ID), slog.Any("err", err))
+		return
+	}
+	a.Tell(w.MeshID, w.MemberID, frame)
+}
+
+// tickEvery is how often clocks are looked at.
+const tickEvery = time.Second
+
+// tick tells peers of the simulated time of their meshes, until ctx ends.
+func (a *App) tick(ctx context.Context) {
+	every := time.NewTicker(tickEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if err := a.alone(ctx, "mesh clocks", a.tickOnce); err != nil && ctx.Err() == nil {
+			a.log.Warn("clocks not looked after", slog.Any("err", err))
+		}
+	}
+}
+
+// tickOnce tells of ticks that have come, and pauses the clocks of meshes that
+// nobody is connected to.
+func (a *App) tickOnce(ctx context.Context) error {
+	list, err := a.options.Store.RunningClocks(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, c := range list {
+		if len(a.dir.Views(c.MeshID)) == 0 {
+			// Whoever has changed it meanwhile is here.
+			if err := a.options.Store.SetClock(ctx, c.Changed(now, c.Speed, true), c); err != nil && !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+			continue
+		}
+		if err := a.tellTick(ctx, c, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) tellTick(ctx context.Context, c *store.Clock, now time.Time) error {
+	tick := c.TickAt(now)
+	if tick == 0 {
+		return nil
+	}
+	first, err := a.options.Store.TellTick(ctx, c.MeshID, tick, feature.ClockStep(c))
+	if err != nil || !first {
+		return err
+	}
+	frame, err := wire.AppendEvent(nil, &wire.Event{
+		MessageID: identity.NewUUID(), MeshID: c.MeshID, Name: wire.EventTick, CreatedAt: now,
+		Data: wire.Tick{Tick: tick, SimTime: c.TimeOf(tick), Speed: c.Speed},
+	})
+	if err != nil {
+		return err
+	}
+	a.tellMesh(feature.Notice{Mesh: c.MeshID, Frame: string(frame)})
+	return nil
+}
+
+// tellMesh tells every session of a mesh, on every node.
+func (a *App) tellMesh(n feature.Notice) {
+	if a.options.Cluster == nil {
+		a.noticeHere(n)
+		return
+	}
+	a.signal(store.SignalNotice, n)
+}
