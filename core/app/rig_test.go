@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core/app"
+	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/token"
@@ -34,6 +36,7 @@ type rig struct {
 	mesh  *store.Mesh
 	owner ed25519.PrivateKey
 	stop  func()
+	sql   meshsql.Engine // nil without a place for it
 }
 
 // start runs a broker on the store file at path until the test ends.
@@ -74,17 +77,21 @@ func startOn(tb testing.TB, cfg config.Config, st store.Store, edit func(*app.Op
 		URL:   func() string { return "ws://" + a.Addr() + "/ws" },
 		Ready: func(addr string) { ready <- addr },
 	}
+	var err error
+	if options.SQL, err = backend.OpenMeshSQL(context.Background(), cfg); err != nil {
+		tb.Fatalf("open mesh SQL: %v", err)
+	}
 	if edit != nil {
 		edit(&options)
 	}
-	a, err := app.New(context.Background(), options)
+	a, err = app.New(context.Background(), options)
 	if err != nil {
 		tb.Fatalf("new app: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	r := &rig{t: tb, app: a, store: st, url: "ws://" + <-ready + "/ws"}
+	r := &rig{t: tb, app: a, store: st, url: "ws://" + <-ready + "/ws", sql: options.SQL}
 	stopped := false
 	r.stop = func() {
 		if stopped {
@@ -118,7 +125,7 @@ func (r *rig) newMesh() {
 	r.owner = secret
 	id := identity.NewID()
 	r.mesh = &store.Mesh{
-		ID: id, Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(),
+		ID: id, Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(), Policy: store.Policy{Groups: true},
 		OwnerSecret: atRest.SealFor(identity.OwnerSecretAtRest, id, secret.Seed()),
 		RootKey:     atRest.SealFor(identity.RootKeyAtRest, id, make([]byte, 32)),
 	}

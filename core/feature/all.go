@@ -5,8 +5,8 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/presence"
-	"github.com/claudemesh/broker/core/watch"
 	"github.com/claudemesh/broker/core/relay"
+	"github.com/claudemesh/broker/core/watch"
 )
 
 // Deps are what the handlers work with.
@@ -23,11 +23,11 @@ type Deps struct {
 	Relay     *relay.Relay
 	Poster    Poster
 	Watch     *watch.Client // says which URLs may be looked at; nil for none
+	Schedules ScheduleOptions
+	Files     FileOptions
 	Keys      *identity.AtRest // seals what the store must not show; nil without an encryption key
 	SQL       meshsql.Engine   // nil for none
 	Links     func() string    // base of the broker's URLs, without a slash at the end
-	Schedules ScheduleOptions
-	Files     FileOptions
 }
 
 // Store is what the handlers read and write themselves.
@@ -43,12 +43,13 @@ type Store interface {
 	TaskStore
 	ClockStore
 	WatchStore
-	WebhookStore
 	TopicStore
-	StreamStore
-	McpStore
 	ScheduleStore
 	FileStore
+	StreamStore
+	McpStore
+	TopicStore
+	WebhookStore
 	APIKeyStore
 	SkillStore
 	VaultStore
@@ -62,7 +63,7 @@ func All(d Deps) *Registry {
 	Send(r, d.Engine, d.Send)
 	MessageStatus(r, d.Directory, d.Engine, d.Store, d.Roster)
 	Presence(r, d.Directory)
-	Groups(r, d.Directory)
+	Groups(r, d.Directory, d.Roster)
 	Peers(r, d.Directory)
 	MeshInfo(r, d.Directory)
 	Audit(r, d.Store, d.Roster)
@@ -74,13 +75,13 @@ func All(d Deps) *Registry {
 	Tasks(r, d.Store, d.Roster)
 	Clocks(r, d.Store)
 	Watches(r, d.Store, d.Watch, d.Keys)
-	Webhooks(r, d.Store, WebhookDeps{Roster: d.Roster, Keys: d.Keys, Links: d.Links})
 	Topics(r, NewTopicBook(d.Store, d.Roster))
+	Schedules(r, d.Store, d.Send, d.Schedules)
+	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
 	Streams(r, d.Directory, d.Store, d.Roster, d.Caster)
 	PeerFiles(r, d.Directory, d.Roster, d.Relay)
 	Mcp(r, d.Directory, d.Store, d.Roster, d.Caster, d.Relay)
-	Schedules(r, d.Store, d.Send, d.Schedules)
-	Files(r, NewFileBook(d.Store, d.Roster, d.Directory, d.Files))
+	Webhooks(r, d.Store, WebhookDeps{Roster: d.Roster, Keys: d.Keys, Links: d.Links})
 	APIKeys(r, d.Store, d.Roster)
 	Skills(r, d.Store, d.Roster)
 	Vault(r, d.Store)

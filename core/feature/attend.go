@@ -16,10 +16,14 @@ func (r *Registry) Attend(ctx context.Context, c *Call, peer Peer, about presenc
 	if err != nil {
 		return nil, nil, err
 	}
+	groups, err := h.groups(ctx, c.Member, nil, saved)
+	if err != nil {
+		return nil, nil, err
+	}
 	asked := *c
 	asked.Peer = peer
 	at, _, err := h.attach(ctx, &asked, presence.Arrival{
-		Member: c.Member, Role: presence.RoleSession, Saved: saved, About: about, Groups: initialGroups(nil, saved, c.Member),
+		Member: c.Member, Role: presence.RoleSession, Saved: saved, About: about, Groups: groups,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -173,6 +173,15 @@ func (r *rig) edit(member string, change func(*store.Member)) {
 	r.roster.Forget(id)
 }
 
+// editMesh changes the mesh's row.
+func (r *rig) editMesh(change func(*store.Mesh)) {
+	r.t.Helper()
+	if _, err := r.store.ChangeMesh(r.t.Context(), r.mesh.ID, func(m *store.Mesh) error { change(m); return nil }); err != nil {
+		r.t.Fatal(err)
+	}
+	r.roster.ForgetMesh(r.mesh.ID)
+}
+
 // A member that was revoked a moment ago says nothing any more.
 func TestGrantsOfARevokedMember(t *testing.T) {
 	r := newRig(t)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/wire"
 )
 
 func TestGroups(t *testing.T) {
@@ -35,6 +36,33 @@ func TestGroups(t *testing.T) {
 				t.Errorf("groups %v, want %v", groups, tt.groups)
 			}
 		})
+	}
+}
+
+// Groups rested on what clients say of themselves, whatever the mesh had decided.
+func TestFlawExt29GroupsAreGivenWhereTheMeshSaysSo(t *testing.T) {
+	r := newRig(t)
+	given := []store.Group{{Name: "ops", Role: "lead"}}
+	r.edit("bo", func(m *store.Member) { m.DefaultGroups = given })
+	r.editMesh(func(m *store.Mesh) { m.Policy.Groups = false })
+	bo, gil := r.join("bo"), r.join("gil")
+	for _, frame := range []string{`{"type":"join_group","name":"finance","_reqId":1}`, `{"type":"leave_group","name":"ops","_reqId":1}`} {
+		got, _ := bo.ask(frame)
+		wantText(t, got, `{"type":"error","_reqId":1,"code":"forbidden","message":"in this mesh groups are given by its owner and its admins: ask one of them"}`)
+	}
+	if got, _ := gil.ask(`{"type":"join_group","name":"finance"}`); got != "" {
+		t.Errorf("an admin: %s", got)
+	}
+	h := &hellos{members: r.roster}
+	for name, want := range map[string][]store.Group{"bo": given, "gil": {{Name: "finance"}}} {
+		m, err := r.roster.MemberByID(t.Context(), r.members[name].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups, err := h.groups(t.Context(), m, []wire.Group{{Name: "finance"}}, &store.State{Groups: []store.Group{{Name: "web"}}})
+		if err != nil || !slices.Equal(groups, want) {
+			t.Errorf("%s begins with %v, %v, want %v", name, groups, err, want)
+		}
 	}
 }
 

@@ -53,14 +53,16 @@ func (h *hellos) member(ctx context.Context, c *Call, m *wire.Hello) (wire.Hello
 	if m.Channel == channelDaemon {
 		a.Role, a.Acks = presence.RoleControl, true
 	}
-	a.Groups = initialGroups(m.Groups, saved, c.Member)
+	if a.Groups, err = h.groups(ctx, c.Member, m.Groups, saved); err != nil {
+		return wire.HelloAck{}, err
+	}
 	s, by, err := h.attach(ctx, c, a)
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
 	ack := h.ack(s.Session, c.Member, by.mesh)
 	if saved != nil {
-		restored(&ack, saved, len(m.Groups) == 0)
+		restored(&ack, saved, len(m.Groups) == 0 && by.choosesGroups())
 	}
 	ack.Services = []wire.Service{}
 	h.announce(c, s, saved, false)
@@ -77,13 +79,17 @@ func (h *hellos) session(ctx context.Context, c *Call, m *wire.SessionHello) (wi
 	if saved != nil && saved.SessionKey != c.Env.Sender.Session {
 		saved = nil
 	}
+	groups, err := h.groups(ctx, c.Member, m.Groups, saved)
+	if err != nil {
+		return wire.HelloAck{}, err
+	}
 	s, by, err := h.attach(ctx, c, presence.Arrival{
 		Member: c.Member, Key: c.Env.Sender.Session, Role: presence.RoleSession, Acks: true, Saved: saved,
 		About: presence.About{
 			Name: c.Env.Sender.Name, SessionID: m.SessionID, Pid: m.Pid, Cwd: m.Cwd, Hostname: m.Hostname,
 			PeerType: m.PeerType, Channel: m.Channel, Model: m.Model,
 		},
-		Groups: initialGroups(m.Groups, saved, c.Member),
+		Groups: groups,
 	})
 	if err != nil {
 		return wire.HelloAck{}, err
@@ -105,6 +111,18 @@ func (h *hellos) saved(ctx context.Context, c *Call) (*store.State, error) {
 		return nil, core.Unavailable(err)
 	}
 	return saved, nil
+}
+
+// groups returns the groups that a session begins with.
+func (h *hellos) groups(ctx context.Context, m *store.Member, asked []wire.Group, saved *store.State) ([]store.Group, error) {
+	mesh, err := h.members.Mesh(ctx, m.MeshID)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	if by := (asker{m, mesh}); !by.choosesGroups() {
+		return m.DefaultGroups, nil
+	}
+	return initialGroups(asked, saved, m), nil
 }
 
 // initialGroups returns the hello's groups, else the saved ones, else the

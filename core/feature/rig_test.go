@@ -120,7 +120,7 @@ func (r *rig) enrol() {
 		r.members[name] = m
 		members = append(members, m)
 	}
-	r.mesh = &store.Mesh{ID: mesh, Slug: mesh, Name: "mesh", OwnerKey: keyOf("ada"), CreatedAt: joined}
+	r.mesh = &store.Mesh{ID: mesh, Slug: mesh, Name: "mesh", OwnerKey: keyOf("ada"), CreatedAt: joined, Policy: store.Policy{Groups: true}}
 	if err := r.store.CreateMesh(r.t.Context(), r.mesh, members); err != nil {
 		r.t.Fatal(err)
 	}
