@@ -119,6 +119,9 @@ func adopt(ctx context.Context, src *Source, to Target, o Options, from *source,
 	if err := w.writings(ctx, c); err != nil {
 		return nil, err
 	}
+	if c.Schedules, err = w.schedules(ctx); err != nil {
+		return nil, err
+	}
 	if c.SessionKeys, err = w.sessionKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -168,8 +171,9 @@ func (w *work) report(m *store.Mesh, from *source, done *store.ImportResult, cha
 		Members:  w.notes.count("member", done.Members), Invites: w.notes.count("invite", done.Invites),
 		States: w.notes.count("state", done.States), Values: w.notes.count("value", done.Values),
 		Memories: w.notes.count("memory", done.Memories), Contexts: w.notes.count("context", done.Contexts),
-		Tasks: w.notes.count("task", done.Tasks), SessionKeys: w.notes.count("session key", done.SessionKeys),
-		Messages: w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
+		Tasks: w.notes.count("task", done.Tasks), Schedules: w.notes.count("schedule", done.Schedules),
+		SessionKeys: w.notes.count("session key", done.SessionKeys),
+		Messages:    w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
 		Chain: chain, Notes: append([]Note{}, w.notes.list...),
 	}
 }

@@ -47,6 +47,7 @@ func TestImport(t *testing.T) {
 	t.Run("invites", func(t *testing.T) { testInvites(t, r, report) })
 	t.Run("states", func(t *testing.T) { testStates(t, r) })
 	t.Run("memories, contexts and tasks", func(t *testing.T) { testWritings(t, r, report) })
+	t.Run("schedules", func(t *testing.T) { testSchedules(t, r, report) })
 	t.Run("values", func(t *testing.T) { testValues(t, r, report) })
 	t.Run("session keys", func(t *testing.T) { testSessionKeys(t, r, report) })
 	t.Run("chains", func(t *testing.T) { testChains(t, r, report) })
@@ -59,7 +60,7 @@ func testCounts(t *testing.T, r *rig, report *Report) {
 	same(t, m, MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", New: true, Accounts: Count{Added: 1},
 		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1}, Values: Count{Added: 2, Skipped: 2},
-		Memories: Count{Added: 2}, Contexts: Count{Added: 1, Skipped: 1}, Tasks: Count{Added: 4},
+		Memories: Count{Added: 2}, Contexts: Count{Added: 1, Skipped: 1}, Tasks: Count{Added: 4}, Schedules: Count{Added: 2, Skipped: 4},
 		SessionKeys: Count{Added: 2, Skipped: 1}, Messages: Count{Added: 6, Skipped: 8}, Audit: Count{Added: 4},
 		Chain: Chain{Valid: true, Entries: 4},
 	})
@@ -236,6 +237,29 @@ func testWritings(t *testing.T, r *rig, report *Report) {
 	r.wantNote(r.mesh(report, "mesh01"), "context", "member", "con2")
 }
 
+func testSchedules(t *testing.T, r *rig, report *Report) {
+	list, err := r.store.ListSchedules(t.Context(), "mesh01", "ann")
+	r.must(err)
+	if len(list) != 2 {
+		t.Fatalf("got %d schedules", len(list))
+	}
+	for i, want := range []struct{ id, to, text, subtype, cron string }{
+		{"sch1", "*", "tea", "reminder", ""}, {"sch2", "@ops", "stand up", "", "0 9 * * 1"},
+	} {
+		s := list[i]
+		text, err := r.keys.OpenFor(identity.ScheduleAtRest, s.ID, s.Body)
+		if err != nil || s.ID != want.id || s.To != want.to || string(text) != want.text || s.Subtype != want.subtype || s.Cron != want.cron ||
+			!s.WakeAt.Equal(s.DueAt) || s.Ended() || s.Cron != "" && !s.DueAt.After(now) {
+			t.Errorf("got %+v, text %q, %v", s, text, err)
+		}
+	}
+	m := r.mesh(report, "mesh01")
+	r.wantNote(m, "schedule", "cron", "sch4")
+	r.wantNote(m, "schedule", "overdue", "sch3")
+	r.wantNote(m, "schedule", "member", "sch5")
+	r.wantNote(m, "schedule", "target", "sch6")
+}
+
 // What was forgotten here stays so.
 func TestForgottenMemoriesDoNotComeBack(t *testing.T) {
 	r := newRig(t)
@@ -362,7 +386,7 @@ func TestAgain(t *testing.T) {
 	want := MeshReport{
 		ID: "mesh01", Slug: "dev-team", Name: "Dev Team", Accounts: Count{Present: 1},
 		Members: Count{Added: 1, Present: 4, Skipped: 5}, Invites: Count{Present: 3, Skipped: 1}, States: Count{Present: 2, Skipped: 1}, Values: Count{Present: 2, Skipped: 2},
-		Memories: Count{Present: 2}, Contexts: Count{Present: 1, Skipped: 1}, Tasks: Count{Present: 4},
+		Memories: Count{Present: 2}, Contexts: Count{Present: 1, Skipped: 1}, Tasks: Count{Present: 4}, Schedules: Count{Skipped: 6},
 		SessionKeys: Count{Present: 2, Skipped: 1},
 		Messages:    Count{Added: 1, Present: 4, Skipped: 10}, // one has expired, one was for a member that is gone
 		Audit:       Count{Added: 1, Present: 4}, Chain: Chain{Valid: true, Entries: 5},
@@ -469,7 +493,7 @@ func TestOldGenerations(t *testing.T) {
 		}
 	}
 
-	r.exec(`DROP TABLE mesh.peer_state, mesh.state, mesh.memory, mesh.context, mesh.task, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
+	r.exec(`DROP TABLE mesh.scheduled_message, mesh.peer_state, mesh.state, mesh.memory, mesh.context, mesh.task, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
 		ALTER TABLE mesh.member DROP COLUMN role_tag, DROP COLUMN default_groups, DROP COLUMN message_mode, DROP COLUMN peer_grants,
 			DROP COLUMN dashboard_user_id;
@@ -483,7 +507,8 @@ func TestOldGenerations(t *testing.T) {
 		"column member.message_mode: every member's message mode is push", "column member.peer_grants: members allow everybody the defaults",
 		"table permission: nothing of it is imported",
 		"table peer_state: nothing of it is imported", "table state: nothing of it is imported", "table memory: nothing of it is imported",
-		"table context: nothing of it is imported", "table task: nothing of it is imported", "table presence: nothing of it is imported",
+		"table context: nothing of it is imported", "table task: nothing of it is imported",
+		"table scheduled_message: nothing of it is imported", "table presence: nothing of it is imported",
 	})
 	m := r.mesh(report, "mesh01")
 	same(t, []Count{m.Members, m.Invites, m.States}, []Count{{Added: 4, Skipped: 4}, {Added: 4}, {}})

@@ -71,6 +71,9 @@ func tables() []table {
 		{schema, "task", false, append(required("id", "mesh_id", "title", "status"), optional("assignee", "claimed_by_name",
 			"priority", "tags", "result", "created_by_name", "created_at", "claimed_at", "completed_at")...)},
 
+		{schema, "scheduled_message", false, append(required("id", "mesh_id", "member_id", "to", "message", "deliver_at", "cron", "cancelled", "fired_at"),
+			optional("subtype", "created_at")...)},
+
 		{schema, "presence", false, required("member_id", "session_pubkey", "connected_at", "last_ping_at", "disconnected_at")},
 
 		{schema, "message_queue", false, append(

@@ -38,6 +38,7 @@ type MeshReport struct {
 	Memories    Count `json:"memories"`
 	Contexts    Count `json:"contexts"`
 	Tasks       Count `json:"tasks"`
+	Schedules   Count `json:"schedules"`
 	SessionKeys Count `json:"sessionKeys"`
 	Messages    Count `json:"messages"`
 	Audit       Count `json:"audit"`
@@ -71,7 +72,7 @@ const noteIDs = 5
 
 // Note says why rows of a table were skipped or changed.
 type Note struct {
-	Kind    string   `json:"kind"` // mesh, member, invite, state, value, memory, context, task, message, audit
+	Kind    string   `json:"kind"` // mesh, member, invite, state, value, memory, context, task, schedule, message, audit
 	Why     string   `json:"why"`
 	Rows    int64    `json:"rows"`
 	Skipped bool     `json:"skipped"` // the rows are not here

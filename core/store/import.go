@@ -23,7 +23,8 @@ func Import(ctx context.Context, tx ImportTx, c *MeshCopy) (*ImportResult, error
 		do   func(context.Context, *MeshCopy) error
 	}{
 		{"accounts", i.accounts}, {"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
-		{"values", i.values}, {"memories", i.memories}, {"contexts", i.contexts}, {"tasks", i.tasks}, {"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
+		{"values", i.values}, {"memories", i.memories}, {"contexts", i.contexts}, {"tasks", i.tasks}, {"schedules", i.schedules},
+		{"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
 	} {
 		if err := step.do(ctx, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
@@ -193,6 +194,19 @@ func (i *importing) tasks(ctx context.Context, c *MeshCopy) error {
 			return err
 		}
 		i.result.Tasks.count(added)
+	}
+	return nil
+}
+
+func (i *importing) schedules(ctx context.Context, c *MeshCopy) error {
+	for _, s := range c.Schedules {
+		row := *s
+		row.MemberID = i.member(s.MemberID)
+		added, err := i.tx.PutSchedule(ctx, &row)
+		if err != nil {
+			return err
+		}
+		i.result.Schedules.count(added)
 	}
 	return nil
 }

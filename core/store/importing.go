@@ -31,6 +31,7 @@ type MeshCopy struct {
 	Memories    []*Memory
 	Contexts    []*Context
 	Tasks       []*Task // whose members are known by their names only
+	Schedules   []*Schedule
 	SessionKeys []*SessionKey
 
 	// Audit are the entries by rising id, with their hashes, which are kept as
@@ -58,7 +59,7 @@ type ImportResult struct {
 	New  bool   // the mesh was not here
 	Slug string // that the mesh has here; not the copy's when that one was taken
 
-	Accounts, Members, Invites, States, Values, Memories, Contexts, Tasks, SessionKeys, Messages Imported
+	Accounts, Members, Invites, States, Values, Memories, Contexts, Tasks, Schedules, SessionKeys, Messages Imported
 
 	// Audit counts entries. Missing ones were not appended, because the chain
 	// here has grown by itself since it was imported.
@@ -115,6 +116,7 @@ type ImportTx interface {
 	PutMemory(ctx context.Context, m *Memory) (bool, error)
 	PutContext(ctx context.Context, c *Context) (bool, error)
 	PutTask(ctx context.Context, t *Task) (bool, error)
+	PutSchedule(ctx context.Context, s *Schedule) (bool, error)
 	PutSessionKey(ctx context.Context, k *SessionKey) (bool, error)
 
 	// AuditHead locks the mesh's chain and returns its end, a zero Head with

@@ -143,6 +143,22 @@ CREATE TABLE mesh.context (
     UNIQUE (mesh_id, member_id)
 );
 
+CREATE TABLE mesh.scheduled_message (
+    id          text PRIMARY KEY,
+    mesh_id     text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    presence_id text,
+    member_id   text NOT NULL,
+    "to"        text NOT NULL,
+    message     text NOT NULL,
+    deliver_at  timestamp,
+    cron        text,
+    subtype     text,
+    fired_count integer NOT NULL DEFAULT 0,
+    cancelled   boolean NOT NULL DEFAULT false,
+    fired_at    timestamp,
+    created_at  timestamp NOT NULL DEFAULT now()
+);
+
 CREATE TABLE mesh.task (
     id                  text PRIMARY KEY,
     mesh_id             text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
@@ -298,6 +314,16 @@ INSERT INTO mesh.task (id, mesh_id, title, assignee, claimed_by_name, status, ta
     ('task2', 'mesh01', 'Claim it', NULL, 'Bo', 'claimed', '{}', NULL, NULL, '2026-04-19 10:00:01', '2026-04-19 11:00:00', NULL),
     ('task3', 'mesh01', 'Do it', NULL, 'Bo', 'done', '{}', 'done', 'Ann', '2026-04-19 10:00:02', '2026-04-19 11:00:00', '2026-04-19 12:00:00'),
     ('task4', 'mesh01', 'Lose it', NULL, NULL, 'lost', '{}', NULL, 'Ann', '2026-04-19 10:00:03', NULL, NULL);
+
+INSERT INTO mesh.scheduled_message (id, mesh_id, member_id, "to", message, deliver_at, cron, subtype, cancelled, fired_at) VALUES
+    ('sch1', 'mesh01', 'ann', '*', 'tea', '2026-04-20 11:00:00', NULL, 'reminder', false, NULL),
+    ('sch2', 'mesh01', 'ann', '@ops', 'stand up', '2026-04-01 10:00:00', '0 9 * * 1', NULL, false, '2026-04-13 09:00:00'),
+    ('sch3', 'mesh01', 'ann', '*', 'old', '2026-01-01 10:00:00', NULL, NULL, false, NULL),
+    ('sch4', 'mesh01', 'ann', '*', 'never', NULL, '0 0 30 2 *', NULL, false, NULL),
+    ('sch5', 'mesh01', 'nobody', '*', 'whose', '2030-01-01 10:00:00', NULL, NULL, false, NULL),
+    ('sch6', 'mesh01', 'ann', 'whom', 'lost', '2030-01-01 10:00:00', NULL, NULL, false, NULL),
+    ('sch7', 'mesh01', 'ann', '*', 'sent', '2026-04-01 10:00:00', NULL, NULL, false, '2026-04-01 10:00:00'),
+    ('sch8', 'mesh01', 'ann', '*', 'cancelled', '2030-01-01 10:00:00', NULL, NULL, true, NULL);
 
 INSERT INTO mesh.message_queue (id, mesh_id, sender_member_id, sender_session_pubkey, target_spec, priority, nonce, ciphertext,
     created_at, delivered_at, client_message_id, request_fingerprint, claimed_at) VALUES

@@ -155,6 +155,11 @@ func (t importTx) PutTask(ctx context.Context, task *store.Task) (bool, error) {
 	return t.put(ctx, insertTask+unlessHere, taskArgs(task)...)
 }
 
+// PutSchedule implements [store.ImportTx].
+func (t importTx) PutSchedule(ctx context.Context, s *store.Schedule) (bool, error) {
+	return t.put(ctx, insertSchedule+unlessHere, scheduleArgs(s)...)
+}
+
 // PutSessionKey implements [store.ImportTx].
 func (t importTx) PutSessionKey(ctx context.Context, k *store.SessionKey) (bool, error) {
 	return t.put(ctx, insertSessionKeys+`(?, ?, ?, ?)`, sessionKeyArgs(nil, k)...)

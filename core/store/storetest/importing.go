@@ -108,6 +108,8 @@ func copied() *store.MeshCopy {
 	c.Contexts[0].MeshID, c.Contexts[0].MemberID = m.ID, c.Members[1].ID
 	c.Tasks = []*store.Task{task(1)}
 	c.Tasks[0].MeshID = m.ID
+	c.Schedules = []*store.Schedule{schedule(1)}
+	c.Schedules[0].MeshID, c.Schedules[0].MemberID = m.ID, c.Members[1].ID
 	c.SessionKeys = []*store.SessionKey{{MeshID: m.ID, Key: key(50), MemberID: c.Members[2].ID, ClaimedAt: now()}}
 	c.Audit = each(foreign(m.ID, 600), nil)
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0)}, nil)
@@ -146,7 +148,7 @@ func importRoundTrip(s *suite) {
 	same(s, r, &store.ImportResult{
 		New: true, Slug: "first", Accounts: store.Imported{Added: 1}, Members: store.Imported{Added: 3},
 		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, Values: store.Imported{Added: 1},
-		Memories: store.Imported{Added: 1}, Contexts: store.Imported{Added: 1}, Tasks: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
+		Memories: store.Imported{Added: 1}, Contexts: store.Imported{Added: 1}, Tasks: store.Imported{Added: 1}, Schedules: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
 		Messages: store.Imported{Added: 2}, Audit: store.Imported{Added: 600},
 	})
 	s.wantAccount(c.Accounts[0])
@@ -172,6 +174,9 @@ func importRoundTrip(s *suite) {
 	tasks, err := s.ListTasks(s.ctx, c.Mesh.ID, store.TaskMatch{}, 20)
 	s.must(err)
 	same(s, tasks, c.Tasks)
+	planned, err := s.ListSchedules(s.ctx, c.Mesh.ID, c.Schedules[0].MemberID)
+	s.must(err)
+	same(s, planned, c.Schedules)
 	owner, err := s.SessionKeyOwner(s.ctx, c.Mesh.ID, key(50))
 	s.must(err)
 	same(s, owner, c.Members[2].ID)
@@ -216,7 +221,7 @@ func importAgain(s *suite) {
 	same(s, s.importMesh(c), &store.ImportResult{
 		Slug: "first", Accounts: store.Imported{Present: 1}, Members: store.Imported{Added: 1, Present: 3},
 		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, Values: store.Imported{Present: 1},
-		Memories: store.Imported{Present: 1}, Contexts: store.Imported{Present: 1}, Tasks: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
+		Memories: store.Imported{Present: 1}, Contexts: store.Imported{Present: 1}, Tasks: store.Imported{Present: 1}, Schedules: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
 		Audit: store.Imported{Added: 5, Present: 600},
 		Conflicts: []store.ImportConflict{{
 			Kind: "member", ID: c.Members[2].ID, Here: true,
