@@ -48,11 +48,11 @@ func (a *Answer) Write(w http.ResponseWriter, r *http.Request) {
 	if a.online != nil {
 		a.online()
 	}
-	over = a.write(out, r.Context())
+	over = a.write(r.Context(), out)
 }
 
 // write reports whether the stream is over.
-func (a *Answer) write(out *writer, ctx context.Context) (over bool) {
+func (a *Answer) write(ctx context.Context, out *writer) (over bool) {
 	end, beat := time.NewTimer(a.streams.options.Lasts), time.NewTicker(a.streams.options.Beat)
 	defer end.Stop()
 	defer beat.Stop()
