@@ -18,9 +18,10 @@ func (p *program) pluginNewCommand() *cobra.Command {
 		Long: `Writes a plugin that builds and passes its tests as it is: a stage that refuses long
 messages, its tests, a README, and the link for the config. A plugin in TypeScript gets a
 copy of the SDK; one in Go requires the broker's module, of this broker's release or, with
---sdk, in a directory. Nothing is overwritten.`,
+--sdk, in a directory. With --kind it is a plugin that answers a type of request. Nothing is overwritten.`,
 		Example: "  broker plugin new office-hours\n" +
 			"  broker plugin new office-hours --module example.com/team/office-hours --sdk ~/src/broker\n" +
+			"  broker plugin new notes --kind note_put\n" +
 			"  broker plugin new size-guard --lang typescript --dir plugins/size-guard",
 		Args: takes("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,6 +42,7 @@ copy of the SDK; one in Go requires the broker's module, of this broker's releas
 		},
 	}
 	c.Flags().StringVar(&o.Language, "lang", scaffold.Go, "language: go or typescript")
+	c.Flags().StringVar(&o.Kind, "kind", "", "type of request that the plugin owns and answers (default: it is a stage that judges)")
 	c.Flags().StringVar(&o.Module, "module", "", "path of the Go module (default: example.com/NAME)")
 	c.Flags().StringVar(&o.Dir, "dir", "", "directory to write to (default: ./NAME)")
 	c.Flags().StringVar(&o.SDK, "sdk", "", "directory of the broker's sources, to build a plugin in Go against")

@@ -65,6 +65,34 @@ func TestPluginNewInGo(t *testing.T) {
 	x.fails(exitFailed, "--sdk is the directory", "plugin", "new", "other", "--dir", dir+"2", "--sdk", dir)
 }
 
+// One that owns a type of request does, too.
+func TestPluginNewOfAKind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not tested: builds a module")
+	}
+	t.Parallel()
+	x := newTerminal(t)
+	dir := filepath.Join(x.home, "notes")
+	out := x.ok("plugin", "new", "notes", "--kind", "note_put", "--dir", dir, "--sdk", repository(t))
+	if !strings.Contains(out, "kinds: [note_put]") {
+		t.Errorf("what to type next:\n%s", out)
+	}
+	if got := tool(t, dir, "gofmt", "-l", "."); got != "" {
+		t.Errorf("gofmt would change %s", got)
+	}
+	tool(t, dir, "go", "vet", "./...")
+	tool(t, dir, "go", "build", "-o", "bin/notes", ".")
+	tool(t, dir, "go", "test", "./...")
+	shown := x.ok("plugin", "validate", filepath.Join(dir, "bin/notes"))
+	for _, want := range []string{"owns note_put, answered by note_put_result", "role: owner", "ok   it answers what it owns"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is not in\n%s", want, shown)
+		}
+	}
+	checkLink(x, dir)
+	x.fails(exitUsage, "is no type of request", "plugin", "new", "other", "--kind", "note-put")
+}
+
 // checkLink has the broker check the link that was written with a plugin.
 func checkLink(x *terminal, dir string) {
 	x.t.Helper()

@@ -11,13 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
 	"github.com/claudemesh/broker/sdk/typescript"
 )
 
-//go:embed go typescript
+//go:embed go owner typescript
 var templates embed.FS
 
 // Languages of plugins.
@@ -30,6 +31,7 @@ const (
 type Options struct {
 	Name     string // words with hyphens
 	Language string
+	Kind     string // type of request that it owns; empty: a stage that judges
 	Dir      string // is made; must not exist, or be empty
 
 	Module  string // of the Go module; empty: example.com/ and the name
@@ -46,7 +48,13 @@ type Result struct {
 	Tidy    bool     // go mod tidy is needed before the first build
 }
 
-var names = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var (
+	names = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	kinds = regexp.MustCompile(`^[a-z][a-z0-9_]{0,56}$`) // with _result, 64
+)
+
+// owner is the folder of templates for a plugin that owns a kind, over those of Go.
+const owner = "owner"
 
 // Check returns what is wrong with the options.
 func (o Options) Check() error {
@@ -55,6 +63,10 @@ func (o Options) Check() error {
 		return fmt.Errorf("%q is no name of a plugin; write words with hyphens, as in office-hours", o.Name)
 	case o.Language != Go && o.Language != TypeScript:
 		return fmt.Errorf("there is no template for the language %q; take %s or %s", o.Language, Go, TypeScript)
+	case o.Kind != "" && o.Language != Go:
+		return errors.New("--kind is for plugins in Go")
+	case o.Kind != "" && !kinds.MatchString(o.Kind):
+		return fmt.Errorf("%q is no type of request; write words with _, as in note_put", o.Kind)
 	case o.Language != Go && (o.Module != "" || o.SDK != ""):
 		return errors.New("--module and --sdk are for plugins in Go")
 	}
@@ -136,6 +148,11 @@ func (o Options) files() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Kind != "" {
+		if list, err = overlay(list, owner, values); err != nil {
+			return nil, err
+		}
+	}
 	if o.Language == TypeScript {
 		vendored, err := vendorTypeScript()
 		return append(list, vendored...), err
@@ -144,6 +161,16 @@ func (o Options) files() ([]file, error) {
 		list = append(list, file{"go.sum", values.sums, 0o644})
 	}
 	return list, nil
+}
+
+// overlay puts the templates of a folder in the place of files of the same name.
+func overlay(list []file, folder string, values any) ([]file, error) {
+	over, err := fromTemplates(folder, values)
+	for _, f := range over {
+		i := slices.IndexFunc(list, func(old file) bool { return old.path == f.path })
+		list[i] = f // each has one below
+	}
+	return list, err
 }
 
 // fromTemplates fills in the templates below a folder.

@@ -14,6 +14,7 @@ const sdkModule = "github.com/claudemesh/broker"
 // values are what templates may use.
 type values struct {
 	Name       string
+	Kind       string // empty: it judges
 	Program    string // absolute path
 	Module     string
 	Go         string // version
@@ -27,7 +28,7 @@ type values struct {
 
 func (o Options) values(program string) (v values, err error) {
 	v = values{
-		Name: o.Name, Program: program, Module: o.Module, Go: strings.TrimPrefix(strings.Fields(runtime.Version())[0], "go"),
+		Name: o.Name, Kind: o.Kind, Program: program, Module: o.Module, Go: strings.TrimPrefix(strings.Fields(runtime.Version())[0], "go"),
 		SDKModule: sdkModule, SDKVersion: o.Version,
 	}
 	if v.Module == "" {
