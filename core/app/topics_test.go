@@ -247,3 +247,37 @@ func TestFlawLater06TopicsWait(t *testing.T) {
 		}
 	}
 }
+
+// What the broker sends for a member to a topic is a message of the topic like any
+// other, and reaches the member's own sessions too.
+func TestPostToTopic(t *testing.T) {
+	r := newRig(t, nil)
+	adaID := r.member("ada", store.RoleMember)
+	own, bo := r.joined(adaID), r.joined(r.member("bo", store.RoleMember))
+	p := r.posted(adaID, "#general", "tea")
+	p.Message.Mentions = []string{"BO"}
+	var sent string
+	for range 2 {
+		id, err := r.app.Post(t.Context(), p)
+		if err != nil || sent != "" && id != sent {
+			t.Fatalf("got %s after %q, %v", id, sent, err)
+		}
+		sent = id
+	}
+	for _, s := range []*socket{own, bo} {
+		got := s.wantFrame("push")
+		for _, want := range []string{`"messageId":"` + sent + `"`, `"topic":"general"`, `"subtype":"reminder"`, `"senderPubkey":""`, `"mentions":["`} {
+			if !strings.Contains(got, want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	}
+	if got := bo.history("general"); strings.Count(got, sent) != 1 {
+		t.Errorf("got %s", got)
+	}
+	p.Message.TargetSpec = "#nothing"
+	p.Message.ClientMessageID = "other"
+	if got := r.refusal(p); got.Code != "topic_not_found" {
+		t.Errorf("got %+v", got)
+	}
+}
