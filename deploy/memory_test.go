@@ -14,7 +14,7 @@ import (
 // alone are the packages that no serving replica has state in: tests, peers,
 // the embedded store, and what runs once.
 var alone = []string{
-	"core/adopt", "core/api/openapi", "core/bus/bustest", "core/bus/local", "core/config", "core/dial",
+	"core/adopt", "core/api/openapi", "core/bus/bustest", "core/bus/local", "core/config", "core/dial", "core/meshsql/lite", "core/meshsql/sqltest",
 	"core/pluginhost/conform", "core/pluginhost/measure", "core/pluginhost/process/processtest", "core/store/pgtest",
 	"core/store/sqlite", "core/store/storetest", "core/tracing/otlptest", "core/transcript",
 }

@@ -28,7 +28,7 @@ type MeshQueryResult struct {
 	Columns   []string         `json:"columns" doc:"names, each once: a second column of one name has a number behind it"`
 	Rows      []jsontext.Value `json:"rows" doc:"an object each, by the names of columns; after mesh_execute those that RETURNING asks for"`
 	RowCount  int64            `json:"rowCount" doc:"rows in the answer; after mesh_execute those that were changed"`
-	Truncated bool             `json:"truncated,omitempty" doc:"there are more rows than one answer has"`
+	Truncated bool             `json:"truncated,omitzero" doc:"there are more rows than one answer has"`
 	Error     string           `json:"error,omitempty" doc:"why there is no answer: the reason and what to do about it"`
 }
 
