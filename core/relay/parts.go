@@ -37,7 +37,7 @@ func (r *Relay) send(s *sending) {
 		return
 	}
 	r.mu.Lock()
-	if r.bytes+len(s.frame) > mostWaiting {
+	if r.bytes+len(s.frame) > mostWaiting || r.unsentLocked(s.Asked)+len(s.frame) > mostOfOne {
 		r.mu.Unlock()
 		r.refuse(&s.letter, Busy)
 		return
@@ -48,6 +48,16 @@ func (r *Relay) send(s *sending) {
 	ready := r.readyLocked()
 	r.mu.Unlock()
 	r.postAll(ready)
+}
+
+// unsentLocked returns how many bytes of a session's answers wait for other nodes.
+func (r *Relay) unsentLocked(asked string) (bytes int) {
+	for _, s := range r.queue {
+		if s.Asked == asked {
+			bytes += len(s.frame)
+		}
+	}
+	return bytes
 }
 
 // readyLocked begins answers that have got their turn, and returns their first

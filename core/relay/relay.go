@@ -33,8 +33,10 @@ const (
 	askers   = 1 << 16 // members that are remembered
 
 	// mostWaiting is how many bytes of answers may wait for the connection of
-	// whoever asked, or for another node.
+	// whoever asked, or for another node; mostOfOne is how many of these for one
+	// session that asks, or of one that answers.
 	mostWaiting = 64 << 20
+	mostOfOne   = 8 << 20
 
 	// retryEvery is how often an answer is tried again that a connection had no
 	// room for.
@@ -74,7 +76,8 @@ type Nodes interface {
 	Post(node string, message []byte)
 }
 
-// Question is what one session asks another.
+// Question is what one session asks another. Whoever has asked it does not touch it
+// any more.
 type Question struct {
 	Mesh   string
 	Asker  string        // presence id of the session that asks
@@ -154,6 +157,7 @@ func (r *Relay) Ask(q *Question) error {
 	if err != nil {
 		return err
 	}
+	q.Frame = nil // what it holds may be large
 	conn, node := r.door.Reach(q.Mesh, q.Asked)
 	w := &waiting{Question: q, id: id, node: node, ends: time.Now().Add(q.Within)}
 	r.mu.Lock()
@@ -266,7 +270,7 @@ func (r *Relay) deliver(asker, id string, frame []byte) {
 		return
 	}
 	if w.answer == nil {
-		if r.bytes+len(frame) > mostWaiting {
+		if r.bytes+len(frame) > mostWaiting || r.unreadLocked(asker)+len(frame) > mostOfOne {
 			r.mu.Unlock()
 			r.fail(asker, id, Unread)
 			return
@@ -276,6 +280,14 @@ func (r *Relay) deliver(asker, id string, frame []byte) {
 	}
 	r.mu.Unlock()
 	time.AfterFunc(retryEvery, func() { r.deliver(asker, id, frame) })
+}
+
+// unreadLocked returns how many bytes of answers wait for a session.
+func (r *Relay) unreadLocked(asker string) (bytes int) {
+	for _, w := range r.waiting[asker] {
+		bytes += len(w.answer)
+	}
+	return bytes
 }
 
 // Left ends what was asked, and what was to be answered, over a connection that is

@@ -341,6 +341,14 @@ func TestAnswerWaitsForRoom(t *testing.T) {
 		id, _ = w.ask("ada", "bo", "2")
 		w.conns["ada"].fill(true)
 		_ = w.answer("bo", id, "never")
+		// And only so much waits.
+		id, _ = w.ask("ada", "bo", "3")
+		_ = w.answer("bo", id, strings.Repeat("x", mostOfOne))
+		end := "failed: unread"
+		if w.sessions["bo"] != w.sessions["ada"] {
+			end = "failed: busy"
+		}
+		w.want("ada", end)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		w.want("ada", "failed: unread")
