@@ -81,6 +81,9 @@ func startOn(tb testing.TB, cfg config.Config, st store.Store, edit func(*app.Op
 	if options.SQL, err = backend.OpenMeshSQL(context.Background(), cfg); err != nil {
 		tb.Fatalf("open mesh SQL: %v", err)
 	}
+	if cfg.Files.Dir != "" {
+		withDisk(tb, cfg.Files.Dir)(&options)
+	}
 	if edit != nil {
 		edit(&options)
 	}

@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "rewrite answers in testdata/transcripts
 // and "!" a key that must not be there. Events are left out, but for peers that
 // ask for them. At the end nobody may have got anything more.
 func TestTranscripts(t *testing.T) {
-	playAll(t, func(t *testing.T) *rig { return newRig(t, nil) })
+	playAll(t, func(t *testing.T) *rig { return newRig(t, withFiles(t)) })
 }
 
 // The same on the other engine, by a broker that is one of possibly many.
@@ -41,7 +41,7 @@ func TestTranscriptsOnPostgres(t *testing.T) {
 	if *update {
 		t.Skip("the embedded store's answers are written down")
 	}
-	playAll(t, func(t *testing.T) *rig { return newNodes(t, 1, nil).list[0] })
+	playAll(t, func(t *testing.T) *rig { return newNodes(t, 1, withFiles(t)).list[0] })
 }
 
 func playAll(t *testing.T, begin func(*testing.T) *rig) {

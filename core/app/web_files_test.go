@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,9 +46,16 @@ func withDisk(t testing.TB, dir string) func(*app.Options) {
 	}
 }
 
+// withFiles has brokers keep files in a directory that all of them see.
+func withFiles(t testing.TB) func(*config.Config) {
+	t.Helper()
+	dir := t.TempDir()
+	return func(c *config.Config) { c.Files.Dir = dir }
+}
+
 func newShelf(t testing.TB) *shelf {
 	t.Helper()
-	s := &shelf{rig: startWith(t, filepath.Join(t.TempDir(), "broker.db"), nil, withDisk(t, t.TempDir()))}
+	s := &shelf{rig: start(t, filepath.Join(t.TempDir(), "broker.db"), withFiles(t))}
 	s.newMesh()
 	s.people()
 	return s
@@ -409,4 +417,55 @@ func TestUploadQuota(t *testing.T) {
 		t.Errorf("got %d %v", status, answer)
 	}
 	s.share(s.ben, s.bo, "x", strings.Repeat("x", 40))
+}
+
+// What one node takes in goes on at another one, and either gives it out to whoever
+// has the address that a session was given.
+func TestFilesCrossNodes(t *testing.T) {
+	n := newNodes(t, 2, withFiles(t))
+	a, b := n.both()
+	ada, bo := a.joined(a.member("ada", store.RoleMember)), b.joined(b.member("bo", store.RoleMember))
+	all := bytes.Repeat([]byte("0123456789abcdef"), 16<<10)
+	ticket := ada.ask(fmt.Sprintf(`{"type":"file_ticket","name":"x","size":%d}`, len(all)), "file_ticket_result")
+	id, target := field(t, ticket, "fileId"), pathOf(t, field(t, ticket, "uploadUrl"))
+	for _, step := range []struct {
+		at       *rig
+		from, to int
+	}{{a, 0, 70_000}, {b, 70_000, 140_000}, {a, 140_000, len(all)}} {
+		s := &shelf{rig: step.at}
+		if status, h := s.append(target, http.Header{}, step.from, all[step.from:step.to]); status != http.StatusNoContent {
+			t.Fatalf("%d to %d: got %d %v", step.from, step.to, status, h)
+		}
+	}
+	target = pathOf(t, field(t, bo.ask(`{"type":"get_file","fileId":"`+id+`"}`, "file_url"), "url"))
+	for _, r := range n.list {
+		s := &shelf{rig: r}
+		if status, got, _ := s.fetch("", target); status != http.StatusOK || got != string(all) {
+			t.Errorf("got %d and %d bytes", status, len(got))
+		}
+		if status, _, _ := s.fetch("", strings.Replace(target, "ticket=", "ticket=x", 1)); status != http.StatusUnauthorized {
+			t.Errorf("a forged ticket: got %d", status)
+		}
+	}
+	if got := ada.ask(`{"type":"file_status","fileId":"`+id+`"}`, "file_status_result"); !strings.Contains(got, `"peerName":"bo"`) {
+		t.Errorf("got %s", got)
+	}
+	bo.ask(`{"type":"delete_file","fileId":"`+id+`"}`, "ack") // refused: it is ada's
+	if status, _, _ := (&shelf{rig: b}).fetch("", target); status != http.StatusOK {
+		t.Errorf("another one's file was deleted: got %d", status)
+	}
+	ada.ask(`{"type":"delete_file","fileId":"`+id+`"}`, "ack")
+	if status, _, _ := (&shelf{rig: b}).fetch("", target); status != http.StatusNotFound {
+		t.Errorf("a deleted file: got %d", status)
+	}
+}
+
+// pathOf returns path and query of an address.
+func pathOf(tb testing.TB, address string) string {
+	tb.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u.RequestURI()
 }

@@ -212,7 +212,11 @@ func (b *builder) answers(r *api.Route) *openapi3.Responses {
 	}
 	list.Set("200", &openapi3.ResponseRef{Value: ok})
 	for _, a := range r.Also {
-		list.Set(strconv.Itoa(a.Status), &openapi3.ResponseRef{Value: b.answer(answer{meaning: a.Meaning, form: a.Form})})
+		res := b.answer(answer{meaning: a.Meaning, form: a.Form})
+		if a.Form == jsonType {
+			res = response(a.Meaning, b.schemas.of(r.Reply, answered))
+		}
+		list.Set(strconv.Itoa(a.Status), &openapi3.ResponseRef{Value: res})
 	}
 	for status, codes := range refusals(r) {
 		list.Set(strconv.Itoa(status), b.refused(status, codes))
