@@ -111,7 +111,7 @@ func TestCORS(t *testing.T) {
 	}
 	preflight := map[string]string{
 		"Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS", "Access-Control-Max-Age": "600", "Vary": "Origin",
-		"Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
+		"Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
 			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys",
 	}
 	tests := []struct {
