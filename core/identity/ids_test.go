@@ -135,3 +135,17 @@ func TestMessageIDsSortByTime(t *testing.T) {
 		t.Errorf("two ids of one moment: got %q and %q, want the same time and different ends", a, b)
 	}
 }
+
+// Ids that were made within one millisecond could be equal, and the rows that came
+// later vanished.
+func TestFlawExt60IDsOfOneMomentDiffer(t *testing.T) {
+	const count = 100_000
+	now, seen := time.Now(), make(map[string]bool, 2*count)
+	for range count {
+		seen[NewID()] = true
+		seen[NewMessageID(now)] = true
+	}
+	if len(seen) != 2*count {
+		t.Errorf("%d ids, want %d", len(seen), 2*count)
+	}
+}
