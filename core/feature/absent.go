@@ -23,9 +23,9 @@ type absent struct {
 	lacks string           // what the broker does not do without its plugin
 	from  string           // the plugin to install; empty: the broker comes with none
 
-	// A refusal: its type, and its fields before the error. With a code it is an
+	// A refusal: its type, and its fields before the error. With a word it is an
 	// error frame, which the oldest clients expect of these.
-	reply, fields, code string
+	reply, fields, word string
 }
 
 // absents lists them.
@@ -35,12 +35,12 @@ func absents() []absent {
 		status                    = `{"status":"failed"}`
 	)
 	return []absent{
-		{typ: "vector_store", needs: store.CanWriteState, lacks: vectors, from: "vector", code: "vector_error"},
+		{typ: "vector_store", needs: store.CanWriteState, lacks: vectors, from: "vector", word: "vector_error"},
 		{typ: "vector_search", lacks: vectors, from: "vector", reply: "vector_results", fields: `{"results":[]}`},
 		{typ: "vector_delete", needs: store.CanWriteState, lacks: vectors, from: "vector", reply: "ack"},
 		{typ: "list_collections", lacks: vectors, from: "vector", reply: "collection_list", fields: `{"collections":[]}`},
-		{typ: "graph_query", needs: store.CanUseTools, lacks: graphs, from: "graph", code: "graph_error"},
-		{typ: "graph_execute", needs: store.CanWriteState, lacks: graphs, from: "graph", code: "graph_error"},
+		{typ: "graph_query", needs: store.CanUseTools, lacks: graphs, from: "graph", word: "graph_error"},
+		{typ: "graph_execute", needs: store.CanWriteState, lacks: graphs, from: "graph", word: "graph_error"},
 		{typ: "mcp_deploy", needs: store.CanDeployMcp, lacks: services, reply: "mcp_deploy_status", fields: status},
 		{typ: "mcp_undeploy", needs: store.CanDeployMcp, lacks: services, reply: "mcp_deploy_status", fields: status},
 		{typ: "mcp_update", needs: store.CanDeployMcp, lacks: services, reply: "mcp_deploy_status", fields: status},
@@ -82,8 +82,8 @@ func install(kind string) string {
 // refusal refuses a request in the shape that clients wait for.
 func (a absent) refusal(c *Call, why sdk.Reason, text string) wire.Frame {
 	switch {
-	case a.code != "":
-		return wire.Error{Code: sdk.Reason(a.code), Message: worded(why, text), ID: c.ID}
+	case a.word != "":
+		return wire.Error{Code: sdk.Reason(a.word), Message: worded(why, text), ID: c.ID}
 	case a.reply == "ack":
 		return wire.Ack{ID: idOf(c), MessageID: unquoted(c.ID), Error: worded(why, text)}
 	}

@@ -21,8 +21,8 @@ func (d *docs) plugins() {
 // shape is how the type is refused, in words.
 func (a absent) shape() string {
 	switch {
-	case a.code != "":
-		return "an [`error`](#error) with the code `" + a.code + "`"
+	case a.word != "":
+		return "an [`error`](#error) with the code `" + a.word + "`"
 	case a.reply == "ack":
 		return link("ack") + " with an `error`"
 	default:
