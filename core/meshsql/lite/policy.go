@@ -111,7 +111,7 @@ func catalogs() []string {
 }
 
 func name(action sqlite.AuthorizerActionCode) string {
-	switch action {
+	switch action { //nolint:exhaustive // those that are allowed need no name
 	case sqlite.AuthPragma:
 		return "PRAGMA"
 	case sqlite.AuthAttach, sqlite.AuthDetach:

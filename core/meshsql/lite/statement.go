@@ -87,13 +87,13 @@ func (s *statement) answer(ctx context.Context, text string) (*meshsql.Result, e
 	if err != nil {
 		return nil, err
 	}
-	defer compiled.Close() //nolint:errcheck // its rows have told what there is to tell
+	defer compiled.Close()
 	rows, err := compiled.QueryContext(ctx)
 	if err != nil {
 		return nil, err
 	}
 	result, count, err := s.collect(rows)
-	if err = errors.Join(err, rows.Close()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if !s.policy.writes {
@@ -113,6 +113,7 @@ func (s *statement) answer(ctx context.Context, text string) (*meshsql.Result, e
 // collect reads rows, all of a statement that writes: it does its work while it is
 // read. Count is how many there were.
 func (s *statement) collect(rows *sql.Rows) (_ *meshsql.Result, count int64, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	names, err := rows.Columns()
 	if err != nil {
 		return nil, 0, err
@@ -199,12 +200,12 @@ func (s *statement) own(err *sqlite.Error) string {
 
 // denied says what the policy does not allow.
 func (s *statement) denied() error {
-	switch why := s.policy.why; {
-	case why == readOnly:
+	switch why := s.policy.why; why {
+	case readOnly:
 		return meshsql.Fail(meshsql.TextReadOnly)
-	case why == transactions:
+	case transactions:
 		return meshsql.Fail(meshsql.TextTransactions)
-	case why == another:
+	case another:
 		return meshsql.Fail(meshsql.TextOneStatement)
 	default:
 		return meshsql.Fail("a statement may not use %s here", why)

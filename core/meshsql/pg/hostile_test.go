@@ -164,7 +164,7 @@ func script(t testing.TB, at string, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // its statements have answered
+	defer conn.Close(ctx)
 	for _, sql := range statements {
 		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -201,7 +201,7 @@ func TestHijackLogin(t *testing.T) {
 		u.Path = database
 		conn, err := pgx.Connect(t.Context(), u.String())
 		if err == nil {
-			conn.Close(t.Context()) //nolint:errcheck // it should not be there
+			conn.Close(t.Context())
 			t.Errorf("%s lets a mesh's role in", database)
 		} else if code(err) != badAuthorization && !strings.Contains(err.Error(), "not permitted to log in") {
 			t.Errorf("%s: %v", database, err)

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -69,12 +70,10 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	c.MaxConnIdleTime = time.Minute
 	c.ConnConfig.ConnectTimeout = o.ConnectTimeout
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	for name, value := range map[string]string{
+	maps.Copy(c.ConnConfig.RuntimeParams, map[string]string{
 		"application_name": "claudemesh-broker (mesh SQL)", "search_path": "pg_catalog",
 		"statement_timeout": milliseconds(adminTime), "lock_timeout": milliseconds(o.Limits.Wait),
-	} {
-		c.ConnConfig.RuntimeParams[name] = value
-	}
+	})
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("mesh SQL on PostgreSQL: %w", err)
@@ -188,12 +187,12 @@ func (e *Engine) within(ctx context.Context, mesh, member string, f func(*databa
 
 // SQLSTATEs that are looked for.
 const (
-	lockNotAvailable  = "55P03"
-	queryCanceled     = "57014"
-	readOnly          = "25006"
-	noPrivilege       = "42501"
-	badAuthorization  = "28000"
-	badPassword       = "28P01"
+	lockNotAvailable = "55P03"
+	queryCanceled    = "57014"
+	readOnly         = "25006"
+	noPrivilege      = "42501"
+	badAuthorization = "28000"
+	badPassword      = "28P01"
 )
 
 func code(err error) string {

@@ -55,7 +55,7 @@ func dropAll(t testing.TB, url string) {
 			t.Error(err)
 			return
 		}
-		defer conn.Close(ctx) //nolint:errcheck // the test is over
+		defer conn.Close(ctx)
 		rows, err := conn.Query(ctx, "SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1)", prefixOf(conn.Config().Database)+"_")
 		if err != nil {
 			t.Error(err)

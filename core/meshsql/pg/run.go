@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -229,16 +230,7 @@ func (s *statement) unprepare(ctx context.Context) error {
 	return nil
 }
 
-func quoted(text string) string {
-	q := "'"
-	for _, r := range text {
-		if r == '\'' {
-			q += "'"
-		}
-		q += string(r)
-	}
-	return q + "'"
-}
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // words turns an error into what whoever asked may see.
 func (e *Engine) words(outer, work context.Context, err error) error {
@@ -307,4 +299,3 @@ func (e *Engine) schema(ctx context.Context, d *database) (tables []meshsql.Tabl
 	}
 	return tables, nil
 }
-

@@ -2,6 +2,7 @@ package sqltest
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,10 +79,7 @@ func Fuzz(t *testing.T, open Open) {
 	victim.Must("CREATE TABLE secrets (word TEXT)", "INSERT INTO secrets VALUES ('plum')")
 	s.reset()
 	rapid.Check(t, func(rt *rapid.T) {
-		text := ""
-		for _, word := range rapid.SliceOfN(rapid.SampledFrom(Words()), 1, 20).Draw(rt, "words") {
-			text += word + " "
-		}
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(Words()), 1, 20).Draw(rt, "words"), " ")
 		a := meshsql.Ask{Mesh: s.Mesh, Member: "mallory", SQL: text, Writes: rapid.Bool().Draw(rt, "writes")}
 		if r, err := s.Engine.Run(t.Context(), a); err != nil && meshsql.Refused(err) == nil {
 			rt.Fatalf("%s: %v", text, err)

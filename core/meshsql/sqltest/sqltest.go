@@ -77,7 +77,7 @@ func Text(r *meshsql.Result) string {
 }
 
 // Refused returns why a statement is refused, which it has to be.
-func (s *Session) Refused(sql string, writes bool) *meshsql.Error {
+func (s *Session) Refused(sql string, writes bool) meshsql.Error {
 	s.T.Helper()
 	run := s.Query
 	if writes {
@@ -91,7 +91,7 @@ func (s *Session) Refused(sql string, writes bool) *meshsql.Error {
 	if e == nil {
 		s.T.Fatalf("%.80s: %v is no refusal", sql, err)
 	}
-	return e
+	return *e
 }
 
 // Run holds an engine to what both must do.
