@@ -47,7 +47,7 @@ func (b *TopicBook) Join(ctx context.Context, c *Call, idOrName string, role sto
 	if err == nil && !before {
 		b.record(c, "topic_joined", t.Topic, "")
 	}
-	return err
+	return gone(err)
 }
 
 // Invite lets a lead invite somebody, who is in the topic when it joins; of who is
@@ -90,6 +90,15 @@ func (b *TopicBook) Leave(ctx context.Context, c *Call, idOrName string) error {
 	left, err := b.vacate(ctx, t.Topic, c.Env.Sender.MemberID)
 	if err == nil && left {
 		b.record(c, "topic_left", t.Topic, "")
+	}
+	return gone(err)
+}
+
+// gone returns errNoTopic where the member that asks was not found: it is there, so
+// that it is the topic that ended meanwhile.
+func gone(err error) error {
+	if errors.Is(err, errNoMember) {
+		return errNoTopic
 	}
 	return err
 }

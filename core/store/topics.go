@@ -168,9 +168,11 @@ type Topics interface {
 	// in one transaction with reading it: nobody changes a seat of the topic
 	// meanwhile, on any node. Who is not seated any more loses its copy of the
 	// key. Where no lead is left, who is seated longest, and no observer if there
-	// is another one, becomes one. An error of change is returned as it is, and
+	// is another one, becomes one. When the last one leaves, the topic is deleted,
+	// unless everybody has a seat in it; its history goes with [Topics].PruneTopics.
+	// An error of change is returned as it is, and
 	// nothing is written. change may run more than once, and must not call the
-	// store. ErrNotFound: there is no such live member.
+	// store. ErrNotFound: there is no such live member, or the topic is gone.
 	ChangeSeat(ctx context.Context, t *Topic, memberID string, change func(*Seat) error) (*Seat, error)
 
 	// ReadTopic notes that a member that is seated has read a topic up to now. A
@@ -206,8 +208,8 @@ type Topics interface {
 	// ids, or all where none is given. It returns how many were not read before.
 	ReadNotifications(ctx context.Context, mesh, memberID string, ids []string, at time.Time) (int64, error)
 
-	// PruneTopics deletes at most limit messages that there is no room for, with
-	// their notifications, and returns how many. Less than limit means that nothing
+	// PruneTopics deletes at most limit messages that there is no room for, or whose
+	// topic is gone, with their notifications, and returns how many. Less than limit means that nothing
 	// is left to delete.
 	PruneTopics(ctx context.Context, room TopicRoom, limit int) (int64, error)
 }

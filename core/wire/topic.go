@@ -81,7 +81,8 @@ func (TopicJoin) FrameType() string { return "topic_join" }
 
 // TopicLeave ends a membership. With member, a lead removes that member, or takes
 // an invitation back. An [Ack] answers. Where the last lead leaves, the member
-// that is there longest becomes one. Errors: topic_not_found; forbidden; invalid.
+// that is there longest becomes one; a topic that nobody is in any more is over.
+// Errors: topic_not_found; forbidden; invalid.
 type TopicLeave struct {
 	Topic  string `json:"topic" required:"true" max:"256" doc:"id or name of the topic, with or without #"`
 	Member string `json:"member,omitempty" max:"256" doc:"member key, or id, of whom a lead removes"`

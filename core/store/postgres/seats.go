@@ -39,6 +39,12 @@ const (
 		AND member_id = (SELECT s.member_id FROM topic_seat s JOIN member m ON m.id = s.member_id
 			WHERE s.topic_id = $1 AND s.standing = 'joined' AND m.revoked_at IS NULL
 			ORDER BY s.role = 'observer', s.joined_at, s.member_id LIMIT 1)`
+
+	nobodySits = `SELECT NOT EXISTS (SELECT FROM topic_seat s JOIN member m ON m.id = s.member_id
+		WHERE s.topic_id = $1 AND s.standing = 'joined' AND m.revoked_at IS NULL)`
+	endSeats     = `DELETE FROM topic_seat WHERE topic_id = $1`
+	endTopicKeys = `DELETE FROM topic_key WHERE topic_id = $1`
+	endTopic     = `DELETE FROM topic WHERE id = $1`
 )
 
 // Seat implements [store.Topics].
@@ -71,18 +77,21 @@ func seatsIn(t *store.Topic, tail string) string {
 func (s *Store) ChangeSeat(ctx context.Context, t *store.Topic, memberID string, change func(*store.Seat) error) (seat *store.Seat, err error) {
 	var refused error
 	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTopic, t.ID); err != nil {
-			return err
-		}
-		seat, err = scanSeat(t, tx.QueryRow(ctx, seatByMember, t.ID, memberID, t.MeshID))
+		seat, err = openSeat(ctx, tx, t, memberID)
 		if err != nil {
 			return err
 		}
+		before := seat.Standing
 		if refused = change(seat); refused != nil {
 			return refused
 		}
 		if err := writeSeat(ctx, tx, t, seat); err != nil {
 			return err
+		}
+		if before == store.Seated && seat.Standing != store.Seated {
+			if err := endIfLeft(ctx, tx, t); err != nil {
+				return err
+			}
 		}
 		seat, err = scanSeat(t, tx.QueryRow(ctx, seatByMember, t.ID, memberID, t.MeshID))
 		return err
@@ -95,6 +104,33 @@ func (s *Store) ChangeSeat(ctx context.Context, t *store.Topic, memberID string,
 		return nil, err
 	}
 	return seat, nil
+}
+
+// openSeat reads a seat that is about to change, and keeps others from changing any
+// of the topic.
+func openSeat(ctx context.Context, tx pgx.Tx, t *store.Topic, memberID string) (*store.Seat, error) {
+	there, err := tx.Exec(ctx, lockTopic, t.ID)
+	if err := changed(there.RowsAffected(), err); err != nil {
+		return nil, err
+	}
+	return scanSeat(t, tx.QueryRow(ctx, seatByMember, t.ID, memberID, t.MeshID))
+}
+
+// endIfLeft deletes a topic that nobody is in any more.
+func endIfLeft(ctx context.Context, tx pgx.Tx, t *store.Topic) error {
+	if t.Everybody {
+		return nil
+	}
+	empty, err := value[bool](tx.QueryRow(ctx, nobodySits, t.ID))
+	if err != nil || !empty {
+		return err
+	}
+	for _, query := range []string{endSeats, endTopicKeys, endTopic} {
+		if _, err := tx.Exec(ctx, query, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeSeat(ctx context.Context, tx pgx.Tx, t *store.Topic, seat *store.Seat) error {
@@ -121,10 +157,7 @@ func writeSeat(ctx context.Context, tx pgx.Tx, t *store.Topic, seat *store.Seat)
 func (s *Store) ReadTopic(ctx context.Context, t *store.Topic, memberID string, at time.Time) (err error) {
 	defer wrap(&err, "read topic")
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTopic, t.ID); err != nil {
-			return err
-		}
-		seat, err := scanSeat(t, tx.QueryRow(ctx, seatByMember, t.ID, memberID, t.MeshID))
+		seat, err := openSeat(ctx, tx, t, memberID)
 		if err != nil {
 			return err
 		}

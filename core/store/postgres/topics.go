@@ -172,15 +172,12 @@ func (s *Store) TopicKey(ctx context.Context, topicID, memberID string) (k *stor
 func (s *Store) SealTopicKey(ctx context.Context, t *store.Topic, k *store.TopicKey) (err error) {
 	defer wrap(&err, "seal topic key")
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTopic, t.ID); err != nil {
-			return err
-		}
 		return sealTopicKey(ctx, tx, t, k)
 	})
 }
 
 func sealTopicKey(ctx context.Context, tx pgx.Tx, t *store.Topic, k *store.TopicKey) error {
-	seat, err := scanSeat(t, tx.QueryRow(ctx, seatByMember, t.ID, k.MemberID, t.MeshID))
+	seat, err := openSeat(ctx, tx, t, k.MemberID)
 	if err != nil {
 		return err
 	}

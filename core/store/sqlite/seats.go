@@ -35,6 +35,13 @@ const (
 		AND member_id = (SELECT s.member_id FROM topic_seat s JOIN member m ON m.id = s.member_id
 			WHERE s.topic_id = ?1 AND s.standing = 'joined' AND m.revoked_at IS NULL
 			ORDER BY s.role = 'observer', s.joined_at, s.member_id LIMIT 1)`
+
+	topicIsThere = `SELECT id FROM topic WHERE id = ?`
+	nobodySits   = `SELECT NOT EXISTS (SELECT 1 FROM topic_seat s JOIN member m ON m.id = s.member_id
+		WHERE s.topic_id = ? AND s.standing = 'joined' AND m.revoked_at IS NULL)`
+	endSeats     = `DELETE FROM topic_seat WHERE topic_id = ?`
+	endTopicKeys = `DELETE FROM topic_key WHERE topic_id = ?`
+	endTopic     = `DELETE FROM topic WHERE id = ?`
 )
 
 // Seat implements [store.Topics].
@@ -69,15 +76,21 @@ func seatsIn(t *store.Topic, tail string) string {
 func (s *Store) ChangeSeat(ctx context.Context, t *store.Topic, memberID string, change func(*store.Seat) error) (seat *store.Seat, err error) {
 	var refused error
 	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		seat, err = scanSeat(t, tx.QueryRowContext(ctx, seatByMember, t.ID, memberID, t.MeshID))
+		seat, err = openSeat(ctx, tx, t, memberID)
 		if err != nil {
 			return err
 		}
+		before := seat.Standing
 		if refused = change(seat); refused != nil {
 			return refused
 		}
 		if err := writeSeat(ctx, tx, t, seat); err != nil {
 			return err
+		}
+		if before == store.Seated && seat.Standing != store.Seated {
+			if err := endIfLeft(ctx, tx, t); err != nil {
+				return err
+			}
 		}
 		seat, err = scanSeat(t, tx.QueryRowContext(ctx, seatByMember, t.ID, memberID, t.MeshID))
 		return err
@@ -90,6 +103,32 @@ func (s *Store) ChangeSeat(ctx context.Context, t *store.Topic, memberID string,
 		return nil, err
 	}
 	return seat, nil
+}
+
+// openSeat reads a seat that is about to change.
+func openSeat(ctx context.Context, tx *sql.Tx, t *store.Topic, memberID string) (*store.Seat, error) {
+	var id string
+	if err := tx.QueryRowContext(ctx, topicIsThere, t.ID).Scan(&id); err != nil {
+		return nil, err
+	}
+	return scanSeat(t, tx.QueryRowContext(ctx, seatByMember, t.ID, memberID, t.MeshID))
+}
+
+// endIfLeft deletes a topic that nobody is in any more.
+func endIfLeft(ctx context.Context, tx *sql.Tx, t *store.Topic) error {
+	if t.Everybody {
+		return nil
+	}
+	var empty bool
+	if err := tx.QueryRowContext(ctx, nobodySits, t.ID).Scan(&empty); err != nil || !empty {
+		return err
+	}
+	for _, query := range []string{endSeats, endTopicKeys, endTopic} {
+		if _, err := tx.ExecContext(ctx, query, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeSeat(ctx context.Context, tx *sql.Tx, t *store.Topic, seat *store.Seat) error {
@@ -116,7 +155,7 @@ func writeSeat(ctx context.Context, tx *sql.Tx, t *store.Topic, seat *store.Seat
 func (s *Store) ReadTopic(ctx context.Context, t *store.Topic, memberID string, at time.Time) (err error) {
 	defer wrap(&err, "read topic")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		seat, err := scanSeat(t, tx.QueryRowContext(ctx, seatByMember, t.ID, memberID, t.MeshID))
+		seat, err := openSeat(ctx, tx, t, memberID)
 		if err != nil {
 			return err
 		}

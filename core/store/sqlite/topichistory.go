@@ -24,11 +24,12 @@ const (
 	hasTopicMessage = `SELECT EXISTS (SELECT 1 FROM topic_message WHERE topic_id = ? AND id = ?)`
 
 	// What is beyond the room of its topic or its mesh, counted from the newest on.
-	tooMany = `SELECT seq FROM (SELECT seq,
+	tooMany = `SELECT seq FROM (SELECT seq, topic_id,
 			row_number() OVER (PARTITION BY topic_id ORDER BY seq DESC) AS in_topic,
 			row_number() OVER (PARTITION BY mesh_id ORDER BY seq DESC) AS in_mesh,
 			sum(bytes) OVER (PARTITION BY mesh_id ORDER BY seq DESC) AS mesh_bytes
-		FROM topic_message) WHERE in_topic > ?1 OR in_mesh > ?2 OR mesh_bytes > ?3 OR seq < ?4 LIMIT ?5`
+		FROM topic_message) WHERE in_topic > ?1 OR in_mesh > ?2 OR mesh_bytes > ?3 OR seq < ?4
+		OR topic_id NOT IN (SELECT id FROM topic) LIMIT ?5`
 
 	deleteTopicMessage  = `DELETE FROM topic_message WHERE seq = ?`
 	deleteNotifications = `DELETE FROM notification WHERE seq = ?`

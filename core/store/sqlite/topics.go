@@ -167,7 +167,7 @@ func (s *Store) SealTopicKey(ctx context.Context, t *store.Topic, k *store.Topic
 }
 
 func sealTopicKey(ctx context.Context, tx *sql.Tx, t *store.Topic, k *store.TopicKey) error {
-	seat, err := scanSeat(t, tx.QueryRowContext(ctx, seatByMember, t.ID, k.MemberID, t.MeshID))
+	seat, err := openSeat(ctx, tx, t, k.MemberID)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ var topics = []test{
 	{"who may know of a topic finds it in the list", listTopics},
 	{"seats are taken, changed and left", changeSeats},
 	{"where the last lead leaves, who is there longest becomes one", nextLead},
+	{"a topic that nobody is in any more is deleted", endTopic},
 	{"everybody has a seat in a topic for everybody, unless it left", everybodySits},
 	{"who is banned has no seat", bannedSeat},
 	{"what was read is remembered, and only goes forward", readTopic},
@@ -282,9 +283,36 @@ func nextLead(s *suite) {
 		s.must(err)
 	}
 	same(s, s.seated(t), "member 2 lead; ")
-	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, leave)
+}
+
+func endTopic(s *suite) {
+	_, members := s.mesh(3)
+	t := topic(1)
+	s.found(members[0], t)
+	s.say(said(t, members[0], 1))
+	_, err := s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error {
+		seat.Role, seat.Standing, seat.JoinedAt = store.TopicMember, store.Invited, now()
+		return nil
+	})
 	s.must(err)
-	same(s, s.seated(t), "")
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, leave) // who was only invited ends nothing
+	s.must(err)
+	same(s, s.seated(t), "member 1 lead; ")
+	s.must(s.SealTopicKey(s.ctx, t, &store.TopicKey{TopicID: t.ID, MemberID: members[0].ID, CreatedAt: now()}))
+	_, err = s.ChangeSeat(s.ctx, t, members[0].ID, leave)
+	s.must(err)
+	_, err = s.FindTopic(s.ctx, t.MeshID, t.Name)
+	s.wantErr(err, store.ErrNotFound)
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error { s.Error("called"); return nil })
+	s.wantErr(err, store.ErrNotFound)
+	s.wantErr(s.ReadTopic(s.ctx, t, members[0].ID, now()), store.ErrNotFound)
+	s.wantErr(s.SealTopicKey(s.ctx, t, &store.TopicKey{TopicID: t.ID, MemberID: members[0].ID, CreatedAt: now()}), store.ErrNotFound)
+	again := topic(2)
+	again.Name = t.Name
+	s.found(members[2], again)
+	n, err := s.PruneTopics(s.ctx, store.TopicRoom{Topic: 100, Mesh: 100, Bytes: 1 << 20}, 100)
+	s.must(err)
+	same(s, n, 1)
 }
 
 func everybodySits(s *suite) {
