@@ -27,11 +27,10 @@ func TestRequestsOfAnyForm(t *testing.T) {
 		"name", "stream", "data", "targetPubkey", "filePath", "dirPath", "pattern", "requesterPubkey", "content", "entries", "error",
 		"serverName", "description", "tools", "persistent", "cursor", "toolName", "args", "callId", "result",
 	}
-	st := openStore(t)
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	r.allow("cy", "bo", store.CapFileRead)
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRigOn(t, st)
-		bo, cy := r.join("bo"), r.join("cy")
-		r.allow("cy", "bo", store.CapFileRead)
 		text := rapid.OneOf(rapid.SampledFrom([]string{"s", " s", "", "a/b"}), rapid.StringN(0, 40, 200))
 		value := rapid.OneOf(
 			rapid.Custom(drawJSON),
