@@ -100,8 +100,12 @@ func (w *world) ask(o *operation) *asking {
 // sortOf says which words of the world a parameter or a field takes.
 func sortOf(path, name, in string) string {
 	switch {
-	case name == "slug", name == "id" && strings.HasPrefix(path, "/mesh/"):
+	case name == "slug", name == "id" && strings.HasPrefix(path, "/mesh/"), name == "mesh" && strings.HasPrefix(path, "/v1/"):
 		return "mesh"
+	case name == "name" && strings.HasPrefix(path, "/v1/topics/"):
+		return "topic"
+	case name == "target":
+		return "key"
 	case name == "id" && strings.Contains(path, "/session/"):
 		return "token"
 	case name == "id":

@@ -70,6 +70,7 @@ func newWorld(r *rig, random *rand.Rand) *world {
 	for _, name := range accounts {
 		w.bearers = append(w.bearers, r.account(name))
 	}
+	w.words["topic"], w.words["limit"] = []string{"general"}, []string{"1", "50", "0"}
 	w.words["in grants"] = []string{"read", "dm", "broadcast", "state-read", "state-write", "file-read"}
 	w.words["permission"] = []string{"canInvite", "canSend", "canDeleteMesh", "canManagePermissions", "canUseTools", "meshId", "cansend", ""}
 	for _, name := range []string{"ann", "bo", "cy", "barred", "away", "nobody"} {
