@@ -259,10 +259,10 @@ func (b *FileBook) target(ctx context.Context, mesh, spec string) (string, error
 	if err != nil || t.Kind == sdk.TargetTopic {
 		return "", core.Refuse(sdk.ReasonInvalid, "targetSpec: "+core.Shown(spec)+" is none for a file: want the key of a member or session, @ and a group, or *")
 	}
-	switch t.Kind {
-	case sdk.TargetBroadcast:
+	if t.Kind == sdk.TargetBroadcast {
 		return "*", nil
-	case sdk.TargetGroup:
+	}
+	if t.Kind == sdk.TargetGroup {
 		return "@" + t.Name, nil
 	}
 	owner, err := b.store.SessionKeyOwner(ctx, mesh, t.Key)
