@@ -26,7 +26,7 @@ import (
 func (r *rig) apiKey(of dial.Identity, fields string) (secret, id string) {
 	r.t.Helper()
 	s := r.joined(of)
-	defer s.conn.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // the session is over with it
+	defer s.conn.Close(websocket.StatusNormalClosure, "")
 	var got wire.APIKeyCreated
 	answer := s.ask(`{"type":"apikey_create","label":"test",`+fields+`}`, "apikey_created")
 	if err := json.Unmarshal([]byte(answer), &got); err != nil || got.Secret == "" {
