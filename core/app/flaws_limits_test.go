@@ -18,7 +18,6 @@ import (
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/identity"
-	"github.com/claudemesh/broker/sdk"
 )
 
 // somewhere is a route's path with values of the mesh home in it.
@@ -488,18 +487,6 @@ func TestFlaw46WebhookNamesStayTaken(t *testing.T) {
 	for range 2 {
 		f.hook(ann, `"name":"ci"`)
 		ann.ask(`{"type":"delete_webhook","name":"ci"}`, "webhook_ack")
-	}
-}
-
-// wantNoFrames wants frames to have no owner: the feature does not exist.
-func (f *flawRig) wantNoFrames(types ...string) {
-	f.t.Helper()
-	s := f.greet(f.vouched(session(f.annMember), time.Now()), socketOptions{})
-	for _, typ := range types {
-		s.write(`{"type":"` + typ + `","name":"x"}`)
-		if answer := s.next(false); !strings.Contains(answer, string(sdk.ReasonUnknownType)) {
-			f.t.Errorf("%s: got %s, want an unknown type", typ, answer)
-		}
 	}
 }
 

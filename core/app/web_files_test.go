@@ -359,7 +359,7 @@ func TestUploadBreaksOff(t *testing.T) {
 	}
 	req.ContentLength = 1000
 	req.Header = http.Header{"Authorization": {"Bearer " + s.ann}, "X-Mesh-Id": {s.mesh.ID}, "X-Member-Id": {s.ada.ID}, "X-File-Name": {"x"}}
-	if res, err := http.DefaultTransport.RoundTrip(req); err == nil { //nolint:bodyclose // there is none
+	if res, err := http.DefaultTransport.RoundTrip(req); err == nil {
 		t.Fatalf("got %d", res.StatusCode)
 	}
 	deadline := time.Now().Add(10 * time.Second)
