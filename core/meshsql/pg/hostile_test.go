@@ -97,6 +97,7 @@ func asRole(t testing.TB, may string) string {
 }
 
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	refused := map[string]bool{}
 	for _, sql := range refusedAttacks() {
 		refused[sql] = true
@@ -104,11 +105,15 @@ func TestHostile(t *testing.T) {
 	sqltest.Hostile(t, opener(t), append(refusedAttacks(), harmlessAttacks()...), func(sql string) bool { return refused[sql] })
 }
 
-func TestFuzz(t *testing.T) { sqltest.Fuzz(t, opener(t)) }
+func TestFuzz(t *testing.T) {
+	t.Parallel()
+	sqltest.Fuzz(t, opener(t))
+}
 
 // A role that is no superuser uses a template that the operator has made, with the
 // statements of docs/mesh-sql.md.
 func TestOrdinaryRole(t *testing.T) {
+	t.Parallel()
 	at := asRole(t, "CREATEDB CREATEROLE")
 	template := "t_" + strings.ToLower(rand.Text())
 	admin := pgtest.URL(t)
@@ -174,6 +179,7 @@ func script(t testing.TB, at string, statements ...string) {
 
 // A role that may not create others is answered, and the operator is told.
 func TestRoleMayTooLittle(t *testing.T) {
+	t.Parallel()
 	for _, may := range []string{"", "CREATEDB", "CREATEROLE", "CREATEDB CREATEROLE"} {
 		s := &sqltest.Session{T: t, Engine: openerAt(t, asRole(t, may))(t, sqltest.Limits()), Mesh: "m"}
 		if e := s.Refused("CREATE TABLE n (i int)", true); e.Kind != meshsql.Off || !strings.Contains(e.Text, "docs/mesh-sql.md") {
@@ -188,6 +194,7 @@ func TestRoleMayTooLittle(t *testing.T) {
 // What a member learns or sets of the role's password is of no use: nobody can log
 // in as it.
 func TestHijackLogin(t *testing.T) {
+	t.Parallel()
 	at := pgtest.URL(t)
 	e := engine(t, at)
 	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
@@ -212,6 +219,7 @@ func TestHijackLogin(t *testing.T) {
 
 // A connection that a killed broker has left is ended before the next login.
 func TestLeftOver(t *testing.T) {
+	t.Parallel()
 	e := engine(t, pgtest.URL(t))
 	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
 	s.Must("CREATE TABLE n (i int)")
@@ -231,6 +239,7 @@ func TestLeftOver(t *testing.T) {
 
 // A broker that was killed while it made a database is no harm to the next.
 func TestHalfMade(t *testing.T) {
+	t.Parallel()
 	e := engine(t, pgtest.URL(t))
 	for i, done := range [][]string{{"CREATE ROLE %[1]s"}, {"CREATE ROLE %[1]s", "CREATE DATABASE %[1]s"}, {"CREATE DATABASE %[1]s"}} {
 		s := &sqltest.Session{T: t, Engine: e, Mesh: fmt.Sprint("half made ", i)}
@@ -252,6 +261,7 @@ func TestHalfMade(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
+	t.Parallel()
 	s := &sqltest.Session{T: t, Engine: opener(t)(t, sqltest.Limits()), Mesh: "m"}
 	s.Must("CREATE TABLE n (i int)")
 	for _, tt := range []struct{ sql, want string }{
@@ -277,6 +287,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestDatabasesAreCounted(t *testing.T) {
+	t.Parallel()
 	e := engine(t, pgtest.URL(t))
 	e.options.Databases = 1
 	(&sqltest.Session{T: t, Engine: e, Mesh: "one"}).Must("CREATE TABLE n (i int)")

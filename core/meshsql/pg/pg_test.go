@@ -75,4 +75,7 @@ func dropAll(t testing.TB, url string) {
 	})
 }
 
-func TestEngine(t *testing.T) { sqltest.Run(t, opener(t)) }
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	sqltest.Run(t, opener(t))
+}
