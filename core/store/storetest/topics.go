@@ -303,7 +303,7 @@ func endTopic(s *suite) {
 	s.must(err)
 	_, err = s.FindTopic(s.ctx, t.MeshID, t.Name)
 	s.wantErr(err, store.ErrNotFound)
-	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(seat *store.Seat) error { s.Error("called"); return nil })
+	_, err = s.ChangeSeat(s.ctx, t, members[1].ID, func(*store.Seat) error { s.Error("called"); return nil })
 	s.wantErr(err, store.ErrNotFound)
 	s.wantErr(s.ReadTopic(s.ctx, t, members[0].ID, now()), store.ErrNotFound)
 	s.wantErr(s.SealTopicKey(s.ctx, t, &store.TopicKey{TopicID: t.ID, MemberID: members[0].ID, CreatedAt: now()}), store.ErrNotFound)
