@@ -40,7 +40,7 @@ func Clocks(r *Registry, st ClockStore) {
 	On(r, k.set).Needs(store.CanWriteState)
 	On(r, k.pause).Needs(store.CanWriteState)
 	On(r, k.resume).Needs(store.CanWriteState)
-	On(r, k.get).RefuseWith(func(c *Call, why sdk.Reason, text string) wire.Frame {
+	On(r, k.get).RefuseWith(func(_ *Call, why sdk.Reason, text string) wire.Frame {
 		none := noClock(time.Now())
 		none.Error = worded(why, text)
 		return none

@@ -80,7 +80,7 @@ func TestSkillLife(t *testing.T) {
 	first := bo.skill("review").CreatedAt
 	wantText(t, cy.teach("review", "2. Look again"), "")
 	again := bo.skill("review")
-	if again.Instructions != "2. Look again" || again.Tags != nil && len(again.Tags) > 0 || string(again.Manifest) != "null" || !again.CreatedAt.Equal(first) {
+	if again.Instructions != "2. Look again" || len(again.Tags) > 0 || string(again.Manifest) != "null" || !again.CreatedAt.Equal(first) {
 		t.Errorf("got %+v", again)
 	}
 	answer, _ = bo.ask(`{"type":"get_skill","name":"none","_reqId":"g"}`)

@@ -84,7 +84,7 @@ func (c *Client) Get(ctx context.Context, address string, headers map[string]str
 	if err != nil {
 		return nil, worded(ctx, err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // whatever became of it, the answer was read
 	body, err := io.ReadAll(io.LimitReader(res.Body, bodyBytes+1))
 	switch {
 	case err != nil:
