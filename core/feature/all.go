@@ -48,7 +48,6 @@ type Store interface {
 	FileStore
 	StreamStore
 	McpStore
-	TopicStore
 	WebhookStore
 	APIKeyStore
 	SkillStore
