@@ -128,7 +128,7 @@ func (r *rig) newMesh() {
 	r.owner = secret
 	id := identity.NewID()
 	r.mesh = &store.Mesh{
-		ID: id, Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(),
+		ID: id, Slug: "home", Name: "Home", OwnerKey: key, CreatedAt: time.Now(), Policy: store.Policy{Groups: true},
 		OwnerSecret: atRest.SealFor(identity.OwnerSecretAtRest, id, secret.Seed()),
 		RootKey:     atRest.SealFor(identity.RootKeyAtRest, id, make([]byte, 32)),
 	}
