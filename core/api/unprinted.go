@@ -98,3 +98,9 @@ func (MadeToken) Format(f fmt.State, _ rune) { io.WriteString(f, "api.MadeToken(
 
 // LogValue implements [slog.LogValuer].
 func (MadeToken) LogValue() slog.Value { return slog.StringValue("api.MadeToken(***)") }
+
+// Format implements [fmt.Formatter].
+func (Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, "api.Webhook(***)") } //nolint:errcheck // fmt ignores it too
+
+// LogValue implements [slog.LogValuer].
+func (Webhook) LogValue() slog.Value { return slog.StringValue("api.Webhook(***)") }

@@ -14,3 +14,9 @@ func (Invite) Format(f fmt.State, _ rune) { io.WriteString(f, "store.Invite(***)
 
 // LogValue implements [slog.LogValuer].
 func (Invite) LogValue() slog.Value { return slog.StringValue("store.Invite(***)") }
+
+// Format implements [fmt.Formatter].
+func (Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, "store.Webhook(***)") } //nolint:errcheck // fmt ignores it too
+
+// LogValue implements [slog.LogValuer].
+func (Webhook) LogValue() slog.Value { return slog.StringValue("store.Webhook(***)") }

@@ -14,3 +14,9 @@ func (APIKeyCreated) Format(f fmt.State, _ rune) { io.WriteString(f, "wire.APIKe
 
 // LogValue implements [slog.LogValuer].
 func (APIKeyCreated) LogValue() slog.Value { return slog.StringValue("wire.APIKeyCreated(***)") }
+
+// Format implements [fmt.Formatter].
+func (WebhookAck) Format(f fmt.State, _ rune) { io.WriteString(f, "wire.WebhookAck(***)") } //nolint:errcheck // fmt ignores it too
+
+// LogValue implements [slog.LogValuer].
+func (WebhookAck) LogValue() slog.Value { return slog.StringValue("wire.WebhookAck(***)") }
