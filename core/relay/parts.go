@@ -10,9 +10,10 @@ const (
 	// names around it well below what a bus carries.
 	partBytes = 128 << 10
 
-	// mostSending is how many answers with several parts are on their way to other
-	// nodes at the same time, one part of each: a bus is for what is short, and
-	// what it has no room for it drops, whoever it is of.
+	// mostSending is how many answers with several parts are on their way to one
+	// other node at the same time, one part of each: a bus is for what is short, and
+	// what it has no room for it drops, whoever it is of. A node that has died takes
+	// nothing from the others.
 	mostSending = 4
 
 	// mostAnswer bounds what is put together of an answer. No frame is longer.
@@ -64,12 +65,9 @@ func (r *Relay) unsentLocked(asked string) (bytes int) {
 // parts.
 func (r *Relay) readyLocked() (parts []letter) {
 	for _, s := range r.queue {
-		if r.sending >= mostSending {
-			break
-		}
-		if !s.begun {
+		if !s.begun && r.sending[s.Node] < mostSending {
 			s.begun = true
-			r.sending++
+			r.sending[s.Node]++
 			parts = append(parts, s.next())
 		}
 	}
@@ -122,7 +120,10 @@ func (r *Relay) dropLocked(i int) []letter {
 	s.expiry.Stop()
 	r.bytes -= len(s.frame)
 	if s.begun {
-		r.sending--
+		r.sending[s.Node]--
+	}
+	if r.sending[s.Node] == 0 {
+		delete(r.sending, s.Node)
 	}
 	r.queue = slices.Delete(r.queue, i, i+1)
 	return r.readyLocked()

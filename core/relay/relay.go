@@ -106,8 +106,8 @@ type Relay struct {
 	mu      sync.Mutex
 	waiting map[string]map[string]*waiting // by presence id of who asks, and by id
 	open    map[string]map[string]*open    // by presence id of who is asked, and by id
-	sending int                            // answers on their way to other nodes
-	queue   []*sending                     // answers that wait for that
+	sending map[string]int                 // answers on their way, by the node that they go to
+	queue   []*sending                     // answers on their way, and those that wait for that
 	bytes   int                            // of answers that wait
 }
 
@@ -116,7 +116,7 @@ func New(door Door, nodes Nodes) *Relay {
 	return &Relay{
 		door: door, nodes: nodes,
 		rates:   bucket.New[asker](bucket.Size{Count: askRate, Per: time.Second, Burst: askBurst, Most: askers}, time.Now()),
-		waiting: map[string]map[string]*waiting{}, open: map[string]map[string]*open{},
+		waiting: map[string]map[string]*waiting{}, open: map[string]map[string]*open{}, sending: map[string]int{},
 	}
 }
 
@@ -149,8 +149,9 @@ type open struct {
 }
 
 // Ask sends a question on its way, and returns before there is an answer. A
-// session that repeats a question with its ReqID, while that waits, has asked once.
-// ErrCrowded; any other end comes over the connection.
+// session that repeats a question with its ReqID, while that waits, has asked once,
+// and is answered over the connection that it has repeated it over. ErrCrowded; any
+// other end comes over the connection.
 func (r *Relay) Ask(q *Question) error {
 	id := identity.NewUUID()
 	frame, err := q.Frame(id)
@@ -162,8 +163,9 @@ func (r *Relay) Ask(q *Question) error {
 	w := &waiting{Question: q, id: id, node: node, ends: time.Now().Add(q.Within)}
 	r.mu.Lock()
 	mine := r.waiting[q.Asker]
-	switch {
-	case repeated(mine, q):
+	switch same := repeated(mine, q); {
+	case same != nil:
+		same.Conn = q.Conn // the session may have come back, and its earlier connection not be over
 		r.mu.Unlock()
 		return nil
 	case len(mine) >= mostAsking:
@@ -197,17 +199,17 @@ func (r *Relay) Take(memberID string) (wait time.Duration, ok bool) {
 	return r.rates.Take(asker(memberID), time.Now())
 }
 
-// repeated reports whether a question waits already.
-func repeated(mine map[string]*waiting, q *Question) bool {
+// repeated returns the question that waits already, nil for none.
+func repeated(mine map[string]*waiting, q *Question) *waiting {
 	if q.ReqID == nil {
-		return false
+		return nil
 	}
 	for _, w := range mine {
 		if w.Kind == q.Kind && w.Hint == q.Hint && w.Asked == q.Asked && string(w.ReqID) == string(q.ReqID) {
-			return true
+			return w
 		}
 	}
-	return false
+	return nil
 }
 
 // take ends a question where it was asked, and returns it; nil when it has ended.

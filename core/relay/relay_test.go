@@ -170,8 +170,8 @@ func (w *web) empty() {
 	for _, n := range w.nodes {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if len(n.waiting)+len(n.open)+len(n.queue)+n.sending+n.bytes != 0 {
-			w.t.Errorf("%s still has %d, %d, %d, %d, %d", n.name, len(n.waiting), len(n.open), len(n.queue), n.sending, n.bytes)
+		if len(n.waiting)+len(n.open)+len(n.queue)+len(n.sending)+n.bytes != 0 {
+			w.t.Errorf("%s still has %d, %d, %d, %d, %d", n.name, len(n.waiting), len(n.open), len(n.queue), len(n.sending), n.bytes)
 		}
 	}
 }
@@ -299,6 +299,28 @@ func TestRepeatedQuestionIsAskedOnce(t *testing.T) {
 	})
 }
 
+// A session that comes back and asks once more, before its earlier connection is
+// over, is answered where it is now.
+func TestRepeatedQuestionFollowsItsSession(t *testing.T) {
+	each(t, func(t *testing.T, w *web) {
+		id, _ := w.ask("ada", "bo", `"r1"`)
+		earlier, node := w.conns["ada"], w.sessions["ada"]
+		w.join("ada", node.name)
+		if _, err := w.ask("ada", "bo", `"r1"`); err != nil {
+			t.Error(err)
+		}
+		node.Left("ada", earlier)
+		w.want("bo", "? ada")
+		if err := w.answer("bo", id, "yes"); err != nil {
+			t.Error(err)
+		}
+		w.want("ada", `! yes "r1"`)
+		if got := earlier.heard(); len(got) > 0 {
+			t.Errorf("the earlier connection got %q", got)
+		}
+	})
+}
+
 func TestQuestionsAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, w *web) {
 		for n := range mostAsking {
@@ -389,8 +411,8 @@ func TestLargeAnswersCrossNodesInParts(t *testing.T) {
 			}); err != nil {
 				t.Error(err)
 			}
-			if w.nodes["b"].sending > mostSending {
-				t.Errorf("%d answers are on their way", w.nodes["b"].sending)
+			if n := w.nodes["b"].sending["a"]; n > mostSending {
+				t.Errorf("%d answers are on their way", n)
 			}
 		}
 		w.run()
@@ -406,6 +428,35 @@ func TestLargeAnswersCrossNodesInParts(t *testing.T) {
 		if longest > 200<<10 {
 			t.Errorf("a letter has %d bytes", longest)
 		}
+		w.empty()
+	})
+}
+
+// Answers to a node that has died in the middle of them hold up nobody else's.
+func TestDeadNodeHoldsUpNoAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t, "a", "b", "c")
+		w.join("ada", "a")
+		w.join("bo", "b")
+		w.join("cy", "c")
+		long := strings.Repeat("x", 3*partBytes)
+		var ids []string
+		for n := range 2 * mostSending {
+			id, _ := w.ask("cy", "bo", fmt.Sprint(n))
+			ids = append(ids, id)
+		}
+		last, _ := w.ask("ada", "bo", "1")
+		w.nodes["c"].Relay = New(w.nodes["c"], w.nodes["c"]) // it has forgotten all
+		for _, id := range ids {
+			if err := w.answer("bo", id, long); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := w.answer("bo", last, long); err != nil {
+			t.Error(err)
+		}
+		w.want("ada", "! "+long+" 1")
+		time.Sleep(2 * time.Second)
 		w.empty()
 	})
 }
