@@ -34,17 +34,18 @@ func (s *mcpServers) call(ctx context.Context, c *Call, m *wire.McpCall) error {
 	if err != nil {
 		return err
 	}
+	server := row.Name
 	forward := wire.McpCallForward{
-		ServerName: row.Name, ToolName: m.ToolName, Args: args.Clone(), CallerName: c.Env.Sender.Name,
+		ServerName: server, ToolName: m.ToolName, Args: args.Clone(), CallerName: c.Env.Sender.Name,
 	}
 	return pass(s.relay, c, question{
-		to: row.PresenceID, kind: askTool, hint: row.Name + "\n" + m.ToolName, within: callWithin,
+		to: row.PresenceID, kind: askTool, hint: server + "\n" + m.ToolName, within: callWithin,
 		frame: func(id string) wire.Frame {
 			forward.CallID = id
 			return forward
 		},
 		failed: func(why sdk.Reason, text string) wire.Frame {
-			return wire.McpCallResult{Error: callFailed(row.Name, why, text)}
+			return wire.McpCallResult{Error: callFailed(server, why, text)}
 		},
 	})
 }

@@ -39,13 +39,15 @@ func pass(r *relay.Relay, c *Call, q question) error {
 			Code: sdk.ReasonRateLimit, RetryAfter: wait, Message: "rate_limit: too many questions to other sessions: ask less often",
 		}
 	}
-	reqID := c.ReqID.Clone()
+	// What waits holds on to no more than what says that there is no answer: a
+	// question may be long.
+	reqID, frame, failed, within := c.ReqID.Clone(), q.frame, q.failed, q.within
 	err := r.Ask(&relay.Question{
 		Mesh: c.Env.Mesh, Asker: c.Session.ID, Conn: c.Peer, Member: c.Env.Sender.MemberID, Asked: q.to,
-		Kind: q.kind, Hint: q.hint, ReqID: reqID, Within: q.within,
-		Frame: func(id string) ([]byte, error) { return wire.AppendReply(nil, q.frame(id), jsontext.Value(`"`+id+`"`)) },
+		Kind: q.kind, Hint: q.hint, ReqID: reqID, Within: within,
+		Frame: func(id string) ([]byte, error) { return wire.AppendReply(nil, frame(id), jsontext.Value(`"`+id+`"`)) },
 		Failed: func(why relay.Why) []byte {
-			b, err := wire.AppendReply(nil, q.failed(unanswered(why, q.within)), reqID)
+			b, err := wire.AppendReply(nil, failed(unanswered(why, within)), reqID)
 			if err != nil {
 				panic(err) // plain values
 			}

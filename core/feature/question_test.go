@@ -2,15 +2,51 @@ package feature
 
 import (
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"weak"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
 
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
+	"github.com/claudemesh/broker/sdk"
 )
+
+// What waits for an answer does not keep the question, which may be long.
+func TestWaitingKeepsNoQuestion(t *testing.T) {
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	args := weakly(t, func(args *wire.McpCallForward) {
+		call := &Call{Env: &sdk.Envelope{Mesh: r.mesh.ID}, Session: bo.session, Peer: bo.conn}
+		err := pass(r.relay, call, question{
+			to: cy.session.ID, kind: askTool, within: time.Minute,
+			frame:  func(string) wire.Frame { return *args },
+			failed: func(sdk.Reason, string) wire.Frame { return wire.McpCallResult{} },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	cy.asked("toolName")
+	runtime.GC()
+	if args.Value() != nil {
+		t.Error("it is still there")
+	}
+	runtime.KeepAlive(r)
+}
+
+// weakly lets f use a frame that nobody else holds, and returns it as it is then.
+func weakly(t *testing.T, f func(*wire.McpCallForward)) weak.Pointer[wire.McpCallForward] {
+	t.Helper()
+	frame := &wire.McpCallForward{ToolName: "t", Args: jsontext.Value(`{}`)}
+	f(frame)
+	return weak.Make(frame)
+}
 
 // Whatever stands in the fields of a request, it is answered in its own shape, in
 // an ack, or not at all, and never takes the peers or their lists along.
