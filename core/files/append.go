@@ -73,18 +73,16 @@ func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, siz
 	if want != nil && next.Ready() && next.Digest != *want {
 		return nil, errors.Join(ErrDigest, f.Drop(ctx, file))
 	}
-	err = f.Store.AddPiece(ctx, next, p)
+	// Who sent the bytes may leave before it hears that they are there.
+	err = f.Store.AddPiece(context.WithoutCancel(ctx), next, p)
 	switch {
 	case err == nil:
 		return next, nil
 	case errors.Is(err, store.ErrConflict):
 		f.clean(ctx, p.Object, f.Objects.Delete)
 		return nil, ErrMoved
-	case errors.Is(err, store.ErrUnavailable):
-		return nil, err // it may have been written: the object stays, and goes with the file
 	default:
-		f.clean(ctx, p.Object, f.Objects.Delete)
-		return nil, err
+		return nil, err // it may have been written: the object stays, and goes with the file
 	}
 }
 

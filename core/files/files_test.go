@@ -204,6 +204,42 @@ func TestAppendRace(t *testing.T) {
 	r.want(f, all)
 }
 
+// lossy is a store whose answers to what was written are lost.
+type lossy struct {
+	Store
+	left context.CancelFunc // of who waits for the answer
+}
+
+func (l lossy) AddPiece(ctx context.Context, f *store.File, p store.FilePiece) error {
+	l.left()
+	if err := ctx.Err(); err != nil {
+		return err // written or not: nobody knows
+	}
+	if err := l.Store.AddPiece(ctx, f, p); err != nil {
+		return err
+	}
+	return errors.New("the answer was lost")
+}
+
+// What may have been written has its bytes, also when whoever sent them has gone.
+func TestAppendWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f, all := r.create(1000, nil), content(1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r.Files.Store = lossy{r.Files.Store, cancel}
+	if _, err := r.Append(ctx, f, bytes.NewReader(all), 1000, nil); err == nil {
+		t.Error("nobody knows whether the piece is there, and there is no error")
+	}
+	f, err := r.store.File(t.Context(), r.mesh, f.ID)
+	r.must(err)
+	if !f.Ready() {
+		t.Fatal("a piece that arrived whole is not written, since its sender did not wait")
+	}
+	r.want(f, all)
+}
+
 // However a file was cut into pieces, every part of it is what it was.
 func TestContent(t *testing.T) {
 	t.Parallel()
