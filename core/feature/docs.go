@@ -27,6 +27,8 @@ func events() []event {
 		{wire.EventMcpRegistered, "a session offers tools", toolUsers},
 		{wire.EventMcpUnregistered, "it does not any more, or is over", toolUsers},
 		{wire.EventMcpRestored, "a session that has offered tools is back, and offers them again", toolUsers + ", and itself"},
+		{wire.EventTick, "the simulated clock of the mesh has gone on", "every session of the mesh"},
+		{wire.EventWatchTriggered, "what a watch looks at is as the watch waits for", "every session of the member that watches"},
 		{wire.EventProfileUpdated, "somebody edited the profile of the member", "every session of the member"},
 	}
 }
@@ -178,6 +180,10 @@ func (d *docs) pushes() {
 	d.table(reflect.TypeFor[wire.McpEvent](), false)
 	d.printf("\nThe `eventData` of `%s`, what was set and nothing else:\n", wire.EventProfileUpdated)
 	d.table(reflect.TypeFor[wire.ProfileChanges](), false)
+	d.printf("\nThe `eventData` of `%s`:\n", wire.EventTick)
+	d.table(reflect.TypeFor[wire.Tick](), false)
+	d.printf("\nThe `eventData` of `%s`:\n", wire.EventWatchTriggered)
+	d.table(reflect.TypeFor[wire.WatchTriggered](), false)
 	d.section(reflect.TypeFor[wire.StateChange](), false)
 	d.section(reflect.TypeFor[wire.StreamData](), false)
 	d.section(reflect.TypeFor[wire.PeerFileAsk](), false)
