@@ -84,7 +84,8 @@ var frameType = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 func ownWords() []string {
 	return []string{
 		"error", "hello_ack", "push", "state_change", "stream_data", "topic_message", "watch_triggered",
-		"mcp_call_forward", "peer_file_request_forward", "peer_dir_request_forward", "send", "hello", "session_hello",
+		"mcp_call_forward", "peer_file_request_forward", "peer_dir_request_forward", "peer_file_response_forward", "peer_dir_response_forward",
+		"send", "hello", "session_hello",
 	}
 }
 

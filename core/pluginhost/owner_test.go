@@ -226,6 +226,20 @@ func TestASlowOwnerIsLeftAlone(t *testing.T) {
 	}
 }
 
+// What fails is the request of one member: it says nothing about those of others,
+// however often it is sent.
+func TestFailedAnswersAreTheAskersOwn(t *testing.T) {
+	s := start(t, newHost(t), ownerLink(t))
+	for range 40 {
+		if _, err := answerOf(t, s, "keep", "fail"); err == nil || err.Error() != "plugin: its disk is away" {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if d, err := s.(chain.Answerer).Answer(t.Context(), request("keep", 2), []byte(`{}`)); err != nil || d.Verdict != sdk.Answer {
+		t.Errorf("another member: %+v, %v", d, err)
+	}
+}
+
 // A stop waits for what is in hand.
 func TestAnOwnerStopsBehindItsRequests(t *testing.T) {
 	h := newHost(t)

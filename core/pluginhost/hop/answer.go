@@ -81,12 +81,18 @@ func (h *Hop) desk() (*desk, error) {
 }
 
 // blame returns what the breaker is told: a crash is dealt with by a restart, and
-// who gave up says nothing about the plugin.
+// who gave up says nothing about the plugin. A handler that fails has answered in
+// time: what fails may be the request, and no member shuts others out with that.
 func blame(ctx context.Context, err error) error {
-	if errors.Is(err, errCrash) || err != nil && ctx.Err() != nil {
+	failed, ok := errors.AsType[*Error](err)
+	switch {
+	case errors.Is(err, errCrash), err != nil && ctx.Err() != nil:
 		return errLost
+	case ok && failed.Failure == FailStage:
+		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 func (h *Hop) answer(ctx context.Context, d *desk, env *sdk.Envelope, fields []byte) (*pluginpb.AnswerResponse, error) {
