@@ -179,6 +179,25 @@ func TestFileTicketIsForOneUse(t *testing.T) {
 	}
 }
 
+// A ticket is worth nothing in a mesh that was deleted.
+func TestFileTicketEndsWithTheMesh(t *testing.T) {
+	s := newShelf(t)
+	bo := s.join("bo")
+	got := s.begin(bo, "x", 10, "")
+	at, err := url.Parse(got.UploadURL)
+	s.must(err)
+	_, err = s.store.ChangeMesh(t.Context(), s.mesh.ID, func(m *store.Mesh) error {
+		m.ArchivedAt = time.Now()
+		return nil
+	})
+	s.must(err)
+	s.roster.ForgetMesh(s.mesh.ID)
+	_, _, err = s.book.Redeem(t.Context(), at.Query().Get("ticket"), TicketUpload, s.mesh.ID, got.FileID)
+	if refused, ok := errors.AsType[*core.Error](err); !ok || refused.Code != sdk.ReasonUnauthorized {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFlawExt54: files for a group are read by the group, and a file for a session,
 // or sealed to a member, is not lost with the session.
 func TestFlawExt54(t *testing.T) {

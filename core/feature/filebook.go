@@ -218,7 +218,7 @@ func (b *FileBook) address(path string, f *store.File, t token.Ticket) string {
 	return b.Base() + path + url.PathEscape(f.ID) + "?" + query.Encode()
 }
 
-// Redeem returns who a ticket was given to: a live member of the mesh, and the key
+// Redeem returns who a ticket was given to: a live member of a live mesh, and the key
 // that it had then. A refusal is a [*core.Error].
 func (b *FileBook) Redeem(ctx context.Context, text, use, mesh, file string) (*store.Member, sdk.Key, error) {
 	refuse := func(text string) (*store.Member, sdk.Key, error) {
@@ -238,6 +238,13 @@ func (b *FileBook) Redeem(ctx context.Context, text, use, mesh, file string) (*s
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && (!member.Live() || member.MeshID != mesh):
 		return refuse("the member that the ticket was given to is not in this mesh any more")
+	case err != nil:
+		return nil, sdk.Key{}, core.Unavailable(err)
+	}
+	of, err := b.roster.Mesh(ctx, mesh)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !of.ArchivedAt.IsZero():
+		return refuse("the mesh of this file was deleted")
 	case err != nil:
 		return nil, sdk.Key{}, core.Unavailable(err)
 	}
