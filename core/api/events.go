@@ -76,11 +76,11 @@ func (g *gateway) open(ctx context.Context, c *feature.Call, m *OpenEvents) (*Ev
 			return nil, err
 		}
 	}
-	proof := *c.HTTP
+	proof, member := *c.HTTP, *by
 	answer.Good = func(ctx context.Context) bool {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		return !refuses(g.StillGood(ctx, &feature.Call{HTTP: &proof}))
+		return !refuses(g.StillGood(ctx, &feature.Call{HTTP: &proof, Member: &member}))
 	}
 	return &Events{answer}, nil
 }

@@ -81,29 +81,3 @@ func (c *Callers) ofKey(ctx context.Context, k *store.APIKey) (*store.Member, *s
 	}
 	return member, mesh, nil
 }
-
-// StillGood reports why what proved a call, a while ago, proves it no more; nil
-// when it does. A refusal is a [*core.Error], and any other error a failure.
-func (c *Callers) StillGood(ctx context.Context, call *feature.Call) error {
-	if k := call.HTTP.APIKey; k != nil {
-		now, err := c.store.APIKeyByHash(ctx, k.Hash)
-		switch {
-		case errors.Is(err, store.ErrNotFound), err == nil && !now.Good(c.now()):
-			return badBearer(errors.New("the API key is revoked or over"))
-		case err != nil:
-			return err
-		}
-		_, _, err = c.ofKey(ctx, now)
-		return err
-	}
-	if t := call.HTTP.Token; t != nil {
-		now, a, err := c.store.TokenByHash(ctx, t.Hash)
-		switch {
-		case err != nil:
-			return err
-		case !now.RevokedAt.IsZero() || !c.now().Before(now.ExpiresAt) || !a.Enabled():
-			return badBearer(errors.New("revoked or expired"))
-		}
-	}
-	return nil
-}
