@@ -47,7 +47,7 @@ func onGateway[Req, Resp any](t *Table, r Route, h func(context.Context, *featur
 	On(t, r, h)
 }
 
-// acting returns the member that a call under /v1 acts for.
+// actingFor returns the member that a call under /v1 acts for.
 func actingFor(c *feature.Call) (*store.Mesh, *store.Member, error) {
 	switch {
 	case c.HTTP.Mesh == nil:
@@ -82,12 +82,13 @@ type PeersV1 struct {
 func (g *gateway) peers(t *Table) {
 	onGateway(t, Route{
 		Method: http.MethodGet, Path: "/v1/peers", Kind: "http.v1.peers", Key: store.KeyRead,
-		Summary: "lists who is in the mesh now, as list_peers does over a socket",
+		Summary:  "lists who is in the mesh now, as list_peers does over a socket",
+		Refusals: []sdk.Reason{feature.ReasonKeyTopic},
 	}, g.listPeers)
 }
 
 func (g *gateway) listPeers(ctx context.Context, c *feature.Call, _ *ListPeersV1) (*PeersV1, error) {
-	if _, _, err := actingFor(c); err != nil {
+	if _, _, err := actingForAll(c); err != nil {
 		return nil, err
 	}
 	list, err := feature.Ask[wire.PeersList](ctx, g.registry, c, &wire.ListPeers{})

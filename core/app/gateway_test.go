@@ -225,6 +225,7 @@ func TestGatewayRefuses(t *testing.T) {
 		{"to send to a peer with a key for topics", http.MethodPost, "/v1/messages", topical, send, 403, "api_key_topic_out_of_scope"},
 		{"to read the inbox with a key for topics", http.MethodGet, "/v1/messages", topical, "", 403, "api_key_topic_out_of_scope"},
 		{"to open events with a key for topics", http.MethodGet, "/v1/events", topical, "", 403, "api_key_topic_out_of_scope"},
+		{"to list who is here with a key for topics", http.MethodGet, "/v1/peers", topical, "", 403, "api_key_topic_out_of_scope"},
 		{"in another mesh", http.MethodGet, "/v1/messages?mesh=elsewhere", all, "", 403, "forbidden"},
 		{"an account that names no mesh", http.MethodGet, "/v1/messages", bearer, "", 404, "unknown_mesh"},
 		{"an account without a member", http.MethodGet, "/v1/messages?mesh=home", bearer, "", 403, "forbidden"},
