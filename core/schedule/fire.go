@@ -20,9 +20,10 @@ const (
 	firstPause   = 2 * time.Second
 	longestPause = 5 * time.Minute
 
-	// giveUp is how long an occurrence is tried. It is below the day for which
-	// sends are remembered, so that one that was accepted after all stays one.
-	giveUp = 12 * time.Hour
+	// tries is how often an occurrence is tried, which takes some 12 hours: counted
+	// from the first time, however late that is. It is below the day for which sends
+	// are remembered, so that one that was accepted after all stays one.
+	tries = 150
 
 	// lateAfter is from when on an occurrence counts as late.
 	lateAfter = time.Minute
@@ -112,7 +113,7 @@ func (r *Runner) outcome(ctx context.Context, row *store.Schedule, err error) fu
 		}
 	case ctx.Err() != nil, isRefusal && refused.Code == sdk.ReasonShuttingDown:
 		return func(s *store.Schedule) { s.WakeAt = now } // another node's, or this one's when it is back
-	case now.Sub(row.DueAt) < giveUp && (!isRefusal || passes(refused)):
+	case row.Attempts+1 < tries && (!isRefusal || passes(refused)):
 		r.Counters.Again.Add(1)
 		return func(s *store.Schedule) {
 			s.WakeAt, s.Attempts, s.Failure = now.Add(pause(s.Attempts, refused)), s.Attempts+1, reasonOf(err)
@@ -200,8 +201,13 @@ func reasonOf(err error) string {
 	case !ok:
 		return string(sdk.ReasonUnavailable) + ": the broker could not send it in time"
 	case strings.HasPrefix(refused.Message, string(refused.Code)):
-		return refused.Message
+		return storable(refused.Message)
 	default:
-		return string(refused.Code) + ": " + refused.Message
+		return storable(string(refused.Code) + ": " + refused.Message)
 	}
+}
+
+// storable is a text as every store takes it. Stages word refusals as they like.
+func storable(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }

@@ -225,7 +225,8 @@ func TestFlawExt37MissedTimesComeLate(t *testing.T) {
 	n := r.node()
 	r.look(n)
 	r.look(n)
-	r.wantSent("once", "many")
+	slices.Sort(r.order) // they are sent side by side
+	r.wantSent("many", "once")
 	r.wantRow(once, store.ScheduleFired, time.Minute, "")
 	r.wantRow(many, store.ScheduleWaiting, 26*time.Hour+10*time.Minute, "")
 	if n.Counters.Late.Load() != 2 {
@@ -302,6 +303,36 @@ func TestGivesUp(t *testing.T) {
 	r.pass(24 * time.Hour)
 	r.look(n)
 	r.wantSent("many")
+}
+
+// After a weekend without a broker all is overdue at once, and the rate limit lets
+// through a few.
+func TestOverdueIsTriedAgainToo(t *testing.T) {
+	for name, edit := range map[string]func(*store.Schedule){"once": func(*store.Schedule) {}, "by cron": cronned("0 9 * * *")} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			n := r.node()
+			id := r.plan(0, "tea", edit)
+			r.pass(60 * time.Hour)
+			r.refuse(&core.Error{Code: sdk.ReasonRateLimit, Message: "rate_limit: slow down", RetryAfter: time.Second})
+			r.look(n)
+			r.wantRow(id, store.ScheduleWaiting, 0, "rate_limit: ")
+			r.accept()
+			r.pass(firstPause)
+			r.look(n)
+			r.wantSent("tea")
+		})
+	}
+}
+
+// Stages of others word refusals as they like. What no text column of a database
+// takes must not keep a schedule from being written down.
+func TestWhyIsAText(t *testing.T) {
+	r := newRig(t)
+	id := r.plan(0, "tea")
+	r.refuse(core.Refuse("busy", "not\x00now\xff: later"))
+	r.look(r.node())
+	r.wantRow(id, store.ScheduleFailed, 0, "busy: not\uFFFDnow\uFFFD: later")
 }
 
 // What is refused for good is not tried again, and its creator can see why.
