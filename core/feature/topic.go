@@ -55,11 +55,15 @@ func (t *topics) list(ctx context.Context, c *Call, _ *wire.TopicList) (wire.Top
 	if err != nil {
 		return wire.TopicListResponse{}, err
 	}
+	described := fitting(len(rows), func(row int, add func(...string)) { add(rows[row].Topic.Name, rows[row].Topic.Description) })
 	list := wire.TopicListResponse{Topics: make([]wire.TopicRow, len(rows))}
 	for i, row := range rows {
 		list.Topics[i] = wire.TopicRow{
-			ID: row.Topic.ID, Name: row.Topic.Name, Description: orNull(row.Topic.Description), Visibility: string(row.Topic.Visibility),
+			ID: row.Topic.ID, Name: row.Topic.Name, Visibility: string(row.Topic.Visibility),
 			MemberCount: int64(row.Members), CreatedAt: row.Topic.CreatedAt, Role: roleShown(row.Seat), Unread: int64(row.Unread),
+		}
+		if i < described {
+			list.Topics[i].Description = orNull(row.Topic.Description)
 		}
 	}
 	return list, nil
@@ -104,6 +108,9 @@ func (t *topics) members(ctx context.Context, c *Call, m *wire.TopicMembers) (wi
 	if err != nil {
 		return wire.TopicMembersResponse{}, err
 	}
+	seats = seats[:fitting(len(seats), func(row int, add func(...string)) {
+		add(seats[row].MemberID, seats[row].Key.String(), seats[row].Name)
+	})]
 	list := wire.TopicMembersResponse{Topic: m.Topic, Members: make([]wire.TopicMemberRow, len(seats))}
 	for i, s := range seats {
 		list.Members[i] = wire.TopicMemberRow{

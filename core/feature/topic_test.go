@@ -180,6 +180,43 @@ func TestTopicsThatAreNotThere(t *testing.T) {
 	}
 }
 
+// However much members write about their topics, and however many they are, an
+// answer fits into an outbox, and topic_list has every topic.
+func TestTopicAnswersFit(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	const many, overhead = 250, 512
+	for n := range many {
+		topic := &store.Topic{
+			ID: identity.NewID(), MeshID: r.mesh.ID, Name: fmt.Sprintf("t%03d", n), Description: strings.Repeat("\x01", 1024),
+			Visibility: store.TopicPublic, CreatorID: bo.member.ID, CreatedAt: time.Now(),
+		}
+		if _, _, err := r.store.CreateTopic(t.Context(), topic, nil, nil, store.Room{Mesh: many, Member: many}); err != nil {
+			t.Fatal(err)
+		}
+		key := sdk.Key{1: byte(n), 2: 1}
+		if err := r.store.AddMember(t.Context(), &store.Member{
+			ID: identity.NewID(), MeshID: r.mesh.ID, Key: key, DisplayName: strings.Repeat("\x01", 1024), Role: store.RoleMember,
+			MessageMode: "push", JoinedAt: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, _ := bo.ask(`{"type":"topic_list"}`)
+	list, err := wire.Decode[wire.TopicListResponse]([]byte(answer))
+	if err != nil || len(answer) > answerBytes+many*overhead || len(list.Topics) != many+1 {
+		t.Fatalf("%d bytes with %d topics, %v", len(answer), len(list.Topics), err)
+	}
+	if list.Topics[1].Description == nil || list.Topics[many].Description != nil {
+		t.Error("the first topics have to keep their descriptions, and the last ones not")
+	}
+	answer, _ = bo.ask(`{"type":"topic_members","topic":"general"}`)
+	crew, err := wire.Decode[wire.TopicMembersResponse]([]byte(answer))
+	if err != nil || len(answer) > answerBytes+many*overhead || len(crew.Members) < many/2 {
+		t.Errorf("%d bytes with %d members, %v", len(answer), len(crew.Members), err)
+	}
+}
+
 // The topic general is in each mesh, with everybody in it, also who comes later.
 func TestGeneral(t *testing.T) {
 	r := newRig(t)

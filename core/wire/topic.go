@@ -45,7 +45,8 @@ type TopicList struct{}
 // FrameType returns topic_list.
 func (TopicList) FrameType() string { return "topic_list" }
 
-// TopicListResponse answers a [TopicList].
+// TopicListResponse answers a [TopicList]. It has every topic; where there is more
+// than a megabyte of descriptions, the last ones are left out.
 type TopicListResponse struct {
 	Topics []TopicRow `json:"topics" doc:"by name: public ones, and those that the member is in or is invited to"`
 	Error  string     `json:"error,omitempty" doc:"why there is no answer: the reason and what to do about it"`
@@ -58,7 +59,7 @@ func (TopicListResponse) FrameType() string { return "topic_list_response" }
 type TopicRow struct {
 	ID          string    `json:"id" doc:"id of the topic"`
 	Name        string    `json:"name" doc:"its name"`
-	Description *string   `json:"description" doc:"what it is about; null when nobody said"`
+	Description *string   `json:"description" doc:"what it is about; null when nobody said, or when there is no room for it"`
 	Visibility  string    `json:"visibility" enum:"public,private,dm" doc:"who sees it"`
 	MemberCount int64     `json:"memberCount" doc:"its members"`
 	CreatedAt   time.Time `json:"createdAt" doc:"when it was made"`
@@ -100,7 +101,8 @@ type TopicMembers struct {
 // FrameType returns topic_members.
 func (TopicMembers) FrameType() string { return "topic_members" }
 
-// TopicMembersResponse answers a [TopicMembers].
+// TopicMembersResponse answers a [TopicMembers]. An answer with more than a megabyte
+// of members ends there.
 type TopicMembersResponse struct {
 	Topic   string           `json:"topic" doc:"as it was asked for"`
 	Members []TopicMemberRow `json:"members" doc:"by name"`
