@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -21,7 +23,8 @@ import (
 // ownHost stands in for what runs plugins: its stages answer requests, and say so
 // with the name of their link.
 type ownHost struct {
-	gate chan struct{} // a request with "wait" is answered when something comes
+	gate    chan struct{} // a request with "wait" is answered when something comes
+	refused *refusals.Ring
 }
 
 func (ownHost) Status() []pluginhost.Status { return nil }
@@ -85,13 +88,13 @@ func ownerOf(name string, kinds ...string) config.Link {
 // ownRig is a broker with plugins that own kinds.
 func ownRig(t *testing.T, change func(*config.Config), links ...config.Link) (*rig, ownHost) {
 	t.Helper()
-	h := ownHost{gate: make(chan struct{})}
+	h := ownHost{gate: make(chan struct{}), refused: refusals.New(refusals.DefaultSize)}
 	r := startWith(t, filepath.Join(t.TempDir(), "broker.db"), func(c *config.Config) {
 		c.Pipeline = append(links, c.Pipeline...) // where it stands makes no difference
 		if change != nil {
 			change(c)
 		}
-	}, func(o *app.Options) { o.Plugins = h })
+	}, func(o *app.Options) { o.Plugins, o.Refusals = h, h.refused })
 	r.newMesh()
 	return r, h
 }
@@ -208,6 +211,23 @@ func TestASlowPluginHoldsUpNothingElse(t *testing.T) {
 	s.cut()
 	eventually(t, "the connection to be gone", func() bool { return r.app.Peers() == 0 })
 	h.gate <- struct{}{}
+}
+
+// Whoever is put out of the mesh has nothing more asked for it, although its
+// connection still stands and requests of it wait.
+func TestNothingIsAskedForASessionThatEnded(t *testing.T) {
+	r, h := ownRig(t, nil, ownerOf("notes", "note_put", "note_get"))
+	ada := r.member("ada", store.RoleMember)
+	s := r.joined(ada)
+	s.write(`{"type":"note_get","do":"wait"}`)
+	s.write(`{"type":"note_get","do":"wait"}`) // needs no permission, so nothing else looks who asks
+	s.write(`{"type":"list_peers","_reqId":"l"}`)
+	s.wantFrame("peers_list")
+	r.revoke(ada) // nobody reads the close frame, so the connection is not gone yet
+	h.gate <- struct{}{}
+	eventually(t, "the other request to be refused", func() bool {
+		return slices.ContainsFunc(h.refused.List(refusals.DefaultSize), func(f refusals.Refusal) bool { return f.Kind == "note_get" })
+	})
 }
 
 // A request ends on the chain that it began on; the next one goes to the new owner.

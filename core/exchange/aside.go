@@ -35,12 +35,16 @@ func (r *request) goAside(frame []byte) bool {
 // aside is a request in the line of those that go aside.
 type aside struct{ *request }
 
-// goOn takes the request through the whole chain. Of a connection that is gone
-// nothing more is asked.
+// goOn takes the request through the whole chain. Nothing is asked of a connection
+// that is gone, nor for a session that ended while the request waited.
 func (r aside) goOn() {
-	if r.conn.gone.Load() {
+	_, live := r.x.dir.Live(r.call.Session)
+	switch {
+	case r.conn.gone.Load():
 		r.decide(sdk.Refuse(sdk.ReasonUnavailable, textGone), nil)
-		return
+	case !live:
+		r.decide(sdk.Refuse(sdk.ReasonUnauthorized, textEnded), nil)
+	default:
+		r.decide(r.chain.Run(r.trail.Context(), &r.env))
 	}
-	r.decide(r.chain.Run(r.trail.Context(), &r.env))
 }
