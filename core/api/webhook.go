@@ -110,6 +110,10 @@ func (w *webhooks) take(ctx context.Context, c *feature.Call, m *Webhook) (*Webh
 	if err != nil {
 		return nil, err
 	}
+	signed, err := w.checkSignature(row, c)
+	if err != nil {
+		return nil, err
+	}
 	if wait, ok := w.buckets.Take(webhookKey(row.ID), c.Env.Arrived); !ok {
 		return nil, &core.Error{Code: sdk.ReasonRateLimit, Message: "this webhook is called too often: send less often", RetryAfter: wait}
 	}
@@ -121,7 +125,7 @@ func (w *webhooks) take(ctx context.Context, c *feature.Call, m *Webhook) (*Webh
 		Mesh: row.MeshID, Member: by.Key, Own: true,
 		Message: wire.Send{
 			TargetSpec: row.Target, Priority: sdk.PriorityNext, Ciphertext: base64.StdEncoding.EncodeToString(body),
-			ClientMessageID: once(row, c),
+			ClientMessageID: once(row, signed),
 		},
 		Extra: &store.Extra{Subtype: "webhook", Event: row.Name, Unsealed: true},
 	}
@@ -157,45 +161,50 @@ func (w *webhooks) prove(ctx context.Context, c *feature.Call, m *Webhook) (*sto
 	case !by.Live() || !mesh.ArchivedAt.IsZero() || !mesh.May(by, store.CanManageWebhooks):
 		return nil, nil, unauthorized
 	}
-	return row, by, w.checkSignature(row, c)
+	return row, by, nil
 }
 
-// checkSignature checks what the requests of a webhook are signed over.
-func (w *webhooks) checkSignature(row *store.Webhook, c *feature.Call) error {
+// checkSignature checks what the requests of a webhook are signed over, and returns
+// the signature; nil when they are not signed.
+func (w *webhooks) checkSignature(row *store.Webhook, c *feature.Call) ([]byte, error) {
 	if row.Signature == "" {
-		return nil
+		return nil, nil
 	}
 	if w.Keys == nil {
-		return core.Refuse(ReasonEncryptionKey, "the broker has no key to open the webhook's signing key with")
+		return nil, core.Refuse(ReasonEncryptionKey, "the broker has no key to open the webhook's signing key with")
 	}
 	key, err := w.Keys.OpenFor(identity.WebhookKeyAtRest, row.ID, row.SigningKey)
 	if err != nil {
-		return &core.Error{Code: ReasonEncryptionKey, Message: "the broker's key does not open the webhook's signing key", Err: err}
+		return nil, &core.Error{Code: ReasonEncryptionKey, Message: "the broker's key does not open the webhook's signing key", Err: err}
 	}
 	mac := hmac.New(sha256.New, key)
 	if row.Signature == feature.SignedTimed {
 		stamp := c.HTTP.RequestHeader(headerTimestamp)
 		seconds, err := strconv.ParseInt(stamp, 10, 64)
 		if err != nil || c.Env.Arrived.Sub(time.Unix(seconds, 0)).Abs() > webhookSkew {
-			return core.Refuse(sdk.ReasonSkew, headerTimestamp+": want the time of now, in seconds since 1970, at most five minutes off")
+			return nil, core.Refuse(sdk.ReasonSkew, headerTimestamp+": want the time of now, in seconds since 1970, at most five minutes off")
 		}
 		mac.Write([]byte(stamp + "."))
 	}
 	mac.Write(c.HTTP.Body)
+	want := mac.Sum(nil)
 	given, err := hex.DecodeString(strings.TrimPrefix(c.HTTP.RequestHeader(headerSignature), "sha256="))
-	if err != nil || !hmac.Equal(given, mac.Sum(nil)) {
-		return core.Refuse(sdk.ReasonBadSignature, headerSignature+": want sha256= and the HMAC-SHA-256, in hex, with the webhook's signing key")
+	if err != nil || !hmac.Equal(given, want) {
+		return nil, core.Refuse(sdk.ReasonBadSignature, headerSignature+": want sha256= and the HMAC-SHA-256, in hex, with the webhook's signing key")
 	}
-	return nil
+	return want, nil
 }
 
 // once returns the id by which a signed request that is repeated makes no second
-// message; none for one that is not signed, of which a second is another one.
-func once(row *store.Webhook, c *feature.Call) string {
-	if row.Signature == "" {
+// message; none for one that is not signed, of which a second is another one. It is
+// of what was signed alone: headers may be written in many ways. Recipients see it,
+// so that it does not show the signature.
+func once(row *store.Webhook, signed []byte) string {
+	if signed == nil {
 		return ""
 	}
-	return "webhook:" + row.ID + ":" + strings.ToLower(c.HTTP.RequestHeader(headerSignature)+c.HTTP.RequestHeader(headerTimestamp))
+	sum := sha256.Sum256(signed)
+	return "webhook:" + row.ID + ":" + hex.EncodeToString(sum[:])
 }
 
 // checkBody returns a body without spaces.

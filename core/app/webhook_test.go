@@ -132,6 +132,22 @@ func (h *hook) sign(stamp, body string) http.Header {
 	return header
 }
 
+// replays are forms of one signed request that its signature is good for.
+func replays(header http.Header) map[string]http.Header {
+	const signature, stamp = "X-Hub-Signature-256", "X-Hub-Timestamp"
+	digits := strings.TrimPrefix(header.Get(signature), "sha256=")
+	forms := map[string]http.Header{"as it was": header}
+	for name, text := range map[string]string{"in capitals": "sha256=" + strings.ToUpper(digits), "without its prefix": digits} {
+		forms[name] = header.Clone()
+		forms[name].Set(signature, text)
+	}
+	if header.Get(stamp) == "" {
+		forms["with a time that is not signed"] = header.Clone()
+		forms["with a time that is not signed"].Set(stamp, "1")
+	}
+	return forms
+}
+
 func TestWebhookSignatures(t *testing.T) {
 	r := newRig(t, nil)
 	ada, bo := r.joined(r.member("ada", store.RoleAdmin)), r.joined(r.member("bo", store.RoleMember))
@@ -164,9 +180,10 @@ func TestWebhookSignatures(t *testing.T) {
 	}{{body, ""}, {timed, at(0)}} {
 		header := tt.hook.sign(tt.stamp, `{"n":1}`)
 		first, one := tt.hook.post(header, `{"n":1}`)
-		again, two := tt.hook.post(header, `{"n":1}`)
-		if first != http.StatusOK || again != http.StatusOK || one["messageId"] != two["messageId"] {
-			t.Errorf("a replay is another message: %v, %v", one, two)
+		for name, other := range replays(header) {
+			if again, two := tt.hook.post(other, `{"n":1}`); first != http.StatusOK || again != http.StatusOK || one["messageId"] != two["messageId"] {
+				t.Errorf("a replay, %s, is another message: %v, %v", name, one, two)
+			}
 		}
 	}
 	wantHook(bo, "body", `{"n":1}`)
