@@ -13,12 +13,19 @@ import (
 // that was confirmed before a row was needed is known here only.
 const recentMax = 16384
 
+// recentDeliveries is how many deliveries of messages to several recipients the
+// engine remembers the status of: some 20 MB. Without it, messages to
+// topics with a thousand members would fill a gigabyte.
+const recentDeliveries = 1 << 18
+
 // recent remembers the latest messages, oldest dropped first.
 type recent struct {
 	mu   sync.Mutex
 	byID map[string]int // place in ring
 	ring []trace
-	next int
+	next int // where the next one goes
+	held int // places in front of next that are taken
+	many int // deliveries in the lists of these
 }
 
 // trace is what is remembered of one message: no body, no frame.
@@ -51,10 +58,25 @@ func (r *recent) accepted(m *store.Message, audience []sdk.Recipient) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.byID, r.ring[r.next].id)
+	if r.held == len(r.ring) {
+		r.dropLocked()
+	}
 	r.ring[r.next] = t
 	r.byID[m.ID] = r.next
 	r.next = (r.next + 1) % len(r.ring)
+	r.held++
+	for r.many += len(t.many); r.many > recentDeliveries; {
+		r.dropLocked()
+	}
+}
+
+// dropLocked forgets the oldest message.
+func (r *recent) dropLocked() {
+	oldest := &r.ring[(r.next-r.held+len(r.ring))%len(r.ring)]
+	delete(r.byID, oldest.id)
+	r.many -= len(oldest.many)
+	r.held--
+	*oldest = trace{}
 }
 
 // addressOf returns the key that a recipient's delivery is addressed to.
