@@ -174,6 +174,33 @@ func TestAServerThatIsSilent(t *testing.T) {
 	}
 }
 
+// A server that goes silent in the middle of a query costs the time of it, and
+// nothing of the plugin stays behind.
+func TestAServerThatFallsSilent(t *testing.T) {
+	silent := make(chan struct{})
+	server := newFakeBolt(t, func(asked) ([]any, [][]any, map[string]any) {
+		<-silent
+		return []any{}, nil, nil
+	})
+	t.Cleanup(func() { close(silent) }) // before the server's own, which waits for it
+	s := started(t, server, nil, func(o *Options) { o.Timeout = plugin.Duration(100 * time.Millisecond) })
+	for _, ask := range []func(context.Context, plugin.Asker, *Cypher) (Result, error){s.Query, s.Execute} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := ask(context.Background(), by("m1"), &Cypher{Cypher: "RETURN 1"})
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err == nil || !strings.HasPrefix(err.Error(), "timeout: ") {
+				t.Errorf("got %v", err)
+			}
+		case <-time.After(15 * time.Second):
+			t.Fatal("the query does not end")
+		}
+	}
+}
+
 // Whatever a member sends, the broker gets an answer or a refusal.
 func TestRequestsOfAnyForm(t *testing.T) {
 	s := started(t, newFakeBolt(t, none), nil, func(*Options) {})
