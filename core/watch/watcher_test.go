@@ -34,6 +34,7 @@ func (w *world) DueWatches(_ context.Context, t time.Time, limit int) (list []*s
 			list = append(list, &copied)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b *store.Watch) int { return a.NextAt.Compare(b.NextAt) })
 	return list[:min(limit, len(list))], nil
 }
 
