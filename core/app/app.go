@@ -289,7 +289,7 @@ func (a *App) background(ctx context.Context) {
 		a.tick,
 		a.hear,
 		a.pruneMcpServers,
-		a.scheduler.Run,
+		a.fireSchedules,
 	} {
 		a.tasks.Go(func() { task(ctx) })
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/schedule"
 	"github.com/claudemesh/broker/core/store"
@@ -13,13 +14,47 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
+// backLatest is how long clients without a connection wait at most before they
+// try again, and a little more.
+const backLatest = 35 * time.Second
+
 // newScheduler returns what fires schedules.
 func (a *App) newScheduler(st store.Store, log *slog.Logger) *schedule.Runner {
+	begun := time.Now()
 	return schedule.New(schedule.Options{
-		Store: st, Members: a.roster, Texts: schedule.NewTexts(a.options.Keys), Send: a.sendScheduled,
+		Store: st, Members: a.roster, Texts: schedule.NewTexts(a.options.Keys),
+		Send: func(ctx context.Context, o *schedule.Occurrence) error {
+			if wait := a.returning(o.Row, begun, time.Now()); wait > 0 {
+				return &core.Error{
+					Code: sdk.ReasonUnavailable, RetryAfter: wait,
+					Message: "the broker has just started: it is sent when those whom it is for had the time to connect again",
+				}
+			}
+			return a.sendScheduled(ctx, o)
+		},
 		Ready: func() bool { return !a.gate.Draining() && (a.held() == nil || a.held()()) },
 		Alone: a.alone, Now: time.Now, Log: log,
 	})
+}
+
+// fireSchedules runs what fires schedules, once the sessions on other nodes are
+// known.
+func (a *App) fireSchedules(ctx context.Context) {
+	a.catchUp(ctx)
+	a.scheduler.Run(ctx)
+}
+
+// returning returns how long a schedule waits yet for those that its target
+// means by being connected. They were when it was made, and a start of the broker
+// has none of them.
+func (a *App) returning(row *store.Schedule, begun, now time.Time) time.Duration {
+	target, err := sdk.ParseTarget(row.To)
+	switch {
+	case err != nil || target.Kind != sdk.TargetBroadcast && target.Kind != sdk.TargetGroup, row.CreatedAt.After(begun):
+		return 0
+	default:
+		return begun.Add(min(backLatest, a.config.Load().Presence.Grace)).Sub(now)
+	}
 }
 
 // sendScheduled posts one time of a schedule.

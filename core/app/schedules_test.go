@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/store"
 )
@@ -89,6 +90,43 @@ func TestFlawExt35And37RemindersOutliveARestart(t *testing.T) {
 		}
 		after.stop()
 	}
+}
+
+// A restart ends all connections. What is due for a group or for everybody waits
+// until clients had the time to come back; before that it would reach nobody.
+func TestFlawExt37GroupsAreBackBeforeTheirMessages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "broker.db")
+	before := start(t, path, nil)
+	before.newMesh()
+	member := before.member("ada", store.RoleMember)
+	ada := before.joined(member)
+	at := soon()
+	id := ada.schedule(fmt.Sprintf(`"to":"*","message":"tea","deliverAt":%d`, at))
+	before.stop()
+	eventually(t, "the message to be due", func() bool { return time.Now().UnixMilli() > at })
+
+	after := start(t, path, nil)
+	after.mesh, after.owner = before.mesh, before.owner
+	s, got := after.joined(member), ""
+	eventually(t, "it to wait", func() bool {
+		got = s.ask(`{"type":"list_scheduled"}`, "scheduled_list")
+		return strings.Contains(got, `"error":"unavailable: the broker has just started`)
+	})
+	if !strings.Contains(got, `"state":"waiting"`) || after.app.SentSchedules() > 0 {
+		t.Errorf("got %s", got)
+	}
+	s.schedule(`"to":"*","message":"new","deliverAt":1`) // whoever asks now means those that are here now
+	eventually(t, "the new one to be sent", func() bool { return after.app.SentSchedules() == 1 })
+	if _, err := after.store.ChangeSchedule(t.Context(), after.mesh.ID, id, func(row *store.Schedule) error {
+		row.WakeAt = time.Now() // the test does not wait for it
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	after.stop()
+
+	soonBack := start(t, path, func(c *config.Config) { c.Presence.Grace = 0 })
+	eventually(t, "it to be sent", func() bool { return soonBack.app.SentSchedules() == 1 })
 }
 
 // Two nodes have the same rows, and each is sent by one of them. Any of them lists
