@@ -49,7 +49,7 @@ func (g *gateway) events(t *Table) {
 		Method: http.MethodGet, Path: "/v1/events", Kind: "http.v1.events", Key: store.KeyRead,
 		Summary: "pushes what comes for the member, as server-sent events, for ten minutes: ready, message (data is the frame push; it stays until it is confirmed), " +
 			"news (other frames that a socket gets), and closed. The member is in the mesh meanwhile, with a session of its own",
-		Refusals: []sdk.Reason{feature.ReasonKeyTopic, sdk.ReasonCapacity, sdk.ReasonRevoked, sdk.ReasonUnauthorized},
+		Refusals: []sdk.Reason{feature.ReasonKeyTopic, sdk.ReasonCapacity, sdk.ReasonRevoked, sdk.ReasonUnauthorized, sdk.ReasonShuttingDown},
 	}, g.open)
 }
 
@@ -87,7 +87,10 @@ func (g *gateway) open(ctx context.Context, c *feature.Call, m *OpenEvents) (*Ev
 
 // begin gives the caller a session with a stream.
 func (g *gateway) begin(ctx context.Context, c *feature.Call, place sse.Place) (*sse.Answer, error) {
-	if !g.Streams.Room(place) {
+	switch err := g.Streams.Reserve(place); {
+	case errors.Is(err, sse.ErrStopped):
+		return nil, &core.Error{Code: sdk.ReasonShuttingDown, Message: "the broker is stopping: come back in a moment", RetryAfter: time.Second}
+	case err != nil:
 		return nil, &core.Error{
 			Code: sdk.ReasonCapacity, Message: "you have as many event streams as a member may: end some, or name them alike", RetryAfter: 30 * time.Second,
 		}
@@ -97,6 +100,7 @@ func (g *gateway) begin(ctx context.Context, c *feature.Call, place sse.Place) (
 		Name: c.Member.DisplayName, SessionID: "http:" + place.Name, PeerType: "service", Channel: channelEvents,
 	})
 	if err != nil {
+		g.Streams.Cancel(place)
 		return nil, err
 	}
 	return g.Streams.Begin(place, st, session, online), nil

@@ -33,8 +33,9 @@ type Ready struct {
 
 // Write writes events until the answer, the stream or the caller is gone.
 func (a *Answer) Write(w http.ResponseWriter, r *http.Request) {
-	over := false
-	defer func() { a.streams.release(a.held, a.turn, over) }()
+	how := mayResume
+	defer func() { a.streams.release(a.held, a.turn, how) }()
+	a.streams.begun(a.held, a.turn)
 	Head(w)
 	out := &writer{w: w, c: http.NewResponseController(w), by: a.streams.options.WriteBy}
 	_ = out.c.SetReadDeadline(time.Time{}) // the request is read; that its caller goes is seen without it
@@ -48,30 +49,39 @@ func (a *Answer) Write(w http.ResponseWriter, r *http.Request) {
 	if a.online != nil {
 		a.online()
 	}
-	over = a.write(r.Context(), out)
+	how = a.write(r.Context(), out)
 }
 
-// write reports whether the stream is over.
-func (a *Answer) write(ctx context.Context, out *writer) (over bool) {
+// ending says what becomes of a stream when its answer has ended.
+type ending int
+
+const (
+	mayResume ending = iota // its caller may come back
+	isOver                  // its session may come back
+	goodbye                 // its session ends
+)
+
+// write returns what becomes of the stream.
+func (a *Answer) write(ctx context.Context, out *writer) ending {
 	end, beat := time.NewTimer(a.streams.options.Lasts), time.NewTicker(a.streams.options.Beat)
 	defer end.Stop()
 	defer beat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return mayResume
 		case <-a.held.wake:
 		case <-beat.C:
 			out.text(":\n\n")
 			if a.Good != nil && !a.Good(ctx) {
-				out.json("closed", Closed{Reason: "credential"})
+				out.json("closed", Closed{Reason: reasonCredential})
 				out.flush()
-				return true
+				return goodbye
 			}
 		case <-end.C:
 			out.json("closed", Closed{Reason: reasonResume})
 			out.flush()
-			return false
+			return mayResume
 		}
 		b := a.held.next(a.turn)
 		for _, e := range b.events {
@@ -80,12 +90,15 @@ func (a *Answer) write(ctx context.Context, out *writer) (over bool) {
 		if b.end != nil {
 			out.json("closed", b.end)
 		}
-		if !out.flush() {
-			return b.over
+		sent := out.flush()
+		if sent {
+			a.held.written(time.Now())
 		}
-		a.held.written(time.Now())
-		if b.end != nil {
-			return b.over
+		switch {
+		case b.over:
+			return isOver
+		case !sent || b.end != nil:
+			return mayResume
 		}
 	}
 }

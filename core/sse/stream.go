@@ -31,6 +31,9 @@ const (
 	reasonReplaced = "replaced" // another answer has taken the stream over
 )
 
+// reasonCredential ends the session of a caller that is proved no more.
+const reasonCredential = "credential"
+
 // Stream is a session's connection. It implements the connection that sessions
 // have, and may be used by many goroutines at once.
 type Stream struct {
@@ -163,6 +166,13 @@ func (s *Stream) take() (turn uint64) {
 	s.turn++
 	s.signal()
 	return s.turn
+}
+
+// current reports whether the stream is still written to the answer with a turn.
+func (s *Stream) current(turn uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turn == turn
 }
 
 // batch is what is to be written now.

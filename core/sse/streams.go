@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -10,6 +11,12 @@ import (
 // PerMember is how many streams a member may have on one node, those that wait for
 // their caller too.
 const PerMember = 16
+
+// Why there is no place for a stream.
+var (
+	ErrFull    = errors.New("the member has as many event streams as it may")
+	ErrStopped = errors.New("the node is stopping")
+)
 
 // Place says whose stream it is: there is one of each name.
 type Place struct{ Mesh, MemberID, Name string }
@@ -41,7 +48,7 @@ type Streams struct {
 
 	mu      sync.Mutex
 	all     map[Place]*held
-	members map[string]int // streams of each member
+	members map[string]int // streams of each member, and those that are about to begin
 	stopped bool
 }
 
@@ -50,7 +57,8 @@ type held struct {
 	*Stream
 	place   Place
 	session *presence.Session
-	timer   *time.Timer // runs while no answer is written; nil before the first
+	timer   *time.Timer // runs while no answer is written
+	writing uint64      // turn of the answer that was written last
 }
 
 // New returns an empty set.
@@ -72,25 +80,37 @@ func (s *Streams) Resume(p Place, eventID string) *Answer {
 	if !ok {
 		return nil
 	}
-	if h.timer != nil {
-		h.timer.Stop()
-	}
 	a := &Answer{streams: s, held: h, turn: h.take(), resumed: true}
+	s.awaitLocked(h, a.turn)
 	h.session.Box.Ponged(h.Stream, number)
 	h.confirm(number)
 	return a
 }
 
-// Room reports whether a member may have another stream of a name: one that is
-// there already gives way.
-func (s *Streams) Room(p Place) bool {
+// Reserve takes a place for another stream of a member; one of the name that is
+// there already gives way. Begin or Cancel has to follow.
+func (s *Streams) Reserve(p Place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.stopped && (s.all[p] != nil || s.members[p.MemberID] < PerMember)
+	switch {
+	case s.stopped:
+		return ErrStopped
+	case s.all[p] == nil && s.members[p.MemberID] >= PerMember:
+		return ErrFull
+	}
+	s.members[p.MemberID]++
+	return nil
 }
 
-// Begin returns an answer with a new stream for a session. online gives the
-// session the stream, when the answer begins.
+// Cancel gives back what Reserve took.
+func (s *Streams) Cancel(p Place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.giveBackLocked(p)
+}
+
+// Begin returns an answer with a new stream for a session, in a place that is
+// reserved. online gives the session the stream, when the answer begins.
 func (s *Streams) Begin(p Place, st *Stream, session *presence.Session, online func()) *Answer {
 	h := &held{Stream: st, place: p, session: session}
 	s.mu.Lock()
@@ -98,38 +118,57 @@ func (s *Streams) Begin(p Place, st *Stream, session *presence.Session, online f
 	if s.stopped {
 		st.shut()
 	}
-	if s.all[p] == nil {
-		s.members[p.MemberID]++
+	if s.all[p] != nil {
+		s.giveBackLocked(p) // it has the place of the one before
 	}
 	s.all[p] = h
-	return &Answer{streams: s, held: h, turn: st.take(), online: online}
+	a := &Answer{streams: s, held: h, turn: st.take(), online: online}
+	s.awaitLocked(h, a.turn)
+	return a
+}
+
+// awaitLocked gives a stream up unless an answer is written in time: the one with a
+// turn, or one behind it.
+func (s *Streams) awaitLocked(h *held, turn uint64) {
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.timer = time.AfterFunc(s.options.Held, func() { s.giveUp(h, turn) })
+}
+
+// begun is called when an answer is about to be written.
+func (s *Streams) begun(h *held, turn uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.current(turn) {
+		h.writing = turn
+		h.timer.Stop()
+	}
 }
 
 // release is called when an answer has ended. A stream that is not over waits for
 // its caller.
-func (s *Streams) release(h *held, turn uint64, over bool) {
+func (s *Streams) release(h *held, turn uint64, how ending) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.mu.Lock()
-	current := h.turn == turn
-	h.mu.Unlock()
-	switch {
-	case !current:
-	case over || s.stopped || s.all[h.place] != h:
-		s.forgetLocked(h)
-		go s.leave(h, false)
-	default:
-		h.timer = time.AfterFunc(s.options.Held, func() { s.giveUp(h, turn) })
+	if !h.current(turn) {
+		s.mu.Unlock()
+		return
 	}
+	if how == mayResume && !s.stopped && s.all[h.place] == h {
+		h.writing = 0
+		s.awaitLocked(h, turn)
+		s.mu.Unlock()
+		return
+	}
+	s.forgetLocked(h)
+	s.mu.Unlock()
+	s.leave(h, how == goodbye)
 }
 
 // giveUp ends a stream whose caller has not come back.
 func (s *Streams) giveUp(h *held, turn uint64) {
 	s.mu.Lock()
-	h.mu.Lock()
-	back := h.turn != turn
-	h.mu.Unlock()
-	if back {
+	if !h.current(turn) || h.writing == turn {
 		s.mu.Unlock()
 		return
 	}
@@ -152,8 +191,12 @@ func (s *Streams) forgetLocked(h *held) {
 		return
 	}
 	delete(s.all, h.place)
-	if s.members[h.place.MemberID]--; s.members[h.place.MemberID] == 0 {
-		delete(s.members, h.place.MemberID)
+	s.giveBackLocked(h.place)
+}
+
+func (s *Streams) giveBackLocked(p Place) {
+	if s.members[p.MemberID]--; s.members[p.MemberID] == 0 {
+		delete(s.members, p.MemberID)
 	}
 }
 
@@ -170,13 +213,14 @@ func (s *Streams) Close() {
 	for _, h := range all {
 		h.shut()
 		s.mu.Lock()
-		if waits := h.timer != nil && h.timer.Stop(); waits {
+		waits := h.timer.Stop()
+		if waits {
 			s.forgetLocked(h)
-			s.mu.Unlock()
-			s.leave(h, false)
-			continue
 		}
 		s.mu.Unlock()
+		if waits {
+			s.leave(h, false)
+		}
 	}
 }
 
