@@ -136,10 +136,18 @@ func TestOrdinaryRole(t *testing.T) {
 		t.Fatal("docs/mesh-sql.md has no statements that make a template")
 	}
 	script(t, u.String(), sql)
+	broker, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script(t, admin, "GRANT SET ON PARAMETER temp_file_limit TO "+broker.User.Username())
 	e := engine(t, at)
 	e.options.Template = template
 	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
 	s.Must("CREATE TABLE n (i int)", "INSERT INTO n VALUES (1), (2)")
+	if got := s.Rows("SHOW temp_file_limit"); got != `{"temp_file_limit":"256MB"}` {
+		t.Error(got)
+	}
 	if got := s.Rows("SELECT sum(i) AS s FROM n"); got != `{"s":3}` {
 		t.Error(got)
 	}
@@ -293,5 +301,67 @@ func TestDatabasesAreCounted(t *testing.T) {
 	(&sqltest.Session{T: t, Engine: e, Mesh: "one"}).Must("CREATE TABLE n (i int)")
 	if err := (&sqltest.Session{T: t, Engine: e, Mesh: "two"}).Refused("CREATE TABLE n (i int)", true); err.Kind != meshsql.Full {
 		t.Error(err)
+	}
+}
+
+// Another mesh that grants something to a role, whose name it can see, does not keep
+// the role's mesh from being deleted.
+func TestGrantsToOthers(t *testing.T) {
+	t.Parallel()
+	e := engine(t, pgtest.URL(t))
+	s, other := &sqltest.Session{T: t, Engine: e, Mesh: "m"}, &sqltest.Session{T: t, Engine: e, Mesh: "other"}
+	other.Must("CREATE TABLE n (i int)")
+	s.Must("CREATE TABLE n (i int)", "GRANT SELECT ON n TO "+e.name("other"))
+	if err := e.Drop(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	if e := other.Refused("SELECT * FROM n", false); e.Text != meshsql.TextNoTables {
+		t.Error(e)
+	}
+	other.Must("CREATE TABLE n (i int)")
+}
+
+// Statements that fill indexes and are undone leave room that a mesh gets back:
+// nobody makes its database one that takes no more changes.
+func TestUndoneIndexes(t *testing.T) {
+	t.Parallel()
+	e, ok := opener(t)(t, func() meshsql.Limits {
+		l := sqltest.Limits()
+		l.MeshBytes = 11 << 20
+		return l
+	}()).(*Engine)
+	if !ok {
+		t.Fatal("another engine")
+	}
+	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
+	s.Must("CREATE TABLE n (t text)", "CREATE INDEX n_t ON n (t)", "INSERT INTO n VALUES ('kept')")
+	for range 10 {
+		s.Refused("INSERT INTO n SELECT (SELECT string_agg(md5(i::text || j), '') FROM generate_series(1, 70) j) FROM generate_series(1, 8000) i", true)
+		var bytes int64
+		if err := e.within(t.Context(), s.Mesh, "", func(d *database) (err error) {
+			bytes, err = size(t.Context(), d)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if bytes > 2*e.limits.MeshBytes {
+			s.Must("DELETE FROM n WHERE t = 'gone'", "INSERT INTO n VALUES ('kept too')")
+			return
+		}
+	}
+	t.Fatal("the database does not grow")
+}
+
+// A constraint that is checked at the end of the transaction has the statement's
+// time too, and what is answered as undone is.
+func TestDeferredConstraint(t *testing.T) {
+	t.Parallel()
+	s := &sqltest.Session{T: t, Engine: opener(t)(t, sqltest.Limits()), Mesh: "m"}
+	s.Must("CREATE TABLE n (i int PRIMARY KEY)", "CREATE TABLE m (i int REFERENCES n DEFERRABLE INITIALLY DEFERRED)")
+	if e := s.Refused("INSERT INTO m VALUES (1)", true); !strings.Contains(e.Text, "foreign key") {
+		t.Error(e)
+	}
+	if got := s.Rows("SELECT count(*) AS n FROM m"); got != `{"n":0}` {
+		t.Error(got)
 	}
 }

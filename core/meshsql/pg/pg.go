@@ -193,6 +193,7 @@ const (
 	noPrivilege      = "42501"
 	badAuthorization = "28000"
 	badPassword      = "28P01"
+	dependentObjects = "2BP01"
 )
 
 func code(err error) string {

@@ -45,11 +45,11 @@ func (s *statement) close(ctx context.Context) {
 // run runs a stranger's statement in a transaction of its own.
 func (e *Engine) run(ctx context.Context, d *database, a meshsql.Ask) (*meshsql.Result, error) {
 	before, err := size(ctx, d)
+	if err == nil && a.Writes && before > 2*e.limits.MeshBytes {
+		before, err = e.shrink(ctx, d)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if a.Writes && before > 2*e.limits.MeshBytes { // what was undone could not be given back
-		return nil, meshsql.TooMuch(e.limits.MeshBytes)
 	}
 	s, err := e.open(ctx, d, a.Writes)
 	if err != nil {
@@ -106,6 +106,13 @@ func (s *statement) transaction(ctx context.Context, a meshsql.Ask, before int64
 			return nil, errors.Join(meshsql.TooMuch(s.engine.limits.MeshBytes), s.own(ctx, "ROLLBACK"))
 		}
 	}
+	// What is checked at the end is checked before it, within the statement's time:
+	// a COMMIT that was cut off could have worked.
+	if err := s.own(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+		return nil, errors.Join(err, s.own(ctx, "ROLLBACK"))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTime)
+	defer cancel()
 	return result, s.own(ctx, end)
 }
 
@@ -212,7 +219,30 @@ func (s *statement) sweep(ctx context.Context, before int64) {
 	if s.conn.IsClosed() || s.conn.TxStatus() != 'I' {
 		return
 	}
-	_ = s.own(ctx, "VACUUM") // what it does not reach, the limit in run stops
+	_ = s.own(ctx, "VACUUM") // what it does not reach, shrink does
+}
+
+// shrink gives back what statements that were undone have left behind and VACUUM did
+// not reach, such as pages of indexes. It copies what is there, so that it comes when
+// a database has twice the room of a mesh, and before it has more.
+func (e *Engine) shrink(ctx context.Context, d *database) (int64, error) {
+	s, err := e.open(ctx, d, true)
+	if err != nil {
+		return 0, err
+	}
+	work, cancel := context.WithTimeout(ctx, e.limits.Time+slack)
+	defer cancel()
+	err = s.own(work, "VACUUM FULL")
+	s.close(ctx)
+	if err != nil && code(err) != queryCanceled {
+		return 0, e.words(ctx, work, err)
+	}
+	after, err := size(ctx, d)
+	if err == nil && after > 2*e.limits.MeshBytes {
+		return 0, &meshsql.Error{Kind: meshsql.Full, Text: fmt.Sprintf(
+			"the database of the mesh has %d bytes, and may have %d: its operator can raise mesh_sql.mesh_bytes, so that rows can be deleted", after, e.limits.MeshBytes)}
+	}
+	return after, err
 }
 
 // unprepare takes back what a statement has prepared for a second phase, on a
