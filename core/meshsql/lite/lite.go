@@ -135,7 +135,7 @@ const pageBytes = 4096
 func (e *Engine) name(a meshsql.Ask) string {
 	q := url.Values{"_defensive": {"1"}, "_dqs": {"0"}}
 	for _, setting := range []string{
-		"trusted_schema(0)", "cell_size_check(1)", "foreign_keys(1)", "mmap_size(0)", "temp_store(1)", "cache_size(-4096)",
+		"trusted_schema(0)", "cell_size_check(1)", "foreign_keys(1)", "mmap_size(0)", "temp_store(1)", "cache_size(-1024)",
 		"busy_timeout(" + strconv.FormatInt(e.limits.Wait.Milliseconds(), 10) + ")",
 		"max_page_count(" + strconv.FormatInt(max(e.limits.MeshBytes/pageBytes, 4), 10) + ")",
 	} {

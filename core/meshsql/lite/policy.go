@@ -23,6 +23,7 @@ const (
 type policy struct {
 	writes bool
 	phase  atomic.Int32
+	shapes bool   // it makes or changes a table, view or the like
 	why    string // what was denied first
 }
 
@@ -39,6 +40,13 @@ func writes() []sqlite.AuthorizerActionCode {
 		sqlite.AuthCreateTable, sqlite.AuthCreateIndex, sqlite.AuthCreateView, sqlite.AuthCreateTrigger,
 		sqlite.AuthDropTable, sqlite.AuthDropIndex, sqlite.AuthDropView, sqlite.AuthDropTrigger,
 		sqlite.AuthAlterTable, sqlite.AuthReindex,
+	}
+}
+
+// shapes are those of writes that add to the catalog.
+func shapes() []sqlite.AuthorizerActionCode {
+	return []sqlite.AuthorizerActionCode{
+		sqlite.AuthCreateTable, sqlite.AuthCreateIndex, sqlite.AuthCreateView, sqlite.AuthCreateTrigger, sqlite.AuthAlterTable,
 	}
 }
 
@@ -67,6 +75,9 @@ func (p *policy) judge(action sqlite.AuthorizerActionCode, first, second, databa
 	case action == sqlite.AuthRead && inner(first):
 		return p.deny("the table " + first)
 	case slices.Contains(reads(), action):
+		return sqlite.AuthorizerOK
+	case p.writes && slices.Contains(shapes(), action):
+		p.shapes = true
 		return sqlite.AuthorizerOK
 	case p.writes && slices.Contains(writes(), action):
 		return sqlite.AuthorizerOK

@@ -73,14 +73,22 @@ func (s *statement) run(ctx context.Context, text string) (*meshsql.Result, erro
 	if !s.policy.writes {
 		return result, nil
 	}
-	if _, err := s.conn.ExecContext(work, "COMMIT"); err != nil {
-		return nil, s.words(ctx, work, err)
+	// It is short, and not cut off: it could have worked then.
+	if _, err := s.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return nil, s.words(context.WithoutCancel(ctx), context.WithoutCancel(ctx), err)
 	}
 	return result, nil
 }
 
 // answer compiles the statement, and runs it when it is the only one.
 func (s *statement) answer(ctx context.Context, text string) (*meshsql.Result, error) {
+	before, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := before.fits(text); err != nil {
+		return nil, err
+	}
 	s.policy.phase.Store(theirs)
 	compiled, err := s.conn.PrepareContext(ctx, strings.TrimRight(text, " \t\r\n\f\v;"))
 	s.policy.phase.Store(shut)
@@ -100,6 +108,15 @@ func (s *statement) answer(ctx context.Context, text string) (*meshsql.Result, e
 		return result, nil
 	}
 	s.policy.phase.Store(ours)
+	if s.policy.shapes {
+		after, err := s.catalog(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := after.check(); err != nil {
+			return nil, err
+		}
+	}
 	var changed int64
 	if err := s.conn.QueryRowContext(ctx, "SELECT changes()").Scan(&changed); err != nil {
 		return nil, err
