@@ -47,8 +47,8 @@ type Watches interface {
 	DeleteWatch(ctx context.Context, mesh, member, id string) (*Watch, error)
 
 	// DueWatches returns at most limit watches whose next look is not after t, the
-	// one that has waited longest first.
-	DueWatches(ctx context.Context, t time.Time, limit int) ([]*Watch, error)
+	// one that has waited longest first, without the first skip of them.
+	DueWatches(ctx context.Context, t time.Time, skip, limit int) ([]*Watch, error)
 
 	// SetWatchState writes what a look has brought. ErrNotFound when the watch was
 	// deleted meanwhile.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"time"
 
@@ -15,17 +14,11 @@ import (
 	"github.com/claudemesh/broker/core/store"
 )
 
-// Limits of one round. What does not fit waits for the next one, and the one that
-// has waited longest comes first, so that nobody's watches keep out others for long.
+// Limits of time, and of looks side by side.
 const (
 	roundEvery  = 2 * time.Second
 	roundTime   = 10 * time.Second // no look begins after it
 	atOnce      = 16
-	perRound    = 256
-	perMesh     = 32
-	perMember   = 8
-	perHost     = 1 // so that a host is asked every two seconds at most
-	dueAtOnce   = 1024
 	longestWait = time.Hour // after failures
 )
 
@@ -34,7 +27,7 @@ const lock = "url watches"
 
 // Store is what a watcher reads and writes.
 type Store interface {
-	DueWatches(ctx context.Context, t time.Time, limit int) ([]*store.Watch, error)
+	DueWatches(ctx context.Context, t time.Time, skip, limit int) ([]*store.Watch, error)
 	SetWatchState(ctx context.Context, id string, st *store.WatchState) error
 }
 
@@ -86,14 +79,14 @@ func (w *Watcher) Run(ctx context.Context) {
 // Round looks once at what is due, and returns when that is written.
 func (w *Watcher) Round(ctx context.Context) error {
 	begun := w.o.Now()
-	due, err := w.o.Store.DueWatches(ctx, begun, dueAtOnce)
+	rows, err := w.choose(ctx, begun)
 	if err != nil {
 		return err
 	}
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	turn := make(chan struct{}, atOnce)
-	for _, row := range chosen(due) {
+	for _, row := range rows {
 		turn <- struct{}{}
 		if ctx.Err() != nil || w.o.Now().Sub(begun) > roundTime {
 			break
@@ -109,25 +102,6 @@ func (w *Watcher) Round(ctx context.Context) error {
 	}
 	all.Wait()
 	return err
-}
-
-// chosen returns those of the watches that a round looks at.
-func chosen(due []*store.Watch) (list []*store.Watch) {
-	meshes, members, hosts := map[string]int{}, map[string]int{}, map[string]int{}
-	for _, row := range due {
-		host := row.URL
-		if u, err := url.Parse(row.URL); err == nil {
-			host = u.Hostname()
-		}
-		if len(list) == perRound || meshes[row.MeshID] == perMesh || members[row.MemberID] == perMember || hosts[host] == perHost {
-			continue
-		}
-		meshes[row.MeshID]++
-		members[row.MemberID]++
-		hosts[host]++
-		list = append(list, row)
-	}
-	return list
 }
 
 // look asks for a URL and writes what came of it.

@@ -25,7 +25,7 @@ type world struct {
 	members map[string]*store.Member
 }
 
-func (w *world) DueWatches(_ context.Context, t time.Time, limit int) (list []*store.Watch, err error) {
+func (w *world) DueWatches(_ context.Context, t time.Time, skip, limit int) (list []*store.Watch, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, row := range w.rows {
@@ -35,6 +35,7 @@ func (w *world) DueWatches(_ context.Context, t time.Time, limit int) (list []*s
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *store.Watch) int { return a.NextAt.Compare(b.NextAt) })
+	list = list[min(skip, len(list)):]
 	return list[:min(limit, len(list))], nil
 }
 
@@ -150,13 +151,32 @@ func TestFlawExt08RoundsAreBounded(t *testing.T) {
 	for i := range 100 {
 		due = append(due, &store.Watch{ID: fmt.Sprint("host ", i), MeshID: fmt.Sprint(i), MemberID: fmt.Sprint("h", i), URL: "https://one.example/" + fmt.Sprint(i)})
 	}
+	for i, host := range []string{"ONE.example", "one.example.", "one.example:443"} {
+		due = append(due, &store.Watch{ID: fmt.Sprint("host form", i), MeshID: host, MemberID: host, URL: "https://" + host})
+	}
 	due = append(due, &store.Watch{ID: "last", MeshID: "n", MemberID: "x", URL: "https://last.example"})
-	count := map[string]int{}
-	for _, row := range chosen(due) {
+	count, c := map[string]int{}, newChoice()
+	c.add(due)
+	for _, row := range c.list {
 		count[row.ID[:4]]++
 	}
 	if count["floo"] != 3*perMember || count["host"] != 1 || count["last"] != 1 {
 		t.Errorf("got %v", count)
+	}
+}
+
+// Many that wait for their turn at one host keep nobody else waiting.
+func TestRoundReadsOnBehindABusyHost(t *testing.T) {
+	asked := false
+	address, _ := server(t, func(http.ResponseWriter, *http.Request) { asked = true })
+	w, watcher := newWorld()
+	for i := range 2 * dueAtOnce {
+		w.rows = append(w.rows, &store.Watch{ID: fmt.Sprint(i), MeshID: fmt.Sprint(i / 100), MemberID: "ada", URL: "http://10.0.0.1/" + fmt.Sprint(i), Every: time.Minute})
+	}
+	w.members["cy"] = w.members["ada"]
+	w.rows = append(w.rows, &store.Watch{ID: "other", MeshID: "other", MemberID: "cy", URL: address, Every: time.Minute})
+	if w.round(t, watcher, time.Second); !asked {
+		t.Error("the other host was not asked")
 	}
 }
 

@@ -15,7 +15,7 @@ const watchColumns = `id, mesh_id, member_id, request, url, mode, extract, notif
 
 const (
 	listWatches = `SELECT ` + watchColumns + ` FROM watch WHERE mesh_id = $1 AND member_id = $2 ORDER BY created_at, id`
-	dueWatches  = `SELECT ` + watchColumns + ` FROM watch WHERE next_at <= $1 ORDER BY next_at LIMIT $2`
+	dueWatches  = `SELECT ` + watchColumns + ` FROM watch WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2 OFFSET $3`
 	sameWatch   = `SELECT id FROM watch WHERE mesh_id = $1 AND member_id = $2 AND request = $3`
 
 	// Who makes a watch waits for its turn, so that no two are the last that fits.
@@ -75,9 +75,9 @@ func (s *Store) DeleteWatch(ctx context.Context, mesh, member, id string) (w *st
 }
 
 // DueWatches implements [store.Watches].
-func (s *Store) DueWatches(ctx context.Context, t time.Time, limit int) (list []*store.Watch, err error) {
+func (s *Store) DueWatches(ctx context.Context, t time.Time, skip, limit int) (list []*store.Watch, err error) {
 	defer wrap(&err, "find due watches")
-	return all(ctx, s, scanWatch, dueWatches, whole(t), limit)
+	return all(ctx, s, scanWatch, dueWatches, whole(t), limit, skip)
 }
 
 // SetWatchState implements [store.Watches].

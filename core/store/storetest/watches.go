@@ -72,10 +72,13 @@ func watchDue(s *suite) {
 	s.mesh(0)
 	late, soon, later := watch(2, "ada"), watch(1, "bo"), watch(9, "cy")
 	s.look(late, soon, later)
-	for limit, want := range map[int][]*store.Watch{10: {soon, late}, 1: {soon}} {
-		got, err := s.DueWatches(s.ctx, late.NextAt, limit)
+	for _, tt := range []struct {
+		skip, limit int
+		want        []*store.Watch
+	}{{0, 10, []*store.Watch{soon, late}}, {0, 1, []*store.Watch{soon}}, {1, 10, []*store.Watch{late}}, {2, 10, nil}} {
+		got, err := s.DueWatches(s.ctx, late.NextAt, tt.skip, tt.limit)
 		s.must(err)
-		same(s, got, want)
+		same(s, got, tt.want)
 	}
 }
 
