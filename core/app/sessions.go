@@ -57,9 +57,11 @@ func (a *App) SetStatus(s *presence.Session, status presence.Status, source pres
 	a.dir.SetStatus(s, status, source)
 }
 
-// Revoked ends every session of a member that was revoked, on every node.
+// Revoked ends every session of a member that was revoked, on every node, and what
+// it has scheduled.
 func (a *App) Revoked(memberID string) {
 	a.revokedHere(memberID)
+	a.scheduler.Revoked()
 	a.signal(store.SignalRevoked, memberID)
 }
 

@@ -86,6 +86,7 @@ type Runner struct {
 	Counters Counters
 
 	wake   chan struct{} // holds one word that something may be due
+	gone   atomic.Bool   // somebody was revoked whose schedules have not ended yet
 	free   chan struct{} // holds one word that a slot is free
 	busy   atomic.Int64
 	firing sync.WaitGroup
@@ -100,6 +101,13 @@ func New(o Options) *Runner {
 // Wake tells the runner that a schedule was written, which may be due before it
 // would look. It may be called concurrently, and never waits.
 func (r *Runner) Wake() { signal(r.wake) }
+
+// Revoked tells the runner that a member was revoked: its schedules end within
+// some seconds. It may be called concurrently, and never waits.
+func (r *Runner) Revoked() {
+	r.gone.Store(true)
+	r.Wake()
+}
 
 func signal(c chan struct{}) {
 	select {
@@ -123,7 +131,7 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-r.free:
 		case <-timer.C:
 		}
-		if time.Since(swept) > sweepEvery {
+		if since := time.Since(swept); since > sweepEvery || since > poll && r.gone.Load() {
 			swept = time.Now()
 			r.failed(ctx, r.sweep(ctx))
 		}
@@ -183,7 +191,9 @@ func (r *Runner) sweep(ctx context.Context) error {
 	}
 	return r.options.Alone(ctx, lockSweep, func(ctx context.Context) error {
 		now := r.options.Now()
+		gone := r.gone.Swap(false)
 		if _, err := r.options.Store.EndSchedules(ctx, now, textGone); err != nil {
+			r.gone.CompareAndSwap(false, gone)
 			return err
 		}
 		for {

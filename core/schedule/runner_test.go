@@ -385,6 +385,35 @@ func TestFlawExt25NobodyElseIsTheAuthor(t *testing.T) {
 	r.wantSent()
 }
 
+// A ban ends schedules although it is over before the next sweep would come.
+func TestBannedForAMoment(t *testing.T) {
+	r := newRig(t)
+	far := r.plan(99*time.Hour, "far", cronned("* * * * *"))
+	n := r.node()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); n.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	r.plan(0, "now") // it is sent behind the first sweep
+	n.Wake()
+	await(t, "the first sweep", func() bool { return n.Counters.Sent.Load() == 1 })
+	if err := r.store.SetRevoked(t.Context(), r.ada.ID, r.clock()); err != nil {
+		t.Fatal(err)
+	}
+	n.Revoked()
+	await(t, "the schedule to end", func() bool { return r.row(far).Ended() })
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 30 s for %s", what)
+		}
+	}
+}
+
 // A node that dies between sending and writing that down leaves a claim. When it is
 // over another node sends the same again, and that is one message.
 func TestFlawExt39CrashInBetween(t *testing.T) {
