@@ -204,3 +204,29 @@ func TestToolsCrossNodes(t *testing.T) {
 	}
 	ada.wantServer(`"servers":[]`) // when its grace time is over
 }
+
+// Whoever asks another session is told at once of an answer that is no good frame.
+func TestIllegibleAnswersEndQuestions(t *testing.T) {
+	r := start(t, filepath.Join(t.TempDir(), "broker.db"), nil)
+	r.newMesh()
+	id := r.member("ada", store.RoleMember)
+	ada, bo := r.joined(id), r.joined(r.member("bo", store.RoleMember))
+	bo.ask(`{"type":"mcp_register","serverName":"clock","tools":[{"name":"t","description":""}]}`, "mcp_register_ack")
+	target := sessionOf(t, ada, "bo")
+	deep := strings.Repeat("[", 40) + strings.Repeat("]", 40)
+	for _, more := range []string{`"result":` + deep, `"result":{"a":1,"a":1}`, `"result":tru`, `"error":[]`} {
+		ada.write(`{"type":"mcp_call","serverName":"clock","toolName":"t","_reqId":"c"}`)
+		bo.ask(`{"type":"mcp_call_response","callId":"`+field(t, bo.wantFrame("mcp_call_forward"), "callId")+`",`+more+`}`, "ack")
+		if got := ada.wantFrame("mcp_call_result"); !strings.Contains(got, `"_reqId":"c","error":"peer_answer: `) {
+			t.Errorf("%s: got %s", more, got)
+		}
+	}
+	bo.grants(id, "file-read")
+	for _, more := range []string{`"entries":` + deep, `"entries":{"a":1,"a":1}`, `"entries":7`} {
+		ada.write(`{"type":"peer_dir_request","targetPubkey":"` + target + `","dirPath":".","_reqId":"d"}`)
+		bo.ask(`{"type":"peer_dir_response","_reqId":"`+field(t, bo.wantFrame("peer_dir_request_forward"), "_reqId")+`",`+more+`}`, "ack")
+		if got := ada.wantFrame("peer_dir_response_forward"); !strings.Contains(got, `"_reqId":"d","dirPath":".","error":"peer_answer: `) {
+			t.Errorf("%s: got %s", more, got)
+		}
+	}
+}

@@ -121,6 +121,7 @@ func (c *Connection) frame(b []byte) {
 		err = r.prepare(b, head)
 	}
 	if err != nil {
+		r.call.Env, r.call.Session, r.call.Peer, r.call.Body = &r.env, c.session, link{c.peer}, b
 		c.undecodable(r, err)
 		return
 	}

@@ -32,7 +32,8 @@ type Call struct {
 	Hello []byte
 
 	// Outside is the plugin that owns the kind of a frame, nil for the broker's own
-	// kinds, and Body that frame as it came.
+	// kinds, and Body that frame as it came. Body is also there while a frame is
+	// refused that cannot be read.
 	Outside *chain.Outside
 	Body    []byte
 

@@ -54,7 +54,7 @@ func Mcp(r *Registry, dir *presence.Directory, st McpStore, who Roster, cast Cas
 		return wire.McpListResult{Servers: []wire.McpRow{}, Error: worded(why, text)}
 	})
 	OnLater[wire.McpCall, wire.McpCallResult](r, s.call).Needs(store.CanUseTools).RefuseWith(refusedMcpCall)
-	On(r, s.answer).RefuseWith(refusedPresence)
+	On(r, s.answer).RefuseWith(s.refusedAnswer)
 	r.OnArrived(s.arrived)
 	r.OnLeft(s.left)
 }

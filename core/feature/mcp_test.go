@@ -146,6 +146,24 @@ func TestMcpHeedsGrantsAndPermissions(t *testing.T) {
 	}
 }
 
+// Who calls is told of an answer that cannot be read, and does not wait for another.
+func TestMcpAnswersThatCannotBeRead(t *testing.T) {
+	r := newRig(t)
+	bo, cy, gil := r.join("bo"), r.join("cy"), r.join("gil")
+	bo.mustOffer("clock", "")
+	for _, more := range []string{`"error":{"a":1}`, `"result":{"a":1,"a":2}`, `"result":"\u0000"`, `"error":"` + strings.Repeat("x", 9000) + `"`} {
+		cy.heard()
+		cy.use("clock", "t")
+		answer := `{"type":"mcp_call_response","callId":"` + bo.asked("callId") + `",` + more + `}`
+		gil.ask(answer)
+		cy.wantHeard() // it was not asked
+		if got, _ := bo.ask(answer); !strings.HasPrefix(got, `{"type":"ack",`) {
+			t.Errorf("%.40s: got %s", more, got)
+		}
+		cy.wantHeard(`{"type":"mcp_call_result","_reqId":"c","error":"peer_answer: what the peer answered cannot be read, or is too long: ask it for less"}`)
+	}
+}
+
 // Only the session that was asked can answer a call.
 func TestFlawExt15CallsAreAnsweredByTheirHost(t *testing.T) {
 	r := newRig(t)

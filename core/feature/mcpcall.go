@@ -117,6 +117,14 @@ func ago(d time.Duration, unknown bool) string {
 	}
 }
 
+// refusedAnswer refuses an answer.
+func (s *mcpServers) refusedAnswer(c *Call, why sdk.Reason, text string) wire.Frame {
+	if m, _ := c.Request.(*wire.McpCallResponse); m == nil {
+		spoil(s.relay, c, why, wire.PeekText(c.Body, "callId"))
+	}
+	return refusedPresence(c, why, text)
+}
+
 // answer passes the answer of a host on to whoever called.
 func (s *mcpServers) answer(_ context.Context, c *Call, m *wire.McpCallResponse) (Silent, error) {
 	if m.CallID == "" {

@@ -56,12 +56,9 @@ func refusedDir(c *Call, why sdk.Reason, text string) wire.Frame {
 	return refused
 }
 
-// refusedAnswer refuses an answer. Whoever waits for one that cannot be read is
-// told so now.
+// refusedAnswer refuses an answer.
 func (f *peerFiles) refusedAnswer(c *Call, why sdk.Reason, text string) wire.Frame {
-	if why == sdk.ReasonInvalid && c.Session != nil {
-		f.relay.Spoil(c.Session.ID, questionID(c), c.Peer)
-	}
+	spoil(f.relay, c, why, questionID(c))
 	return refusedPresence(c, why, text)
 }
 

@@ -90,6 +90,14 @@ func answered(r *relay.Relay, c *Call, kind, id, hint string, frame wire.Frame) 
 	return err
 }
 
+// spoil tells whoever waits for an answer that it cannot be read: now, and not when
+// the time is over.
+func spoil(r *relay.Relay, c *Call, why sdk.Reason, id string) {
+	if c.Session != nil && (why == sdk.ReasonInvalid || why == sdk.ReasonMalformed) {
+		r.Spoil(c.Session.ID, id, c.Peer)
+	}
+}
+
 // questionID returns the id of a question that an answer repeats in its _reqId, "" for
 // none.
 func questionID(c *Call) string {

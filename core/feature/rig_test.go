@@ -343,6 +343,7 @@ func (p *peer) call(owner *Owner, frame string) (*Call, wire.Frame) {
 	}
 	var refused *wire.DecodeError
 	if call.Request, err = owner.Decode([]byte(frame)); errors.As(err, &refused) {
+		call.Body = []byte(frame)
 		return call, owner.Refusal(call, refused.Code, refused.Message)
 	}
 	return call, nil

@@ -40,6 +40,23 @@ func Peek(frame []byte) (Head, error) {
 	return h, nil
 }
 
+// PeekText returns the text of one member of a frame, as far as the frame makes
+// sense; "" when there is none.
+func PeekText(frame []byte, name string) string {
+	m := members{frame: frame}
+	for m.next() {
+		if string(m.name) != name {
+			continue
+		}
+		text, err := jsontext.AppendUnquote(nil, m.value)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+	return ""
+}
+
 // take keeps the current member if it belongs to the head.
 func (h *Head) take(name []byte, m *members) (err *DecodeError) {
 	switch string(name) {

@@ -148,6 +148,23 @@ func checkError(t *testing.T, err error, code sdk.Reason, part string) {
 	}
 }
 
+func TestPeekText(t *testing.T) {
+	for frame, want := range map[string]string{
+		`{"type":"a","callId":"x"}`:                          "x",
+		`{"callId":"\u0041","result":` + "\xff}":             "A",
+		`{"callId":"x","a":` + strings.Repeat("[", MaxDepth): "x",
+		`{"a":{"callId":"x"}}`:                               "",
+		`{"callId":7}`:                                       "",
+		`{"callId":"\ud800"}`:                                "",
+		`[]`:                                                 "",
+		`{"callId":"`:                                        "",
+	} {
+		if got := PeekText([]byte(frame), "callId"); got != want {
+			t.Errorf("%s: got %q, want %q", frame, got, want)
+		}
+	}
+}
+
 func TestPeekAllocatesNothing(t *testing.T) {
 	frame := sendFrame(512)
 	got := testing.AllocsPerRun(100, func() {
