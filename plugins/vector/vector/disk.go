@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,19 +23,36 @@ import (
 // collection when it searches: exact, and quick enough for as many as a mesh may
 // have. It has nothing in memory, so that the instances before and after a reload
 // see the same.
-type disk struct{ db *sql.DB }
+type disk struct {
+	db    *sql.DB
+	turns turns // of searches, which take long where much is kept
+}
 
+// diskConns is how many requests work on the file at a time.
+const diskConns = 8
+
+// diskSchema has the vectors in front of the texts, which a search would read too
+// otherwise. The index holds what a put counts, and nothing else.
 const diskSchema = `
 CREATE TABLE IF NOT EXISTS document (
 	mesh TEXT NOT NULL, collection TEXT NOT NULL, id TEXT NOT NULL,
-	text TEXT NOT NULL, metadata TEXT NOT NULL, stored_by TEXT NOT NULL, stored_at INTEGER NOT NULL,
 	model TEXT NOT NULL, vector BLOB NOT NULL,
+	text TEXT NOT NULL, metadata TEXT NOT NULL, stored_by TEXT NOT NULL, stored_at INTEGER NOT NULL,
 	PRIMARY KEY (mesh, collection, id)
-) WITHOUT ROWID;`
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS document_place ON document (mesh, collection);`
+
+// diskCount says whether a document is there, how many the mesh has, and in how many
+// other collections.
+const diskCount = `SELECT count(*) FILTER (WHERE collection = ?2 AND id = ?3), count(*),
+	count(DISTINCT collection) FILTER (WHERE collection <> ?2) FROM document WHERE mesh = ?1`
 
 func openDisk(ctx context.Context, dir string) (*disk, error) {
 	path, err := filepath.Abs(filepath.Join(dir, "vectors.db"))
 	if err != nil {
+		return nil, err
+	}
+	if err := makePrivate(path); err != nil {
 		return nil, err
 	}
 	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(3000)"}, "_txlock": {"immediate"}}
@@ -42,11 +60,25 @@ func openDisk(ctx context.Context, dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(4)
+	db.SetMaxOpenConns(diskConns)
 	if _, err := db.ExecContext(ctx, diskSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
 	}
-	return &disk{db}, nil
+	return &disk{db: db}, nil
+}
+
+// makePrivate makes an empty file that only its owner reads; SQLite's files beside
+// it get the same mode. One that is there is not opened: to close it would end the
+// locks of an instance before a reload, which is in this process too.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (k *disk) close() error { return k.db.Close() }
@@ -58,9 +90,7 @@ func (k *disk) put(ctx context.Context, d *document, most int) error {
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	var here, all, collections int
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE collection = ?2 AND id = ?3), count(*),
-		count(DISTINCT collection) FILTER (WHERE collection <> ?2) FROM document WHERE mesh = ?1`,
-		d.Mesh, d.Collection, d.ID).Scan(&here, &all, &collections)
+	err = tx.QueryRowContext(ctx, diskCount, d.Mesh, d.Collection, d.ID).Scan(&here, &all, &collections)
 	switch {
 	case err != nil:
 		return err
@@ -78,6 +108,11 @@ func (k *disk) put(ctx context.Context, d *document, most int) error {
 }
 
 func (k *disk) search(ctx context.Context, mesh, collection, model string, v []float32, limit int) ([]found, error) {
+	end, err := k.turns.begin(ctx, mesh)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	best, err := k.rank(ctx, mesh, collection, model, v, limit)
 	if err != nil {
 		return nil, err

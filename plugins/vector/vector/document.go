@@ -36,7 +36,7 @@ type keeper interface {
 	put(ctx context.Context, d *document, most int) error
 
 	// search returns the documents of a collection that are most like a vector of
-	// the model, best first.
+	// the model, best first. The error may be errBusy.
 	search(ctx context.Context, mesh, collection, model string, v []float32, limit int) ([]found, error)
 
 	// remove deletes a document; author, unless it is empty, has to have stored it.
@@ -51,6 +51,7 @@ type keeper interface {
 
 var (
 	errFull     = errors.New("no room")
+	errBusy     = errors.New("other searches come first")
 	errNotFound = errors.New("not found")
 	errNotYours = errors.New("of somebody else")
 )

@@ -62,10 +62,16 @@ func (q *fakeQdrant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, path, _ := strings.Cut(r.URL.Path, "/collections/claudemesh")
 	switch {
+	case r.Method == http.MethodPut && path == "" && q.size > 0:
+		http.Error(w, "Wrong input: Collection `claudemesh` already exists!", http.StatusConflict)
+		return
 	case r.Method == http.MethodPut && path == "":
 		q.size = asked.Vectors.Size
 	case q.size == 0:
 		http.Error(w, "Not found: Collection `claudemesh` doesn't exist!", http.StatusNotFound)
+		return
+	case r.Method == http.MethodGet && path == "":
+		reply(w, map[string]any{"config": map[string]any{"params": map[string]any{"vectors": map[string]any{"size": q.size, "distance": "Cosine"}}}})
 		return
 	case path == "/points" && r.Method == http.MethodPut:
 		for _, p := range asked.Points {

@@ -39,9 +39,15 @@ type payload struct {
 // is there.
 func openQdrant(ctx context.Context, o QdrantOptions, key string, dimensions int) (*qdrant, error) {
 	q := &qdrant{strings.TrimRight(o.URL, "/") + "/collections/" + url.PathEscape(o.Collection), newCall("api-key", key)}
-	err := q.call.do(ctx, http.MethodGet, q.at, nil, nil)
-	if status, ok := errors.AsType[*statusError](err); ok && status.code == http.StatusNotFound {
+	size, err := q.size(ctx)
+	if hasStatus(err, http.StatusNotFound) {
 		err = q.call.do(ctx, http.MethodPut, q.at, map[string]any{"vectors": map[string]any{"size": dimensions, "distance": "Cosine"}}, nil)
+		if err == nil || hasStatus(err, http.StatusConflict) { // another replica may have been quicker
+			size, err = q.size(ctx)
+		}
+	}
+	if err == nil && size != dimensions {
+		return nil, fmt.Errorf("qdrant: the collection %s has vectors of %d numbers, and those made here have %d: name another with qdrant.collection", o.Collection, size, dimensions)
 	}
 	for _, field := range []string{"mesh", "collection", "model"} {
 		if err == nil {
@@ -52,6 +58,24 @@ func openQdrant(ctx context.Context, o QdrantOptions, key string, dimensions int
 		return nil, fmt.Errorf("qdrant: %w", err)
 	}
 	return q, nil
+}
+
+// size returns the length of the collection's vectors.
+func (q *qdrant) size(ctx context.Context) (int, error) {
+	var said struct {
+		Result struct {
+			Config struct {
+				Params struct{ Vectors struct{ Size int } }
+			}
+		}
+	}
+	err := q.call.do(ctx, http.MethodGet, q.at, nil, &said)
+	return said.Result.Config.Params.Vectors.Size, err
+}
+
+func hasStatus(err error, code int) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return ok && status.code == code
 }
 
 func (*qdrant) close() error { return nil }

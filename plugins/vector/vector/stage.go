@@ -149,16 +149,24 @@ func (s *Stage) Search(ctx context.Context, a plugin.Asker, m *Search) (Results,
 		return none, err
 	}
 	list, err := s.keep.search(ctx, a.Mesh, m.Collection, s.embed.model(), v, limit)
+	if errors.Is(err, errBusy) {
+		return none, plugin.Refuse("capacity", "other searches of this mesh come first: try again in a moment")
+	}
 	if err != nil {
 		return none, err
 	}
 	size := 0
 	for _, f := range list {
-		if size += len(f.Text) + len(f.Metadata); size > mostAnswer {
+		r := Result{f.ID, f.Text, f.Score, f.Metadata, f.StoredBy, f.StoredAt.UTC()}
+		b, err := json.Marshal(r) // some characters take six bytes in JSON
+		if err != nil {
+			return none, err
+		}
+		if size += len(b); size > mostAnswer {
 			none.More = true
 			break
 		}
-		none.Results = append(none.Results, Result{f.ID, f.Text, f.Score, f.Metadata, f.StoredBy, f.StoredAt.UTC()})
+		none.Results = append(none.Results, r)
 	}
 	return none, nil
 }

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,6 +211,88 @@ func TestLimits(t *testing.T) {
 		store(t, s, ada, "a", "one", "") // is there already
 		store(t, s, by("m2", "ada"), "a", "three", "")
 	})
+}
+
+// An answer goes to a peer, however its texts are written in JSON: what does not
+// fit is left out, and said so.
+func TestAnswersFitIntoAFrame(t *testing.T) {
+	stages(t, func(t *testing.T, s *Stage) {
+		ada := by("m1", "ada")
+		for i := range mostResults {
+			store(t, s, ada, "notes", fmt.Sprint("milk ", i, " ", strings.Repeat("\x01", 10_000)), "")
+		}
+		most := float64(mostResults)
+		r, err := s.Search(t.Context(), ada, &Search{"notes", "milk", &most})
+		b, encoding := json.Marshal(r)
+		if err != nil || encoding != nil || len(r.Results) == 0 || !r.More || len(b) > 1<<20 {
+			t.Errorf("%d results of %d bytes, more %v, %v", len(r.Results), len(b), r.More, errors.Join(err, encoding))
+		}
+	})
+}
+
+// Others on the machine read nothing of what members keep.
+func TestTheFileIsNobodyElses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "documents")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := started(t, func(o *Options) { o.Dir = dir })
+	store(t, s, by("m1", "ada"), "notes", "milk", "")
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+}
+
+// Replicas that start together find the collection made by one of them, and one of
+// vectors of another length is refused before any document is.
+func TestTheCollectionOfOthers(t *testing.T) {
+	fake := newFakeQdrant()
+	late := sync.OnceFunc(func() { fake.size = hashedDimensions })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			late() // somebody else was quicker
+		}
+		fake.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	s := started(t, func(o *Options) { o.Qdrant.URL = server.URL })
+	store(t, s, by("m1", "ada"), "notes", "milk", "")
+	fake.size = 3
+	other, err := New(s.o)
+	if err == nil {
+		err = other.Start(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "vectors of 3 numbers, and those made here have 512") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What a put counts is in an index, and not among the texts.
+func TestPutsReadNoTexts(t *testing.T) {
+	k := started(t, func(o *Options) { o.Dir = t.TempDir() }).keep.(*disk)
+	rows, err := k.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+diskCount, "m1", "notes", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, step)
+	}
+	if !strings.Contains(strings.Join(plan, "\n"), "USING COVERING INDEX document_place (mesh=?)") || rows.Err() != nil {
+		t.Errorf("%q, %v", plan, rows.Err())
+	}
 }
 
 func TestDocumentsOutliveTheStage(t *testing.T) {
