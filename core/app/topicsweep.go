@@ -18,11 +18,16 @@ const (
 	historyKept   = 365 * 24 * time.Hour
 )
 
-// topicBatch bounds one deleting transaction: commits wait for it.
-const topicBatch = 1000
+// banRegretted is how long a topic outlives that all who are in it were banned, for
+// the case that somebody is brought back.
+const banRegretted = 24 * time.Hour
 
-// pruneTopics deletes what there is no room for in the history of topics, until
-// ctx ends.
+// topicBatch is how many messages one look at all of the history finds that there
+// is no room for.
+const topicBatch = 50_000
+
+// pruneTopics ends topics that nobody is left in, and deletes what there is no room
+// for in the history, until ctx ends.
 func (a *App) pruneTopics(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -40,6 +45,9 @@ func (a *App) pruneTopics(ctx context.Context) {
 }
 
 func (a *App) sweepTopics(ctx context.Context, now time.Time) error {
+	if _, err := a.options.Store.EndTopics(ctx, now.Add(-banRegretted), topicBatch); err != nil {
+		return err
+	}
 	room := store.TopicRoom{Topic: topicMessages, Mesh: meshMessages, Bytes: meshBytes, Since: now.Add(-historyKept)}
 	for {
 		n, err := a.options.Store.PruneTopics(ctx, room, topicBatch)

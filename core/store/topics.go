@@ -141,6 +141,9 @@ type TopicRoom struct {
 	Since time.Time // older messages go in any case
 }
 
+// PruneAtOnce bounds one transaction that deletes history: commits wait for it.
+const PruneAtOnce = 1000
+
 // Topics keeps topics, with their members, keys, history and notifications. The
 // history is written through a [Batch].
 type Topics interface {
@@ -175,6 +178,11 @@ type Topics interface {
 	// store. ErrNotFound: there is no such live member, or the topic is gone.
 	ChangeSeat(ctx context.Context, t *Topic, memberID string, change func(*Seat) error) (*Seat, error)
 
+	// EndTopics deletes at most limit topics in which nobody is seated but members
+	// that were revoked before a time, and returns how many. Those in which everybody
+	// has a seat stay. The history goes with [Topics].PruneTopics.
+	EndTopics(ctx context.Context, revoked time.Time, limit int) (int64, error)
+
 	// ReadTopic notes that a member that is seated has read a topic up to now. A
 	// later time stays. ErrNotFound: it is not seated.
 	ReadTopic(ctx context.Context, t *Topic, memberID string, at time.Time) error
@@ -197,7 +205,8 @@ type Topics interface {
 	SealTopicKey(ctx context.Context, t *Topic, k *TopicKey) error
 
 	// ClaimTopicKey gives a key to a topic that has none, with the copy of the
-	// member that made it. ErrConflict: it has one.
+	// member that made it. Where no live member has a copy of its key any more, the
+	// new one takes its place. ErrConflict: it has one.
 	ClaimTopicKey(ctx context.Context, t *Topic, pubkey string, k *TopicKey) error
 
 	// Notifications returns at most limit notifications of a member, or only those
@@ -209,8 +218,9 @@ type Topics interface {
 	ReadNotifications(ctx context.Context, mesh, memberID string, ids []string, at time.Time) (int64, error)
 
 	// PruneTopics deletes at most limit messages that there is no room for, or whose
-	// topic is gone, with their notifications, and returns how many. Less than limit means that nothing
-	// is left to delete.
+	// topic is gone, with their notifications, and returns how many. Less than limit
+	// means that nothing is left to delete. It looks at all of the history once, and
+	// deletes in transactions of [PruneAtOnce].
 	PruneTopics(ctx context.Context, room TopicRoom, limit int) (int64, error)
 }
 

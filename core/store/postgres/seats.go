@@ -42,6 +42,14 @@ const (
 
 	nobodySits = `SELECT NOT EXISTS (SELECT FROM topic_seat s JOIN member m ON m.id = s.member_id
 		WHERE s.topic_id = $1 AND s.standing = 'joined' AND m.revoked_at IS NULL)`
+
+	// Of these nobody is left: who is seated was banned before a time.
+	leftTopics = `SELECT t.id FROM topic t WHERE NOT t.everybody` + banned + ` ORDER BY t.id LIMIT $2`
+	stillLeft  = `SELECT EXISTS (SELECT FROM topic t WHERE t.id = $2` + banned + `)`
+	banned     = ` AND EXISTS (SELECT FROM topic_seat s WHERE s.topic_id = t.id AND s.standing = 'joined')
+		AND NOT EXISTS (SELECT FROM topic_seat s JOIN member m ON m.id = s.member_id
+			WHERE s.topic_id = t.id AND s.standing = 'joined' AND (m.revoked_at IS NULL OR m.revoked_at >= $1))`
+
 	endSeats     = `DELETE FROM topic_seat WHERE topic_id = $1`
 	endTopicKeys = `DELETE FROM topic_key WHERE topic_id = $1`
 	endTopic     = `DELETE FROM topic WHERE id = $1`
@@ -125,12 +133,43 @@ func endIfLeft(ctx context.Context, tx pgx.Tx, t *store.Topic) error {
 	if err != nil || !empty {
 		return err
 	}
+	return end(ctx, tx, t.ID)
+}
+
+// end deletes a topic, whose row is locked.
+func end(ctx context.Context, tx pgx.Tx, topicID string) error {
 	for _, query := range []string{endSeats, endTopicKeys, endTopic} {
-		if _, err := tx.Exec(ctx, query, t.ID); err != nil {
+		if _, err := tx.Exec(ctx, query, topicID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// EndTopics implements [store.Topics]. Each topic is a transaction of its own, so
+// that no two wait for each other.
+func (s *Store) EndTopics(ctx context.Context, revoked time.Time, limit int) (n int64, err error) {
+	defer wrap(&err, "end topics")
+	list, err := all(ctx, s, value[string], leftTopics, whole(revoked), max(limit, 0))
+	for _, id := range list {
+		var left bool
+		err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+			if _, err := tx.Exec(ctx, lockTopic, id); err != nil {
+				return err
+			}
+			if left, err = value[bool](tx.QueryRow(ctx, stillLeft, whole(revoked), id)); err != nil || !left {
+				return err
+			}
+			return end(ctx, tx, id)
+		})
+		if err != nil {
+			return n, err
+		}
+		if left {
+			n++
+		}
+	}
+	return n, err
 }
 
 func writeSeat(ctx context.Context, tx pgx.Tx, t *store.Topic, seat *store.Seat) error {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -149,13 +150,19 @@ func (s *Store) PruneTopics(ctx context.Context, room store.TopicRoom, limit int
 	if err != nil || len(old) == 0 {
 		return 0, err
 	}
-	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		for _, query := range []string{deleteTopicMessages, deleteNotifications} {
-			if _, err := tx.Exec(ctx, query, old); err != nil {
-				return err
+	for some := range slices.Chunk(old, store.PruneAtOnce) {
+		err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			for _, query := range []string{deleteTopicMessages, deleteNotifications} {
+				if _, err := tx.Exec(ctx, query, some); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return n, err
 		}
-		return nil
-	})
-	return int64(len(old)), err
+		n += int64(len(some))
+	}
+	return n, nil
 }

@@ -152,7 +152,10 @@ const (
 	insertTopicKey = `INSERT INTO topic_key (` + topicKeyColumns + `) VALUES ($1, $2, $3, $4, $5)`
 	topicKey       = `SELECT ` + topicKeyColumns + ` FROM topic_key WHERE topic_id = $1 AND member_id = $2`
 	deleteTopicKey = `DELETE FROM topic_key WHERE topic_id = $1 AND member_id = $2`
-	claimTopicKey  = `UPDATE topic SET key_pubkey = $1 WHERE id = $2 AND key_pubkey = ''`
+
+	// A key that nobody has any more is as good as none.
+	claimTopicKey = `UPDATE topic SET key_pubkey = $1 WHERE id = $2 AND (key_pubkey = '' OR NOT EXISTS (
+		SELECT FROM topic_key k JOIN member m ON m.id = k.member_id WHERE k.topic_id = $2 AND m.revoked_at IS NULL))`
 )
 
 // TopicKey implements [store.Topics].
@@ -198,6 +201,9 @@ func (s *Store) ClaimTopicKey(ctx context.Context, t *store.Topic, pubkey string
 		}
 		if done.RowsAffected() == 0 {
 			return store.ErrConflict
+		}
+		if _, err := tx.Exec(ctx, endTopicKeys, t.ID); err != nil {
+			return err
 		}
 		return sealTopicKey(ctx, tx, t, k)
 	})

@@ -39,6 +39,14 @@ const (
 	topicIsThere = `SELECT id FROM topic WHERE id = ?`
 	nobodySits   = `SELECT NOT EXISTS (SELECT 1 FROM topic_seat s JOIN member m ON m.id = s.member_id
 		WHERE s.topic_id = ? AND s.standing = 'joined' AND m.revoked_at IS NULL)`
+
+	// Of these nobody is left: who is seated was banned before a time.
+	leftTopics = `SELECT t.id FROM topic t WHERE t.everybody = 0
+		AND EXISTS (SELECT 1 FROM topic_seat s WHERE s.topic_id = t.id AND s.standing = 'joined')
+		AND NOT EXISTS (SELECT 1 FROM topic_seat s JOIN member m ON m.id = s.member_id
+			WHERE s.topic_id = t.id AND s.standing = 'joined' AND (m.revoked_at IS NULL OR m.revoked_at >= ?1))
+		ORDER BY t.id LIMIT ?2`
+
 	endSeats     = `DELETE FROM topic_seat WHERE topic_id = ?`
 	endTopicKeys = `DELETE FROM topic_key WHERE topic_id = ?`
 	endTopic     = `DELETE FROM topic WHERE id = ?`
@@ -123,12 +131,34 @@ func endIfLeft(ctx context.Context, tx *sql.Tx, t *store.Topic) error {
 	if err := tx.QueryRowContext(ctx, nobodySits, t.ID).Scan(&empty); err != nil || !empty {
 		return err
 	}
+	return end(ctx, tx, t.ID)
+}
+
+// end deletes a topic.
+func end(ctx context.Context, tx *sql.Tx, topicID string) error {
 	for _, query := range []string{endSeats, endTopicKeys, endTopic} {
-		if _, err := tx.ExecContext(ctx, query, t.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, query, topicID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// EndTopics implements [store.Topics].
+func (s *Store) EndTopics(ctx context.Context, revoked time.Time, limit int) (n int64, err error) {
+	defer wrap(&err, "end topics")
+	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, leftTopics, revoked.UnixMilli(), max(limit, 0))
+		list, err := collect(rows, err, func(row scanner) (id string, err error) { return id, row.Scan(&id) })
+		for _, id := range list {
+			if err := end(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		n = int64(len(list))
+		return err
+	})
+	return n, err
 }
 
 func writeSeat(ctx context.Context, tx *sql.Tx, t *store.Topic, seat *store.Seat) error {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/claudemesh/broker/core/store"
 )
@@ -75,17 +76,25 @@ func (s *Store) PruneTopics(ctx context.Context, room store.TopicRoom, limit int
 	if err != nil || len(old) == 0 {
 		return 0, err
 	}
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, seq := range old {
-			for _, query := range []string{deleteTopicMessage, deleteNotifications} {
-				if _, err := tx.ExecContext(ctx, query, seq); err != nil {
-					return err
-				}
+	for some := range slices.Chunk(old, store.PruneAtOnce) {
+		err := s.update(ctx, func(ctx context.Context, tx *sql.Tx) error { return deleteHistory(ctx, tx, some) })
+		if err != nil {
+			return n, err
+		}
+		n += int64(len(some))
+	}
+	return n, nil
+}
+
+func deleteHistory(ctx context.Context, tx *sql.Tx, old []int64) error {
+	for _, seq := range old {
+		for _, query := range []string{deleteTopicMessage, deleteNotifications} {
+			if _, err := tx.ExecContext(ctx, query, seq); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
-	return int64(len(old)), err
+	}
+	return nil
 }
 
 func topicMessageArgs(args []any, h *store.TopicMessage) []any {

@@ -145,7 +145,10 @@ const (
 	insertTopicKey = `INSERT INTO topic_key (` + topicKeyColumns + `) VALUES (?, ?, ?, ?, ?)`
 	topicKey       = `SELECT ` + topicKeyColumns + ` FROM topic_key WHERE topic_id = ? AND member_id = ?`
 	deleteTopicKey = `DELETE FROM topic_key WHERE topic_id = ? AND member_id = ?`
-	claimTopicKey  = `UPDATE topic SET key_pubkey = ? WHERE id = ? AND key_pubkey = ''`
+
+	// A key that nobody has any more is as good as none.
+	claimTopicKey = `UPDATE topic SET key_pubkey = ?1 WHERE id = ?2 AND (key_pubkey = '' OR NOT EXISTS (
+		SELECT 1 FROM topic_key k JOIN member m ON m.id = k.member_id WHERE k.topic_id = ?2 AND m.revoked_at IS NULL))`
 )
 
 // TopicKey implements [store.Topics].
@@ -187,6 +190,9 @@ func (s *Store) ClaimTopicKey(ctx context.Context, t *store.Topic, pubkey string
 			return store.ErrConflict
 		}
 		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, endTopicKeys, t.ID); err != nil {
 			return err
 		}
 		return sealTopicKey(ctx, tx, t, k)

@@ -19,11 +19,13 @@ var topics = []test{
 	{"seats are taken, changed and left", changeSeats},
 	{"where the last lead leaves, who is there longest becomes one", nextLead},
 	{"a topic that nobody is in any more is deleted", endTopic},
+	{"a topic is deleted when all who are in it are banned", deserted},
 	{"everybody has a seat in a topic for everybody, unless it left", everybodySits},
 	{"who is banned has no seat", bannedSeat},
 	{"what was read is remembered, and only goes forward", readTopic},
 	{"copies of a key are for who is seated, one each", topicKeys},
 	{"a topic without a key gets one, once", claimTopicKey},
+	{"a topic gets another key when nobody has a copy any more", reclaimTopicKey},
 	{"messages are written with the batch and read in pages", topicHistory},
 	{"messages of members that are left out take nobody's place", historyExcept},
 	{"a message that is held is not shown before its time", historyHeld},
@@ -315,6 +317,41 @@ func endTopic(s *suite) {
 	same(s, n, 1)
 }
 
+func deserted(s *suite) {
+	_, members := s.mesh(4)
+	banned, alive, fresh, invited, all := topic(1), topic(2), topic(3), topic(4), topic(5)
+	all.Everybody = true
+	s.found(members[0], banned, alive, invited)
+	s.found(members[2], fresh)
+	s.found(nil, all)
+	s.sit(banned, store.TopicMember, members[1])
+	s.sit(alive, store.TopicMember, members[3])
+	_, err := s.ChangeSeat(s.ctx, invited, members[3].ID, func(seat *store.Seat) error {
+		seat.Role, seat.Standing, seat.JoinedAt = store.TopicMember, store.Invited, now()
+		return nil
+	})
+	s.must(err)
+	s.must(s.SealTopicKey(s.ctx, banned, &store.TopicKey{TopicID: banned.ID, MemberID: members[0].ID, CreatedAt: now()}))
+	ended := func(want int64, limit int) {
+		s.Helper()
+		n, err := s.EndTopics(s.ctx, now(), limit)
+		s.must(err)
+		same(s, n, want)
+	}
+	s.must(s.SetRevoked(s.ctx, members[0].ID, now().Add(-time.Minute)))
+	ended(1, 10) // to the one that is left an invitation is nothing
+	s.must(s.SetRevoked(s.ctx, members[1].ID, now().Add(-time.Minute)))
+	s.must(s.SetRevoked(s.ctx, members[2].ID, now()))
+	ended(0, 0)
+	ended(1, 1)
+	ended(0, 10) // who was banned just now may be brought back
+	for t, want := range map[*store.Topic]error{banned: store.ErrNotFound, invited: store.ErrNotFound, alive: nil, fresh: nil, all: nil} {
+		if _, err := s.FindTopic(s.ctx, t.MeshID, t.Name); !errors.Is(err, want) {
+			s.Errorf("%s: got %v, want %v", t.Name, err, want)
+		}
+	}
+}
+
 func everybodySits(s *suite) {
 	_, members := s.mesh(3)
 	t := topic(1)
@@ -411,6 +448,30 @@ func claimTopicKey(s *suite) {
 	got, err := s.FindTopic(s.ctx, t.MeshID, t.ID)
 	s.must(err)
 	same(s, got.KeyPubkey, "bb")
+}
+
+func reclaimTopicKey(s *suite) {
+	_, members := s.mesh(3)
+	t := topic(1)
+	t.Everybody = true
+	s.found(nil, t)
+	copyOf := func(n int) *store.TopicKey {
+		return &store.TopicKey{TopicID: t.ID, MemberID: members[n].ID, Encrypted: "e", Nonce: "n", CreatedAt: now()}
+	}
+	s.must(s.ClaimTopicKey(s.ctx, t, "aa", copyOf(0)))
+	s.must(s.SealTopicKey(s.ctx, t, copyOf(1)))
+	_, err := s.ChangeSeat(s.ctx, t, members[0].ID, func(seat *store.Seat) error { seat.Standing = store.LeftIt; return nil })
+	s.must(err)
+	s.wantErr(s.ClaimTopicKey(s.ctx, t, "bb", copyOf(2)), store.ErrConflict)
+	s.must(s.SetRevoked(s.ctx, members[1].ID, now())) // the last one that had a copy
+	s.must(s.ClaimTopicKey(s.ctx, t, "bb", copyOf(2)))
+	s.wantErr(s.ClaimTopicKey(s.ctx, t, "cc", copyOf(2)), store.ErrConflict)
+	got, err := s.FindTopic(s.ctx, t.MeshID, t.ID)
+	s.must(err)
+	same(s, got.KeyPubkey, "bb")
+	s.must(s.SetRevoked(s.ctx, members[1].ID, time.Time{}))
+	_, err = s.TopicKey(s.ctx, t.ID, members[1].ID) // its copy is of the key before
+	s.wantErr(err, store.ErrNotFound)
 }
 
 // said makes the n-th message of a topic, by a member.
@@ -599,6 +660,16 @@ func pruneTopics(s *suite) {
 	prune(room, 100, 1)
 	same(s, left(), 0)
 	same(s, len(s.heard(store.TopicQuery{TopicID: other.ID, Limit: 100})), 1)
+	var many []*store.TopicMessage // more than a transaction takes
+	for n := range 2*store.PruneAtOnce + 1 {
+		many = append(many, said(t, members[0], 100+n))
+	}
+	s.say(many...)
+	room = plenty
+	room.Topic, room.Mesh = 1, len(many)
+	prune(room, store.PruneAtOnce+1, store.PruneAtOnce+1)
+	prune(room, store.PruneAtOnce+1, store.PruneAtOnce-1)
+	same(s, s.heard(store.TopicQuery{TopicID: t.ID, Limit: 100}), []string{fmt.Sprint("sealed ", 100+len(many)-1)})
 }
 
 func reopenTopics(s *suite) {
