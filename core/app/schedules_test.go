@@ -58,7 +58,7 @@ func TestFlawExt36ReminderOutlivesItsSession(t *testing.T) {
 
 // Nobody is here when a reminder is due, and no broker either: it comes when both
 // are back, once.
-func TestFlawExt35And37RemindersOutliveARestart(t *testing.T) {
+func TestFlawExt35And37And41RemindersOutliveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "broker.db")
 	before := start(t, path, nil)
 	before.newMesh()
