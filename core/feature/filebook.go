@@ -30,8 +30,8 @@ const downloadFor = time.Minute
 // Limits of files. How many bytes there may be is the operator's to say.
 const (
 	filesPerMesh   = 20_000
-	filesPerMember = 10_000
-	uploadsAtOnce  = 32 // of one member
+	filesPerMember = 10_000 // those that were just deleted among them
+	uploadsAtOnce  = 32     // of one member
 	keysPerFile    = 1000
 	accessesKept   = 1000 // of one file
 )
@@ -160,6 +160,8 @@ func noFileRoom(err error) error {
 		return core.Unavailable(err)
 	case full.What == "uploads":
 		return core.Refuse(sdk.ReasonCapacity, fmt.Sprintf("%d uploads of yours are not finished, and that is all a member may have: finish or delete some", full.Most))
+	case full.Member && full.What == "files":
+		return core.Refuse(sdk.ReasonCapacity, fmt.Sprintf("a member may have %d files, those that were deleted in the last hours among them: delete some, and wait", full.Most))
 	case full.Member:
 		return core.Refuse(sdk.ReasonCapacity, fmt.Sprintf("a member may have %d %s: delete some of your files", full.Most, full.What))
 	default:

@@ -96,7 +96,9 @@ func (e *FileFullError) Error() string {
 // Unwrap returns ErrExhausted.
 func (e *FileFullError) Unwrap() error { return ErrExhausted }
 
-// FileUse is what there is of files, open ones among it.
+// FileUse is what there is of files, open ones among it. The rows of a member's files
+// that are gone and not erased count among its files, and not those of the others in
+// its mesh.
 type FileUse struct{ Files, Bytes, Open int64 }
 
 // Fits returns a [*FileFullError] when a file of so many bytes does not fit beside
@@ -152,11 +154,12 @@ type Files interface {
 	// CountFiles returns how many files of a mesh are ready.
 	CountFiles(ctx context.Context, mesh string) (int64, error)
 
-	// DropFile makes a file gone. ErrNotFound, also for one that is gone.
+	// DropFile makes a file gone, and deletes its keys and accesses. ErrNotFound, also
+	// for one that is gone.
 	DropFile(ctx context.Context, mesh, id string, at time.Time) error
 
-	// ExpiredFiles returns files that are not gone and should be, those first that
-	// were to go first.
+	// ExpiredFiles returns files that are not gone and should be, since their time is
+	// over or their mesh archived.
 	ExpiredFiles(ctx context.Context, now time.Time, limit int) ([]*File, error)
 
 	// GoneFiles returns files that were gone before a time, those first that went

@@ -25,7 +25,9 @@ const (
 	// Who adds a file waits for its turn, so that no two are the last that fits.
 	fileTurn = `SELECT pg_advisory_xact_lock($1)`
 	fileUse  = `SELECT count(*), coalesce(sum(size), 0)::bigint, count(*) - count(ready_at),
-		count(*) FILTER (WHERE member_id = $2), (coalesce(sum(size) FILTER (WHERE member_id = $2), 0))::bigint,
+		count(*) FILTER (WHERE member_id = $2)
+			+ (SELECT count(*) FROM file WHERE mesh_id = $1 AND member_id = $2 AND gone_at IS NOT NULL),
+		(coalesce(sum(size) FILTER (WHERE member_id = $2), 0))::bigint,
 		count(*) FILTER (WHERE member_id = $2 AND ready_at IS NULL)
 		FROM file WHERE mesh_id = $1 AND gone_at IS NULL`
 
@@ -40,7 +42,11 @@ const (
 	pieces      = `SELECT start, size, object FROM file_piece WHERE file_id = $1 ORDER BY start`
 
 	dropFile     = `UPDATE file SET gone_at = $1 WHERE id = $2 AND mesh_id = $3 AND gone_at IS NULL`
-	expiredFiles = `SELECT ` + fileColumns + ` FROM file WHERE gone_at IS NULL AND expires_at IS NOT NULL AND expires_at <= $1
+	dropKeys     = `DELETE FROM file_key WHERE file_id = $1`
+	dropAccesses = `DELETE FROM file_access WHERE file_id = $1`
+	expiredFiles = `SELECT ` + fileColumns + ` FROM file WHERE id IN (
+		SELECT id FROM file WHERE gone_at IS NULL AND expires_at IS NOT NULL AND expires_at <= $1
+		UNION ALL SELECT f.id FROM mesh m JOIN file f ON f.mesh_id = m.id AND f.gone_at IS NULL WHERE m.archived_at IS NOT NULL)
 		ORDER BY expires_at LIMIT $2`
 	goneFiles = `SELECT ` + fileColumns + ` FROM file WHERE gone_at IS NOT NULL AND gone_at < $1 ORDER BY gone_at LIMIT $2`
 	eraseFile = `DELETE FROM file WHERE id = $1 AND gone_at IS NOT NULL`
@@ -165,7 +171,17 @@ func (s *Store) CountFiles(ctx context.Context, mesh string) (n int64, err error
 // DropFile implements [store.Files].
 func (s *Store) DropFile(ctx context.Context, mesh, id string, at time.Time) (err error) {
 	defer wrap(&err, "drop file")
-	return changed(s.exec(ctx, dropFile, whole(at), id, mesh))
+	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		gone, err := tx.Exec(ctx, dropFile, whole(at), id, mesh)
+		if err := changed(gone.RowsAffected(), err); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, dropKeys, id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, dropAccesses, id)
+		return err
+	})
 }
 
 // ExpiredFiles implements [store.Files].

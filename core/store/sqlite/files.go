@@ -22,7 +22,9 @@ const (
 	countFiles = `SELECT count(*) FROM file WHERE mesh_id = ? AND gone_at IS NULL AND ready_at IS NOT NULL`
 
 	fileUse = `SELECT count(*), coalesce(sum(size), 0), count(*) - count(ready_at),
-		count(*) FILTER (WHERE member_id = ?2), coalesce(sum(size) FILTER (WHERE member_id = ?2), 0),
+		count(*) FILTER (WHERE member_id = ?2)
+			+ (SELECT count(*) FROM file WHERE mesh_id = ?1 AND member_id = ?2 AND gone_at IS NOT NULL),
+		coalesce(sum(size) FILTER (WHERE member_id = ?2), 0),
 		count(*) FILTER (WHERE member_id = ?2 AND ready_at IS NULL)
 		FROM file WHERE mesh_id = ?1 AND gone_at IS NULL`
 
@@ -37,7 +39,11 @@ const (
 	pieces      = `SELECT start, size, object FROM file_piece WHERE file_id = ? ORDER BY start`
 
 	dropFile     = `UPDATE file SET gone_at = ? WHERE id = ? AND mesh_id = ? AND gone_at IS NULL`
-	expiredFiles = `SELECT ` + fileColumns + ` FROM file WHERE gone_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?
+	dropKeys     = `DELETE FROM file_key WHERE file_id = ?`
+	dropAccesses = `DELETE FROM file_access WHERE file_id = ?`
+	expiredFiles = `SELECT ` + fileColumns + ` FROM file WHERE id IN (
+		SELECT id FROM file WHERE gone_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?
+		UNION ALL SELECT f.id FROM mesh m CROSS JOIN file f ON f.mesh_id = m.id AND f.gone_at IS NULL WHERE m.archived_at IS NOT NULL)
 		ORDER BY expires_at LIMIT ?`
 	goneFiles = `SELECT ` + fileColumns + ` FROM file WHERE gone_at IS NOT NULL AND gone_at < ? ORDER BY gone_at LIMIT ?`
 	eraseFile = `DELETE FROM file WHERE id = ? AND gone_at IS NOT NULL`
@@ -165,7 +171,14 @@ func (s *Store) CountFiles(ctx context.Context, mesh string) (n int64, err error
 func (s *Store) DropFile(ctx context.Context, mesh, id string, at time.Time) (err error) {
 	defer wrap(&err, "drop file")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, dropFile, at.UnixMilli(), id, mesh))
+		if err := changed(tx.ExecContext(ctx, dropFile, at.UnixMilli(), id, mesh)); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, dropKeys, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, dropAccesses, id)
+		return err
 	})
 }
 
