@@ -172,7 +172,8 @@ func TestTopicsThatAreNotThere(t *testing.T) {
 			wantText(t, bo.say(topic, "x", ""), "topic_not_found")
 		}
 	}
-	for _, name := range []string{"", " a", "#a", "@a", "a\tb", "a\u200bb", strings.Repeat("a", 65), "a\u202eb"} {
+	for _, name := range []string{"", " a", "#a", "@a", "a\tb", "a\u200bb", strings.Repeat("a", 65), "a\u202eb",
+		"general\u3164", "general\ufe0f", "general\u034f", "\u2800"} {
 		answer, _ := bo.ask(`{"type":"topic_create","name":` + quoted(name) + `,"_reqId":"x"}`)
 		if !strings.HasPrefix(answer, `{"type":"topic_created","_reqId":"x","topic":{"id":"","name":"","visibility":""},"created":false,"error":"invalid: `) {
 			t.Errorf("%q: got %s", name, answer)

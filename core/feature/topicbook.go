@@ -205,13 +205,20 @@ func (b *TopicBook) recreate(ctx context.Context, c *Call, t *store.Topic, name 
 	return t, err
 }
 
+// invisible is what counts as printed and leaves nothing on a screen: a name with it
+// looks like the one without.
+var invisible = []*unicode.RangeTable{
+	unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+	{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}}, // a braille pattern without dots
+}
+
 // checkTopicName refuses names that cannot be told from others, or be written
 // behind a #.
 func checkTopicName(name string) error {
 	ok := name != "" && len(name) <= topicNameBytes && utf8.ValidString(name) && strings.TrimSpace(name) == name &&
 		!strings.HasPrefix(name, "#") && !strings.HasPrefix(name, "@")
 	for _, r := range name {
-		ok = ok && unicode.IsPrint(r)
+		ok = ok && unicode.IsPrint(r) && !unicode.In(r, invisible...)
 	}
 	if !ok {
 		return core.Refuse(sdk.ReasonInvalid, "name: want 1 to 64 bytes that can be printed, without spaces around them, and without # or @ in front")
