@@ -51,7 +51,9 @@ func (w *work) schedule(row record) (s *store.Schedule, why string) {
 		if err != nil {
 			return nil, "its cron expression is none here"
 		}
-		s.DueAt = e.Next(w.o.Now)
+		if s.DueAt = e.Next(w.o.Now); s.DueAt.IsZero() {
+			return nil, "no date of the next ten years fits its cron expression"
+		}
 	case err != nil || due.IsZero():
 		return nil, "it has no time"
 	case w.o.Now.Sub(due) >= w.o.ExpireAfter:

@@ -142,9 +142,13 @@ func dueAt(m *wire.Schedule, now time.Time) (time.Time, error) {
 	if m.Cron != "" {
 		e, err := cron.Parse(m.Cron, m.Timezone)
 		if err != nil {
-			return time.Time{}, core.Refuse(ReasonInvalidCron, "Invalid cron expression: "+core.Shown(m.Cron)+": "+err.Error())
+			return time.Time{}, invalidCron(m, err.Error())
 		}
-		return e.Next(now), nil
+		at := e.Next(now)
+		if at.IsZero() {
+			return time.Time{}, invalidCron(m, "no date of the next ten years fits: want another day or month")
+		}
+		return at, nil
 	}
 	switch at := m.DeliverAt; {
 	case at == nil:
@@ -156,6 +160,10 @@ func dueAt(m *wire.Schedule, now time.Time) (time.Time, error) {
 	default:
 		return time.UnixMilli(int64(*at)).UTC(), nil
 	}
+}
+
+func invalidCron(m *wire.Schedule, why string) error {
+	return core.Refuse(ReasonInvalidCron, "Invalid cron expression: "+core.Shown(m.Cron)+": "+why)
 }
 
 // requestOf is requestOf with the operator's key, so that nobody who reads the

@@ -3,6 +3,7 @@ package feature
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -325,6 +327,21 @@ func TestFlawExt03And05CronIsRefusedAtOnce(t *testing.T) {
 		got, _ := bo.ask(`{"type":"schedule","to":"*","message":"x","cron":"` + cron + `","_reqId":1}`)
 		if !strings.HasPrefix(got, `{"type":"error","_reqId":1,"code":"invalid_cron","message":"Invalid cron expression: `) {
 			t.Errorf("%s: got %s", cron, got)
+		}
+	}
+}
+
+// An expression may have had dates, and have none that is near.
+func TestCronWithoutADateThatIsNear(t *testing.T) {
+	sundays := &wire.Schedule{Cron: "0 0 29 2 */7"} // the 29th of February, where it is a Sunday
+	for year, want := range map[int]int{2026: 2032, 2033: 0} {
+		at, err := dueAt(sundays, time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
+		refused, _ := errors.AsType[*core.Error](err)
+		switch {
+		case want > 0 && (err != nil || at.Year() != want):
+			t.Errorf("in %d: got %s, %v", year, at, err)
+		case want == 0 && (refused == nil || refused.Code != ReasonInvalidCron):
+			t.Errorf("in %d: got %s, %v", year, at, err)
 		}
 	}
 }
