@@ -279,6 +279,18 @@ func TestFileGrants(t *testing.T) {
 	s.wantGet(cy, all, "")
 }
 
+// A group whose name is as long as a key is no key: its file names nobody.
+func TestFileGrantsOfALongGroup(t *testing.T) {
+	s := newShelf(t)
+	bo, cy := s.join("bo"), s.join("cy")
+	group := strings.Repeat("g", 63)
+	s.must(s.rig.dir.JoinGroup(cy.session, store.Group{Name: group}))
+	id := s.share(bo, "x", `,"targetSpec":"@`+group+`"`)
+	s.wantGet(cy, id, "")
+	s.grant("bo", "cy", `["dm"]`)
+	s.wantGet(cy, id, "forbidden: bo does not let you")
+}
+
 // TestFlawExt20: who got a file is told to those who may have it, in their own mesh.
 func TestFlawExt20(t *testing.T) {
 	st := openStore(t)

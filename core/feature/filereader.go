@@ -99,7 +99,7 @@ func (b *FileBook) open(ctx context.Context, r *fileReader, f *store.File) (seal
 	return sealed, nil
 }
 
-func isKey(target string) bool { return len(target) == 64 }
+func isKey(target string) bool { return len(target) == 64 && target[0] != '@' }
 
 // lets reports whether a member lets a reader have its files. Who says nothing of the
 // reader does, since uploading is sharing; else its grants have to say file-read, or
