@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/claudemesh/broker/core/app"
 	"github.com/claudemesh/broker/core/chain"
@@ -213,6 +214,25 @@ func TestASlowPluginHoldsUpNothingElse(t *testing.T) {
 	h.gate <- struct{}{}
 }
 
+// What waits is kept in memory, so a connection may have little of it: while others
+// wait, a large request is not read on from.
+func TestLargeRequestsWaitOneByOne(t *testing.T) {
+	r, h := ownRig(t, nil, ownerOf("notes", "note_get"))
+	s := r.joined(r.member("ada", store.RoleMember))
+	large := `{"type":"note_get","do":"wait","text":"` + strings.Repeat("x", 100_000) + `"}`
+	s.write(large)
+	s.write(large)
+	s.write(`{"type":"list_peers","_reqId":"l"}`)
+	if frame, ok := s.take(100 * time.Millisecond); ok {
+		t.Fatalf("behind two large requests that wait came %.60s", frame)
+	}
+	h.gate <- struct{}{}
+	s.kept()
+	s.wantFrame("peers_list")
+	h.gate <- struct{}{}
+	s.kept()
+}
+
 // Whoever is put out of the mesh has nothing more asked for it, although its
 // connection still stands and requests of it wait.
 func TestNothingIsAskedForASessionThatEnded(t *testing.T) {
@@ -223,7 +243,7 @@ func TestNothingIsAskedForASessionThatEnded(t *testing.T) {
 	s.write(`{"type":"note_get","do":"wait"}`) // needs no permission, so nothing else looks who asks
 	s.write(`{"type":"list_peers","_reqId":"l"}`)
 	s.wantFrame("peers_list")
-	r.revoke(ada) // nobody reads the close frame, so the connection is not gone yet
+	r.revoke(ada) // the connection takes a moment longer to be gone
 	h.gate <- struct{}{}
 	eventually(t, "the other request to be refused", func() bool {
 		return slices.ContainsFunc(h.refused.List(refusals.DefaultSize), func(f refusals.Refusal) bool { return f.Kind == "note_get" })

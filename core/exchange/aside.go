@@ -10,6 +10,10 @@ import (
 // connection is not read until one has its answer.
 const mostAside = 16
 
+// largeAside is how many bytes a request may have that waits beside others. A
+// larger one waits alone, so that a connection keeps 1 MiB and one frame in memory.
+const largeAside = 64 << 10
+
 // textGone is for the log alone: nobody is there to read it.
 const textGone = "the connection ended before the request was looked at"
 
@@ -24,10 +28,13 @@ func (r *request) goAside(frame []byte) bool {
 	if r.call.Outside = r.chain.Outside(r.env.Kind); r.call.Outside == nil {
 		return false
 	}
-	r.call.Body = bytes.Clone(frame) // the buffer is the next frame's
 	if c.asides == nil {
 		c.asides = new(line)
 	}
+	if len(frame) > largeAside {
+		c.asides.wait()
+	}
+	r.call.Body = bytes.Clone(frame) // the buffer is the next frame's
 	c.asides.add(aside{r}, mostAside)
 	return true
 }
