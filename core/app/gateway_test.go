@@ -15,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
@@ -481,5 +482,28 @@ func TestGatewayTopics(t *testing.T) {
 	}
 	if status, answer, _ := r.ask(http.MethodGet, "/v1/topics/nowhere/messages", all, ""); status != 404 || answer["code"] != "topic_not_found" {
 		t.Errorf("got %d %v", status, answer)
+	}
+}
+
+// A page that may call may send whatever a route reads of a header.
+func TestPagesSendWhatRoutesRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *config.Config) { c.HTTP.CORSOrigins = []string{"https://app.example.org"} })
+	h := http.Header{"Origin": {"https://app.example.org"}, "Access-Control-Request-Method": {"POST"}}
+	status, _, header := r.askRaw(http.MethodOptions, "/v1/messages", h, "")
+	if status != http.StatusNoContent {
+		t.Fatalf("got %d", status)
+	}
+	headers := strings.Split(header.Get("Access-Control-Allow-Headers"), ", ")
+	methods := strings.Split(header.Get("Access-Control-Allow-Methods"), ", ")
+	for _, route := range r.app.Routes() {
+		if !slices.Contains(methods, route.Method) {
+			t.Errorf("%s: the method may not be sent", route.Pattern())
+		}
+		for f := range route.Request.Fields() {
+			if name := f.Tag.Get("header"); name != "" && !slices.Contains(headers, name) {
+				t.Errorf("%s: %s may not be sent", route.Pattern(), name)
+			}
+		}
 	}
 }

@@ -104,7 +104,8 @@ func TestCORS(t *testing.T) {
 	open := func(origin string, more map[string]string) map[string]string {
 		m := map[string]string{
 			"Access-Control-Allow-Origin": origin, "Cross-Origin-Resource-Policy": "cross-origin",
-			"Access-Control-Expose-Headers": "Retry-After, X-Request-Id, Deprecation, Warning",
+			"Access-Control-Expose-Headers": "Retry-After, X-Request-Id, Deprecation, Warning, Location, Upload-Length, Upload-Offset, Tus-Resumable, " +
+				"Content-Disposition, Content-Range, ETag",
 		}
 		maps.Copy(m, more)
 		return m
@@ -112,7 +113,7 @@ func TestCORS(t *testing.T) {
 	preflight := map[string]string{
 		"Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS", "Access-Control-Max-Age": "600", "Vary": "Origin",
 		"Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
-			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys",
+			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys, Upload-Length, Upload-Offset, Tus-Resumable, Range, If-Range",
 	}
 	tests := []struct {
 		name, method, url string

@@ -23,10 +23,11 @@ func newCORS(origins []string) *cors {
 	c := &cors{
 		origins: map[string][]string{},
 		vary:    []string{"Origin"},
-		expose:  []string{"Retry-After, X-Request-Id, Deprecation, Warning"},
+		expose: []string{"Retry-After, X-Request-Id, Deprecation, Warning, Location, Upload-Length, Upload-Offset, Tus-Resumable, " +
+			"Content-Disposition, Content-Range, ETag"},
 		methods: []string{"GET, HEAD, POST, PATCH, DELETE, OPTIONS"},
 		headers: []string{"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Mesh-Id, X-Member-Id, X-File-Name, X-Tags, " +
-			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys"},
+			"X-Persistent, X-Target-Spec, X-Encrypted, X-Owner-Pubkey, X-File-Keys, Upload-Length, Upload-Offset, Tus-Resumable, Range, If-Range"},
 		age:    []string{"600"},
 		policy: []string{"cross-origin"},
 		all:    []string{config.AnyOrigin},
