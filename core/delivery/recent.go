@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +35,33 @@ type trace struct {
 	id, mesh, sender, target string
 	at                       time.Time
 	one                      [1]store.DeliveryStatus // of the usual message, to one recipient
-	many                     []store.DeliveryStatus
+	many                     []store.DeliveryStatus  // in the order of recipients when it is long
+}
+
+// long is from how many deliveries on a message's list is sorted, so that each
+// confirmation finds its own without looking at those of all others.
+const long = 64
+
+func byRecipient(d store.DeliveryStatus, to sdk.Key) int {
+	return bytes.Compare(d.Recipient[:], to[:])
+}
+
+// deliver notes when a recipient has confirmed.
+func (t *trace) deliver(to sdk.Key, at time.Time) {
+	list := t.deliveries()
+	sorted := len(list) >= long
+	if sorted {
+		first, _ := slices.BinarySearchFunc(list, to, byRecipient)
+		list = list[first:]
+	}
+	for i := range list {
+		switch d := &list[i]; {
+		case d.Recipient != to && sorted:
+			return
+		case d.Recipient == to && d.DeliveredAt.IsZero():
+			d.DeliveredAt = at
+		}
+	}
 }
 
 func (t *trace) deliveries() []store.DeliveryStatus {
@@ -55,6 +83,9 @@ func (r *recent) accepted(m *store.Message, audience []sdk.Recipient) {
 	list := t.deliveries()
 	for i := range list {
 		list[i].MemberID, list[i].Recipient = audience[i].MemberID, addressOf(&audience[i])
+	}
+	if len(list) >= long {
+		slices.SortFunc(list, func(a, b store.DeliveryStatus) int { return byRecipient(a, b.Recipient) })
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,12 +125,7 @@ func (r *recent) delivered(id string, to sdk.Key, at time.Time) {
 	if !ok {
 		return
 	}
-	list := r.ring[place].deliveries()
-	for i := range list {
-		if list[i].Recipient == to && list[i].DeliveredAt.IsZero() {
-			list[i].DeliveredAt = at
-		}
-	}
+	r.ring[place].deliver(to, at)
 }
 
 // Recent returns what is known about messages of a mesh whose id begins with

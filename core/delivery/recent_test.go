@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
@@ -49,5 +50,40 @@ func TestRecentIsBounded(t *testing.T) {
 	check()
 	if known("one 4") || !known("one 5") || len(r.byID) != recentMax {
 		t.Errorf("%d are known", len(r.byID))
+	}
+}
+
+// A confirmation is noted for its recipient alone, in short lists and in long ones,
+// also of one that is in the audience twice.
+func TestRecentDelivered(t *testing.T) {
+	for _, n := range []int{1, 2, long - 1, long, 10 * long} {
+		r := newRecent()
+		var audience []sdk.Recipient
+		for i := range n {
+			key := sdk.Key{byte(i * 7), byte(i >> 8), byte(i)}
+			audience = append(audience, sdk.Recipient{Member: key, MemberID: key.String()})
+		}
+		audience = append(audience, audience[n/2])
+		r.accepted(&store.Message{ID: "m", MeshID: "mesh"}, audience)
+		at := time.Now()
+		r.delivered("m", audience[n/2].Member, at)
+		r.delivered("m", audience[n/2].Member, at.Add(time.Second))
+		r.delivered("m", sdk.Key{1, 2, 3, 4}, at)
+		status := r.ring[r.byID["m"]].status()
+		done := 0
+		for _, d := range status.Deliveries {
+			if d.MemberID != d.Recipient.String() {
+				t.Fatalf("of %d: got %+v", n, d)
+			}
+			if d.DeliveredAt.IsZero() != (d.Recipient != audience[n/2].Member) || !d.DeliveredAt.IsZero() && !d.DeliveredAt.Equal(at) {
+				t.Errorf("of %d: got %+v", n, d)
+			}
+			if !d.DeliveredAt.IsZero() {
+				done++
+			}
+		}
+		if len(status.Deliveries) != n+1 || done != 2 {
+			t.Errorf("of %d: %d of %d are delivered", n, done, len(status.Deliveries))
+		}
 	}
 }
