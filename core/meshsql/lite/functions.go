@@ -3,6 +3,8 @@ package lite
 import (
 	"database/sql/driver"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -104,11 +106,30 @@ func asText(v driver.Value) string {
 	case []byte:
 		return string(v)
 	case float64:
-		if v == float64(int64(v)) {
-			return fmt.Sprintf("%.1f", v)
-		}
-		return fmt.Sprintf("%.15g", v)
+		return floatText(v)
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+// floatText is a number as SQLite shows it, but for a last digit that nobody needs:
+// as few digits as tell it from others, and always a point.
+func floatText(v float64) string {
+	switch size := math.Abs(v); {
+	case size == 0:
+		return "0.0"
+	case math.IsInf(v, 0):
+		return strings.TrimPrefix(fmt.Sprint(v), "+")
+	case size < 1e-4 || size >= 1e17:
+		digits, power, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, 64), "e")
+		return pointed(digits) + "e" + power
+	}
+	return pointed(strconv.FormatFloat(v, 'f', -1, 64))
+}
+
+func pointed(digits string) string {
+	if strings.Contains(digits, ".") {
+		return digits
+	}
+	return digits + ".0"
 }

@@ -135,6 +135,10 @@ func (s *statement) collect(rows *sql.Rows) (_ *meshsql.Result, count int64, err
 	if err != nil {
 		return nil, 0, err
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, 0, err
+	}
 	c := meshsql.NewCollector(names, s.limits)
 	got, at, row := make([]any, len(names)), make([]any, len(names)), make([]meshsql.Value, len(names))
 	for i := range got {
@@ -145,7 +149,7 @@ func (s *statement) collect(rows *sql.Rows) (_ *meshsql.Result, count int64, err
 			return nil, 0, err
 		}
 		for i := range got {
-			row[i] = value(got[i])
+			row[i] = value(types[i].DatabaseTypeName(), got[i])
 		}
 		more = c.Add(row)
 	}
@@ -156,7 +160,9 @@ func (s *statement) collect(rows *sql.Rows) (_ *meshsql.Result, count int64, err
 	return result, count, err
 }
 
-func value(v driver.Value) meshsql.Value {
+// value goes by the value's own type. The driver makes a time of a text in a column
+// that is declared as one.
+func value(declared string, v driver.Value) meshsql.Value {
 	switch v := v.(type) {
 	case nil:
 		return meshsql.Null()
@@ -169,6 +175,9 @@ func value(v driver.Value) meshsql.Value {
 	case []byte:
 		return meshsql.Blob(v)
 	case time.Time:
+		if day := v.UTC(); declared == "DATE" && day.Equal(day.Truncate(24*time.Hour)) {
+			return meshsql.Text(day.Format(time.DateOnly))
+		}
 		return meshsql.Time(v)
 	case string:
 		return meshsql.Text(v)
@@ -200,7 +209,9 @@ func (s *statement) words(outer, work context.Context, err error) error {
 		return meshsql.Fail(meshsql.TextReadOnly)
 	case lib.SQLITE_AUTH:
 		return s.denied()
-	case lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_CANTOPEN, lib.SQLITE_NOTADB, lib.SQLITE_NOMEM, lib.SQLITE_PERM:
+	case lib.SQLITE_NOMEM: // that is how SQLite names the limit of its compiled form
+		return meshsql.Fail("the statement is too large once it is compiled: split it, or shorten its lists")
+	case lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_CANTOPEN, lib.SQLITE_NOTADB, lib.SQLITE_PERM:
 		return err
 	}
 	return meshsql.Fail("%s", s.own(failed))
@@ -212,7 +223,11 @@ func (s *statement) own(err *sqlite.Error) string {
 	if at := strings.LastIndex(text, " ("); at > 0 {
 		text = text[:at]
 	}
-	return strings.TrimPrefix(text, "SQL logic error: ")
+	text = strings.TrimPrefix(text, "SQL logic error: ")
+	if strings.HasPrefix(text, "unsafe use of ") {
+		text += ": call it in the statement itself, and not in a view, trigger, index or CHECK"
+	}
+	return text
 }
 
 // denied says what the policy does not allow.
