@@ -14,9 +14,6 @@ import (
 	"github.com/claudemesh/broker/sdk"
 )
 
-// channelEvents is the channel of sessions that come over HTTP.
-const channelEvents = "http-events"
-
 // maxSessionName is how long the name of a stream may be, in bytes.
 const maxSessionName = 64
 
@@ -97,7 +94,7 @@ func (g *gateway) begin(ctx context.Context, c *feature.Call, place sse.Place) (
 	}
 	st := sse.NewStream(c.HTTP.Local, c.Env.Arrived)
 	session, online, err := g.registry.Attend(ctx, c, st, presence.About{
-		Name: c.Member.DisplayName, SessionID: "http:" + place.Name, PeerType: "service", Channel: channelEvents,
+		Name: c.Member.DisplayName, SessionID: "http:" + place.Name, PeerType: "service", Channel: feature.ChannelEvents,
 	})
 	if err != nil {
 		g.Streams.Cancel(place)

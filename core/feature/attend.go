@@ -6,6 +6,10 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 )
 
+// ChannelEvents is the channel of sessions that come over HTTP to hear, and cannot
+// be asked anything.
+const ChannelEvents = "http-events"
+
 // Attend begins a session of the member behind a call over HTTP, as a hello does
 // for one that comes over a socket, or takes up the one with the same SessionID.
 // Whoever asked calls online when the answer has begun: then the session is given

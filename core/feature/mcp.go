@@ -95,7 +95,7 @@ func (s *mcpServers) register(ctx context.Context, c *Call, m *wire.McpRegister)
 		return wire.McpRegisterAck{}, err
 	}
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "mcp_registered", Payload: audit.Object(audit.String("serverName", row.Name))})
-	s.after(c, row, wire.EventMcpRegistered, wire.McpEvent{
+	s.after(c, row, From(c), wire.EventMcpRegistered, wire.McpEvent{
 		ServerName: row.Name, Description: row.Description, Tools: toolNames(m.Tools), HostedBy: row.Host,
 	})
 	return wire.McpRegisterAck{ServerName: row.Name, ToolCount: int64(len(m.Tools))}, nil
@@ -174,9 +174,14 @@ func (s *mcpServers) set(ctx context.Context, row *store.McpServer) error {
 	return core.Refuse(sdk.ReasonUnavailable, "others register this name at the same time: try again")
 }
 
+// settledAfter is how long after a server was registered every node knows its
+// session: the name of a younger one is not given to others because this node does
+// not know that yet.
+const settledAfter = 2 * time.Minute
+
 // mayReplace refuses to take a name from another member that keeps it.
 func (s *mcpServers) mayReplace(ctx context.Context, over *store.McpServer, memberID string) error {
-	if over.MemberID == memberID || s.abandoned(over) {
+	if over.MemberID == memberID || s.abandoned(over) && time.Since(over.RegisteredAt) > settledAfter {
 		return nil
 	}
 	owner, err := s.roster.MemberByID(ctx, over.MemberID)
@@ -215,6 +220,10 @@ func (s *mcpServers) unregister(ctx context.Context, c *Call, m *wire.McpUnregis
 	if row.MemberID != by.ID && !by.admin() {
 		return Silent{}, core.Refuse(sdk.ReasonForbidden, "this server belongs to another member: ask it, or an admin of the mesh, to unregister it")
 	}
+	from, err := s.host(ctx, c, row)
+	if err != nil {
+		return Silent{}, err
+	}
 	err = s.store.DeleteMcpServer(ctx, row.MeshID, row.Name, row.MemberID)
 	if errors.Is(err, store.ErrConflict) {
 		return Silent{}, nil // gone meanwhile
@@ -223,14 +232,27 @@ func (s *mcpServers) unregister(ctx context.Context, c *Call, m *wire.McpUnregis
 		return Silent{}, core.Unavailable(err)
 	}
 	c.Env.Records = append(c.Env.Records, sdk.Record{Event: "mcp_unregistered", Payload: audit.Object(audit.String("serverName", row.Name))})
-	s.after(c, row, wire.EventMcpUnregistered, wire.McpEvent{ServerName: row.Name, HostedBy: row.Host})
+	s.after(c, row, from, wire.EventMcpUnregistered, wire.McpEvent{ServerName: row.Name, HostedBy: row.Host})
 	return Silent{}, nil
+}
+
+// host returns whose server it is, but for the session that a call comes from: who
+// may not know of the server does not hear of its end.
+func (s *mcpServers) host(ctx context.Context, c *Call, row *store.McpServer) (Origin, error) {
+	if row.MemberID == c.Env.Sender.MemberID {
+		return From(c), nil
+	}
+	host, err := s.roster.MemberByID(ctx, row.MemberID)
+	if err != nil {
+		return Origin{}, core.Unavailable(err)
+	}
+	return Origin{MemberID: host.ID, Member: host.Key, Session: row.SessionKey, Presence: c.Session.ID}, nil
 }
 
 // after tells the mesh behind the answer. Who does not accept messages of the host
 // hears nothing of its tools.
-func (s *mcpServers) after(c *Call, row *store.McpServer, name string, data wire.McpEvent) {
-	from, now := From(c), c.Env.Arrived
+func (s *mcpServers) after(c *Call, row *store.McpServer, from Origin, name string, data wire.McpEvent) {
+	now := c.Env.Arrived
 	c.After = func() { s.tell(context.Background(), row.MeshID, from, name, data, now) }
 }
 
@@ -302,7 +324,7 @@ func (s *mcpServers) list(ctx context.Context, c *Call, m *wire.McpList) (wire.M
 }
 
 // shown reports whether the sender of a call may know of a server: one of its own,
-// or of a member that accepts its messages.
+// or of a member that accepts its messages and may still offer tools.
 func (s *mcpServers) shown(ctx context.Context, c *Call, row *store.McpServer) (bool, error) {
 	by := c.Env.Sender
 	if s.abandoned(row) {
@@ -315,7 +337,17 @@ func (s *mcpServers) shown(ctx context.Context, c *Call, row *store.McpServer) (
 	if err != nil {
 		return false, core.Unavailable(err)
 	}
-	return host.Live() && host.Grants.Allows(by.Member, by.Session, store.CapDM), nil
+	if !host.Live() || !host.Grants.Allows(by.Member, by.Session, store.CapDM) {
+		return false, nil
+	}
+	if len(host.Permissions) == 0 {
+		return true, nil // to offer tools is everybody's
+	}
+	mesh, err := s.roster.Mesh(ctx, row.MeshID)
+	if err != nil {
+		return false, core.Unavailable(err)
+	}
+	return mesh.May(host, store.CanUseTools), nil
 }
 
 func (s *mcpServers) row(row *store.McpServer) wire.McpRow {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -102,6 +103,22 @@ func TestPeerFileOfOnesOwn(t *testing.T) {
 	if !strings.HasPrefix(got, `{"type":"peer_file_response_forward","_reqId":2,"filePath":"a/b","error":"peer_not_found: target peer not connected`) {
 		t.Errorf("got %s", got)
 	}
+}
+
+// A session that only hears, over HTTP, is not asked.
+func TestPeerFileIsNotAskedOfEventStreams(t *testing.T) {
+	r := newRig(t)
+	bo, cy := r.join("bo"), r.join("cy")
+	r.allow("cy", "bo", store.CapFileRead)
+	stream := r.join("cy", func(a *presence.Arrival) { a.Key, a.About.Channel = sdk.Key{}, ChannelEvents })
+	wantText(t, bo.readFile(cy.member.Key, "1"), "")
+	cy.asked("filePath")
+	cy.leave()
+	bo.heard()
+	if got := bo.readFile(cy.member.Key, "2"); !strings.Contains(got, `"error":"peer_not_found: `) {
+		t.Errorf("got %s", got)
+	}
+	stream.wantHeard()
 }
 
 // Only the session that was asked can answer, and only what it was asked.

@@ -108,14 +108,17 @@ func questionID(c *Call) string {
 	return string(text)
 }
 
-// sessionBehind returns the session that a key means for somebody who asks: not the one
-// that asks, unless there is no other.
+// sessionBehind returns the session that a key means for somebody who asks: one that
+// can answer, and not the one that asks, unless there is no other.
 func sessionBehind(dir *presence.Directory, c *Call, key sdk.Key) (found presence.View, ok bool) {
 	for _, v := range dir.Behind(c.Env.Mesh, key) {
-		if v.ID != c.Session.ID {
+		switch {
+		case v.Channel == ChannelEvents:
+		case v.ID != c.Session.ID:
 			return v, true
+		default:
+			found, ok = v, true
 		}
-		found, ok = v, true
 	}
 	return found, ok
 }
