@@ -110,6 +110,9 @@ func (s *statuses) result(ctx context.Context, by asker, st *store.Status) (wire
 	if !res.Delivered {
 		res.DeliveredAt = nil
 	}
+	res.Recipients = res.Recipients[:fitting(len(res.Recipients), func(row int, add func(...string)) {
+		add(res.Recipients[row].Name, res.Recipients[row].Pubkey)
+	})]
 	return res, nil
 }
 

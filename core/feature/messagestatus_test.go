@@ -106,6 +106,33 @@ func TestMessageStatusAnswer(t *testing.T) {
 	}
 }
 
+// toMany remembers one message, to many recipients that wait for it.
+type toMany struct{ status *store.Status }
+
+func (m toMany) Recent(string, string) []*store.Status { return []*store.Status{m.status} }
+
+// However many a message is for, its status fits into an outbox, and says whether
+// all have it.
+func TestMessageStatusFits(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	const many = 20_000
+	status := &store.Status{Message: &store.Message{ID: strings.Repeat("a", 32), MeshID: r.mesh.ID, SenderMemberID: bo.member.ID}}
+	for n := range many {
+		status.Deliveries = append(status.Deliveries, store.DeliveryStatus{
+			Recipient: sdk.Key{1, byte(n), byte(n >> 8)}, MemberID: r.members["cy"].ID, DeliveredAt: time.Now(),
+		})
+	}
+	status.Deliveries[many-1].DeliveredAt = time.Time{}
+	reg := NewRegistry()
+	MessageStatus(reg, r.dir, toMany{status}, r.store, r.roster)
+	answer, _ := bo.askOf(reg, `{"type":"message_status","messageId":"aaaaaaaa"}`)
+	got, err := wire.Decode[wire.MessageStatusResult]([]byte(answer))
+	if err != nil || len(answer) > 2*answerBytes || len(got.Recipients) < many/4 || got.Delivered {
+		t.Errorf("%d bytes with %d recipients, delivered %v, %v", len(answer), len(got.Recipients), got.Delivered, err)
+	}
+}
+
 func TestMessageStatusArguments(t *testing.T) {
 	bo := newRig(t).join("bo")
 	tests := []struct{ name, id, want string }{

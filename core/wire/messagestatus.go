@@ -12,7 +12,8 @@ type MessageStatus struct {
 // FrameType returns message_status.
 func (MessageStatus) FrameType() string { return "message_status" }
 
-// MessageStatusResult answers a [MessageStatus].
+// MessageStatusResult answers a [MessageStatus]. An answer with more than a megabyte
+// of recipients ends there.
 type MessageStatusResult struct {
 	MessageID   string             `json:"messageId" doc:"the whole id"`
 	TargetSpec  string             `json:"targetSpec" doc:"whom it was sent to"`
