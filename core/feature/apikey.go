@@ -64,7 +64,7 @@ type apiKeys struct {
 
 // create makes a key for the member that asks.
 func (a *apiKeys) create(ctx context.Context, c *Call, m *wire.APIKeyCreate) (wire.APIKeyCreated, error) {
-	k := &store.APIKey{ID: identity.NewID(), MeshID: c.Env.Mesh, Label: m.Label, Topics: distinctTexts(m.TopicScopes), CreatedAt: time.Now()}
+	k := &store.APIKey{ID: identity.NewID(), MeshID: c.Env.Mesh, Label: m.Label, Topics: distinctTopics(m.TopicScopes), CreatedAt: time.Now()}
 	if err := readAPIKey(k, m); err != nil {
 		return wire.APIKeyCreated{}, err
 	}
@@ -104,14 +104,17 @@ func readAPIKey(k *store.APIKey, m *wire.APIKeyCreate) error {
 		return wrong("capabilities: want at least one of send, read, state_write and admin")
 	case m.TopicScopes != nil && len(m.TopicScopes) == 0:
 		return wrong("topicScopes: want at least one topic, or null for all")
-	case slices.Contains(m.TopicScopes, ""):
+	case slices.Contains(k.Topics, ""):
 		return wrong("topicScopes: want the ids or names of topics")
 	}
-	for _, text := range distinctTexts(m.Capabilities) {
-		if !slices.Contains(store.AllKeyCapabilities(), store.KeyCapability(text)) {
+	for _, text := range m.Capabilities {
+		can := store.KeyCapability(text)
+		switch {
+		case !slices.Contains(store.AllKeyCapabilities(), can):
 			return wrong("capabilities: want send, read, state_write or admin")
+		case !slices.Contains(k.Capabilities, can):
+			k.Capabilities = append(k.Capabilities, can)
 		}
-		k.Capabilities = append(k.Capabilities, store.KeyCapability(text))
 	}
 	if m.ExpiresAt == "" {
 		return nil
@@ -124,8 +127,9 @@ func readAPIKey(k *store.APIKey, m *wire.APIKeyCreate) error {
 	return nil
 }
 
-// distinctTexts drops texts that came before.
-func distinctTexts(list []string) (distinct []string) {
+// distinctTopics returns topics without their signs, and without those that came
+// before.
+func distinctTopics(list []string) (distinct []string) {
 	for _, text := range list {
 		text = strings.TrimPrefix(text, "#")
 		if !slices.Contains(distinct, text) {

@@ -105,6 +105,8 @@ func TestAPIKeyArguments(t *testing.T) {
 		{"a label that is no poem", `"label":"` + long + `","capabilities":["send"]`, "invalid: label"},
 		{"at least one topic", `"label":"a","capabilities":["send"],"topicScopes":[]`, "invalid_args: topicScopes: "},
 		{"topics with a name", `"label":"a","capabilities":["send"],"topicScopes":[""]`, "invalid_args: topicScopes: "},
+		{"topics with more than a sign", `"label":"a","capabilities":["send"],"topicScopes":["#"]`, "invalid_args: topicScopes: "},
+		{"capabilities without a sign", `"label":"a","capabilities":["#send"]`, "invalid_args: capabilities: "},
 		{"an end to come", `"label":"a","capabilities":["send"],"expiresAt":"2020-01-01T00:00:00Z"`, "invalid_args: expiresAt: "},
 		{"an end that is a time", `"label":"a","capabilities":["send"],"expiresAt":"soon"`, "invalid_args: expiresAt: "},
 		{"nothing more", `"label":"a","capabilities":["send"],"topicScopes":null`, ""},
