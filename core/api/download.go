@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/claudemesh/broker/core"
@@ -16,6 +17,10 @@ import (
 
 // noteTimeout bounds how long an access is being written of a request that is over.
 const noteTimeout = 5 * time.Second
+
+// maxRanges is how many ranges of a file one request gets. Each is read on its own,
+// wherever the bytes are.
+const maxRanges = 16
 
 // GetDownload is GET /download/{id}.
 type GetDownload struct {
@@ -84,6 +89,9 @@ func (d *FileContent) Continue(w http.ResponseWriter, r *http.Request) (any, err
 		return nil, core.Unavailable(err)
 	}
 	defer content.Close() //nolint:errcheck // only read
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header.Del("Range") // the whole file is an answer too
+	}
 	if r.Method == http.MethodGet && r.Header.Get("Range") == "" {
 		if err := content.Prime(); err != nil {
 			return nil, core.Unavailable(err)

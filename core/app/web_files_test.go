@@ -169,6 +169,21 @@ func TestUploadAndDownload(t *testing.T) {
 	}
 }
 
+// Each range is a question to the place where the bytes are: who asks for very many
+// of them gets the file.
+func TestDownloadOfManyRanges(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	body := strings.Repeat("0123456789", 10)
+	id := s.share(s.ann, s.ada, "x", body)
+	for n, want := range map[int]int{16: http.StatusPartialContent, 17: http.StatusOK} {
+		status, got, _ := s.fetch(s.ben, s.download(id), "Range: bytes=0-0"+strings.Repeat(",2-2", n-1))
+		if status != want || status == http.StatusOK && got != body {
+			t.Errorf("%d ranges: got %d and %d bytes", n, status, len(got))
+		}
+	}
+}
+
 func TestUploadRefused(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
