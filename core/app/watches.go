@@ -52,6 +52,8 @@ const tickEvery = time.Second
 
 // tick tells peers of the simulated time of their meshes, until ctx ends.
 func (a *App) tick(ctx context.Context) {
+	a.catchUp(ctx)
+	begun := time.Now()
 	every := time.NewTicker(tickEvery)
 	defer every.Stop()
 	for {
@@ -60,15 +62,19 @@ func (a *App) tick(ctx context.Context) {
 			return
 		case <-every.C:
 		}
-		if err := a.alone(ctx, "mesh clocks", a.tickOnce); err != nil && ctx.Err() == nil {
+		err := a.alone(ctx, "mesh clocks", func(ctx context.Context) error {
+			// A start of the broker, and its stop, say nothing of who is about to come back.
+			return a.tickOnce(ctx, time.Since(begun) >= a.config.Load().Presence.Grace && !a.gate.Draining())
+		})
+		if err != nil && ctx.Err() == nil {
 			a.log.Warn("clocks not looked after", slog.Any("err", err))
 		}
 	}
 }
 
 // tickOnce tells of ticks that have come, and pauses the clocks of meshes that
-// nobody is connected to.
-func (a *App) tickOnce(ctx context.Context) error {
+// nobody is connected to, if it may.
+func (a *App) tickOnce(ctx context.Context, mayPause bool) error {
 	list, err := a.options.Store.RunningClocks(ctx)
 	if err != nil {
 		return err
@@ -76,6 +82,9 @@ func (a *App) tickOnce(ctx context.Context) error {
 	now := time.Now()
 	for _, c := range list {
 		if len(a.dir.Views(c.MeshID)) == 0 {
+			if !mayPause {
+				continue
+			}
 			// Whoever has changed it meanwhile is here.
 			if err := a.options.Store.SetClock(ctx, c.Changed(now, c.Speed, true), c); err != nil && !errors.Is(err, store.ErrConflict) {
 				return err

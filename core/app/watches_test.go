@@ -126,6 +126,28 @@ func TestFlawExt06BrokerLooksAtNothingPrivate(t *testing.T) {
 	}
 }
 
+// A start of the broker has nobody connected, and says nothing of who is about to
+// come back: the clock goes on for as long as they have time to.
+func TestClockGoesOnOverARestart(t *testing.T) {
+	const grace = 2 * time.Second
+	path := filepath.Join(t.TempDir(), "broker.db")
+	before := start(t, path, func(c *config.Config) { c.Presence.Grace = time.Hour })
+	before.newMesh()
+	id := before.member("ada", store.RoleAdmin)
+	before.joined(id).ask(`{"type":"set_clock","speed":1}`, "clock_status")
+	before.stop()
+
+	begun := time.Now()
+	after := start(t, path, func(c *config.Config) { c.Presence.Grace = grace })
+	eventually(t, "the clock to pause", func() bool {
+		c, err := after.store.Clock(context.Background(), before.mesh.ID)
+		if err == nil && c.Paused && c.Since.Sub(begun) < grace {
+			t.Fatalf("it stands after %s", c.Since.Sub(begun))
+		}
+		return err == nil && c.Paused
+	})
+}
+
 // turnBack lets a mesh's clock have run for d more.
 func (r *rig) turnBack(d time.Duration) {
 	r.t.Helper()
