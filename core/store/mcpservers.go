@@ -51,6 +51,7 @@ type McpServers interface {
 	ReturnMcpServers(ctx context.Context, mesh, memberID string, key sdk.Key, presenceID string) ([]*McpServer, error)
 
 	// PruneMcpServers deletes servers that are not persistent, were registered
-	// before t, and whose session is not open. It returns how many there were.
+	// before t, and whose session is not open, and all servers of members that were
+	// revoked. It returns how many there were.
 	PruneMcpServers(ctx context.Context, t time.Time) (int64, error)
 }

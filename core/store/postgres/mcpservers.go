@@ -33,7 +33,8 @@ const (
 	returnMcp  = `UPDATE mcp_server SET presence_id = $4, offline_since = NULL
 		WHERE mesh_id = $1 AND member_id = $2 AND session_key = $3`
 	pruneMcp = `DELETE FROM mcp_server m WHERE NOT persistent AND registered_at < $1 AND NOT EXISTS
-		(SELECT 1 FROM presence p WHERE p.id = m.presence_id AND p.disconnected_at IS NULL)`
+		(SELECT 1 FROM presence p WHERE p.id = m.presence_id AND p.disconnected_at IS NULL)
+		OR EXISTS (SELECT 1 FROM member b WHERE b.id = m.member_id AND b.revoked_at IS NOT NULL)`
 )
 
 // McpServer implements [store.McpServers].

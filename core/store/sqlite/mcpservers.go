@@ -28,7 +28,8 @@ const (
 	offlineMcp = `UPDATE mcp_server SET offline_since = ? WHERE mesh_id = ? AND presence_id = ?`
 	returnMcp  = `UPDATE mcp_server SET presence_id = ?4, offline_since = NULL WHERE mesh_id = ?1 AND member_id = ?2 AND session_key = ?3`
 	pruneMcp   = `DELETE FROM mcp_server WHERE NOT persistent AND registered_at < ? AND NOT EXISTS
-		(SELECT 1 FROM presence p WHERE p.id = presence_id AND p.disconnected_at IS NULL)`
+		(SELECT 1 FROM presence p WHERE p.id = presence_id AND p.disconnected_at IS NULL)
+		OR EXISTS (SELECT 1 FROM member m WHERE m.id = member_id AND m.revoked_at IS NOT NULL)`
 )
 
 // McpServer implements [store.McpServers].

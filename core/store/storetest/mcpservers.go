@@ -16,6 +16,7 @@ var mcpServers = []test{
 	{"what a session offered ends with it, but for what is persistent", mcpEnd},
 	{"servers return with the key of their session", mcpReturn},
 	{"servers whose session is not open are deleted", mcpPrune},
+	{"servers of revoked members are deleted", mcpPruneRevoked},
 }
 
 // mcp makes the n-th server of the first mesh.
@@ -150,4 +151,19 @@ func mcpPrune(s *suite) {
 		s.Errorf("deleted %d servers, want 1", n)
 	}
 	s.wantMcps(lasting, served, fresh)
+}
+
+func mcpPruneRevoked(s *suite) {
+	_, members := s.mesh(2)
+	kept, gone := mcp(1), mcp(2)
+	kept.MemberID, kept.Persistent = members[0].ID, true
+	gone.MemberID, gone.Persistent = members[1].ID, true
+	s.setMcp(kept, gone)
+	s.must(s.SetRevoked(s.ctx, members[1].ID, now()))
+	n, err := s.PruneMcpServers(s.ctx, now().Add(-time.Hour))
+	s.must(err)
+	if n != 1 {
+		s.Errorf("deleted %d servers, want 1", n)
+	}
+	s.wantMcps(kept)
 }
