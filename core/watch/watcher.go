@@ -55,10 +55,16 @@ type Options struct {
 }
 
 // Watcher looks at what is due.
-type Watcher struct{ o Options }
+type Watcher struct {
+	o Options
+
+	// Held by who takes a value out of a body: a megabyte of JSON takes some fifty
+	// while it is read.
+	reading chan struct{}
+}
 
 // New returns a watcher. It looks at nothing before [Watcher.Run].
-func New(o Options) *Watcher { return &Watcher{o} }
+func New(o Options) *Watcher { return &Watcher{o, make(chan struct{}, 1)} }
 
 // Run looks at what is due until ctx ends. Looks that have begun then end too.
 func (w *Watcher) Run(ctx context.Context) {
@@ -163,6 +169,13 @@ func (w *Watcher) value(ctx context.Context, row *store.Watch) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return w.read(row, answer)
+}
+
+// read takes what is to be compared out of an answer, of one at a time.
+func (w *Watcher) read(row *store.Watch, answer *Answer) (string, error) {
+	w.reading <- struct{}{}
+	defer func() { <-w.reading }()
 	return valueOf(cmp.Or(row.Mode, Hash), row.Extract, answer)
 }
 

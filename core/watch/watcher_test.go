@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claudemesh/broker/core/identity"
@@ -178,6 +179,28 @@ func TestRoundReadsOnBehindABusyHost(t *testing.T) {
 	if w.round(t, watcher, time.Second); !asked {
 		t.Error("the other host was not asked")
 	}
+}
+
+// Bodies are read one after the other, since JSON takes much memory meanwhile.
+func TestOneBodyIsReadAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, done := New(Options{}), make(chan struct{})
+		w.reading <- struct{}{} // another one is being read
+		go func() {
+			if got, err := w.read(&store.Watch{Mode: JSON, Extract: "a"}, &Answer{Status: 200, Body: []byte(`{"a":1}`)}); got != "1" || err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
+			close(done)
+		}()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("it did not wait for the other one")
+		default:
+			<-w.reading
+		}
+		<-done
+	})
 }
 
 func TestHeadersAreSealed(t *testing.T) {
