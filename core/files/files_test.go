@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/object"
 	"github.com/claudemesh/broker/core/object/disk"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/store/sqlite"
@@ -317,6 +318,39 @@ func TestFlawExt57(t *testing.T) {
 	gone, err := r.store.GoneFiles(t.Context(), r.time().Add(time.Hour), 10)
 	if err != nil || len(gone) > 0 {
 		t.Errorf("rows are left: %v, error %v", gone, err)
+	}
+}
+
+// stuck is a place that does not give up the objects of one file.
+type stuck struct {
+	object.Store
+	under string
+}
+
+func (s stuck) DeleteUnder(ctx context.Context, key string) error {
+	if key == s.under {
+		return errors.New("held by somebody")
+	}
+	return s.Store.DeleteUnder(ctx, key)
+}
+
+// A file that cannot be deleted keeps no other one.
+func TestSweepGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	held, other := r.create(10, nil), r.create(10, nil)
+	r.Files.Objects = stuck{r.Files.Objects, folder(held.ID)}
+	r.must(r.Drop(t.Context(), held))
+	r.pass(time.Second)
+	r.must(r.Drop(t.Context(), other))
+	r.pass(goneKept + time.Second)
+	if err := r.Sweep(t.Context()); err == nil {
+		t.Error("nobody hears of it")
+	}
+	gone, err := r.store.GoneFiles(t.Context(), r.time(), 10)
+	r.must(err)
+	if len(gone) != 1 || gone[0].ID != held.ID {
+		t.Errorf("left are %v", gone)
 	}
 }
 

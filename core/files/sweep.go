@@ -10,6 +10,10 @@ import (
 // sweptAtOnce is how many rows are read at a time.
 const sweptAtOnce = 100
 
+// failsAtOnce is after how many files that cannot be deleted a sweep gives up: the
+// place may be away.
+const failsAtOnce = 10
+
 // Drop makes a file gone for everybody, and deletes its bytes. Bytes that cannot be
 // deleted now are deleted by a sweep. store.ErrNotFound for a file that is gone.
 func (f *Files) Drop(ctx context.Context, file *store.File) error {
@@ -43,22 +47,29 @@ func (f *Files) expire(ctx context.Context) error {
 	}
 }
 
+// erase deletes what is left of files. One that cannot be deleted is tried again with
+// the next sweep, and keeps none of the others that were read with it.
 func (f *Files) erase(ctx context.Context) error {
 	for {
 		list, err := f.Store.GoneFiles(ctx, f.Now().Add(-goneKept), sweptAtOnce)
 		if err != nil {
 			return err
 		}
+		var failed []error
 		for _, file := range list {
-			if err := f.Objects.DeleteUnder(ctx, folder(file.ID)); err != nil {
-				return err
+			err := f.Objects.DeleteUnder(ctx, folder(file.ID))
+			if err == nil {
+				err = f.Store.EraseFile(ctx, file.ID)
 			}
-			if err := f.Store.EraseFile(ctx, file.ID); err != nil {
-				return err
+			if err != nil {
+				failed = append(failed, err)
+			}
+			if len(failed) == failsAtOnce {
+				break
 			}
 		}
-		if len(list) < sweptAtOnce {
-			return nil
+		if len(failed) > 0 || len(list) < sweptAtOnce {
+			return errors.Join(failed...)
 		}
 	}
 }

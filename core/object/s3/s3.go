@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -39,8 +39,7 @@ type Bucket struct {
 	options Options
 	client  *minio.Client
 
-	mu   sync.Mutex // held while the bucket is looked for
-	made bool
+	made atomic.Bool // the bucket is known to be there
 }
 
 var _ object.Store = (*Bucket)(nil)
@@ -57,11 +56,10 @@ func New(o Options) (*Bucket, error) {
 	return &Bucket{options: o, client: client}, nil
 }
 
-// ready makes the bucket where it is missing, once.
+// ready makes the bucket where it is missing. Several may do it at once, so that
+// nobody waits behind those who wait for the server.
 func (b *Bucket) ready(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.made {
+	if b.made.Load() {
 		return nil
 	}
 	there, err := b.client.BucketExists(ctx, b.options.Bucket)
@@ -74,7 +72,7 @@ func (b *Bucket) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	b.made = true
+	b.made.Store(true)
 	return nil
 }
 
