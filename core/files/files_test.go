@@ -229,7 +229,7 @@ func TestAppendWithoutAnswer(t *testing.T) {
 	f, all := r.create(1000, nil), content(1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r.Files.Store = lossy{r.Files.Store, cancel}
+	r.Store = lossy{r.Store, cancel}
 	if _, err := r.Append(ctx, f, bytes.NewReader(all), 1000, nil); err == nil {
 		t.Error("nobody knows whether the piece is there, and there is no error")
 	}
@@ -339,7 +339,7 @@ func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	held, other := r.create(10, nil), r.create(10, nil)
-	r.Files.Objects = stuck{r.Files.Objects, folder(held.ID)}
+	r.Objects = stuck{r.Objects, folder(held.ID)}
 	r.must(r.Drop(t.Context(), held))
 	r.pass(time.Second)
 	r.must(r.Drop(t.Context(), other))
