@@ -87,7 +87,8 @@ type McpRow struct {
 
 // McpCall calls a tool. What comes back is an [McpCallResult]: from the session that
 // offers it, or, within 28 s, from the broker, which says why there is none. A
-// request that is repeated with its _reqId while it waits is not called twice.
+// request that is repeated with its _reqId while it waits is not called twice, and
+// answered where it was repeated.
 type McpCall struct {
 	ServerName string         `json:"serverName" required:"true" max:"128" doc:"name of the server"`
 	ToolName   string         `json:"toolName" required:"true" max:"128" doc:"name of the tool"`
@@ -111,8 +112,9 @@ type McpCallForward struct {
 func (McpCallForward) FrameType() string { return "mcp_call_forward" }
 
 // McpCallResponse answers an [McpCallForward], once. There is no answer to it; a
-// refusal is an ack with an error, and then nothing was passed on. Errors:
-// not_found for what this session was not asked, or not any more.
+// refusal is an ack with an error, and then nothing was passed on: whoever called is
+// told that the answer cannot be read. Errors: not_found for what this session was
+// not asked, or not any more.
 type McpCallResponse struct {
 	CallID string         `json:"callId" required:"true" max:"64" doc:"of the call"`
 	Result jsontext.Value `json:"result,omitzero" max:"2097152" doc:"any JSON, nested 28 levels at most"`

@@ -7,7 +7,7 @@ import "github.com/claudemesh/broker/sdk"
 // says why there is none. Errors: peer_not_found; forbidden for whom the other
 // member does not grant file-read; rate_limit; capacity.
 type PeerFileRequest struct {
-	TargetPubkey sdk.Key `json:"targetPubkey" required:"true" doc:"key of a session, or of a member: then the session of its that came last is asked"`
+	TargetPubkey sdk.Key `json:"targetPubkey" required:"true" doc:"key of a session, or of a member: then the session of its that came last is asked, but for streams over HTTP"`
 	FilePath     string  `json:"filePath" required:"true" max:"4096" doc:"path of the file, in the form of the other side"`
 }
 
@@ -50,7 +50,7 @@ func (PeerFileResult) FrameType() string { return "peer_file_response_forward" }
 // PeerDirRequest asks another session for what a directory on its disk holds. What
 // comes back is a [PeerDirResult], as with a [PeerFileRequest].
 type PeerDirRequest struct {
-	TargetPubkey sdk.Key `json:"targetPubkey" required:"true" doc:"key of a session, or of a member: then the session of its that came last is asked"`
+	TargetPubkey sdk.Key `json:"targetPubkey" required:"true" doc:"key of a session, or of a member: then the session of its that came last is asked, but for streams over HTTP"`
 	DirPath      string  `json:"dirPath" required:"true" max:"4096" doc:"path of the directory, in the form of the other side"`
 	Pattern      string  `json:"pattern,omitempty" max:"256" doc:"only names that match: * and ? are wildcards"`
 }
