@@ -18,6 +18,7 @@ import (
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/tracing/otlptest"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -187,6 +188,21 @@ func TestTheChainJudgesWhatPluginsAnswer(t *testing.T) {
 	stranger := open(t, r.url, socketOptions{})
 	stranger.write(`{"type":"note_put"}`)
 	stranger.wantError("no_hello")
+}
+
+// A kind that a plugin owns has its name in traces, as those of the broker have.
+func TestTraceOfWhatAPluginAnswers(t *testing.T) {
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+	x := traced{spans: otlptest.New(t)}
+	p := tracesTo(t, x.spans.HTTP, func(*config.Telemetry) {})
+	x.rig = startWith(t, filepath.Join(t.TempDir(), "broker.db"), func(c *config.Config) {
+		c.Pipeline = append(c.Pipeline, ownerOf("notes", "note_put"))
+	}, func(o *app.Options) { o.Plugins, o.Traces = ownHost{}, p })
+	x.newMesh()
+	s := x.joined(x.member("ada", store.RoleMember))
+	s.write(`{"type":"note_put","traceparent":"` + givenSampled + `"}`)
+	s.kept()
+	x.spansOf(t, givenTrace, "envelope/note_put", "stage/notes")
 }
 
 // A slow plugin holds up its own requests, in order, and nothing else of the

@@ -21,7 +21,8 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 	env.Kind = sdk.Kind(head.Type)
 	env.Directory = r.x.resolver
 	env.Trace = wire.Trace(string(head.Traceparent))
-	r.trail = r.x.options.Traces.Begin(env, tracing.Who{Known: r.owner != nil, Proved: c.session != nil})
+	known := r.owner != nil || r.x.chains.Current().Outside(env.Kind) != nil
+	r.trail = r.x.options.Traces.Begin(env, tracing.Who{Known: known, Proved: c.session != nil})
 	env.Body = &r.call
 	r.call.Env, r.call.Session, r.call.Peer = env, c.session, link{c.peer}
 	r.call.Traced = r.trail != nil
