@@ -24,7 +24,7 @@ func (t *talk) spans() error {
 	case !has(t.probed.Program.Features, featureTrace):
 		return skip("not checked: it makes no spans, which needs the feature trace/1")
 	case !t.info.Judges:
-		return skip("not checked: the stage only observes")
+		return skip("not checked: the stage judges nothing")
 	}
 	in, err := t.configure()
 	if err != nil {

@@ -102,7 +102,7 @@ func first(errs []error) error {
 
 func (t *talk) twoInstances() error {
 	if !t.info.Judges {
-		return skip("not checked: the stage only observes")
+		return skip("not checked: the stage judges nothing")
 	}
 	var both [2]*instance
 	for i := range both {
