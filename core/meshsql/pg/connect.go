@@ -39,7 +39,7 @@ func (e *Engine) connect(ctx context.Context, d *database, writes bool) (conn *p
 		return nil, err
 	}
 	defer func() {
-		shut, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTime)
+		shut, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 		defer cancel()
 		if locked := d.exec(shut, "ALTER ROLE "+d.id()+" NOLOGIN"); locked != nil {
 			if conn != nil {

@@ -232,7 +232,7 @@ func TestLeftOver(t *testing.T) {
 	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
 	s.Must("CREATE TABLE n (i int)")
 	var left *statement
-	if err := e.within(t.Context(), "m", "", func(d *database) (err error) {
+	if err := e.within(t.Context(), "m", "", func(_ context.Context, d *database) (err error) {
 		left, err = e.open(t.Context(), d, true)
 		return err
 	}); err != nil {
@@ -251,7 +251,7 @@ func TestHalfMade(t *testing.T) {
 	e := engine(t, pgtest.URL(t))
 	for i, done := range [][]string{{"CREATE ROLE %[1]s"}, {"CREATE ROLE %[1]s", "CREATE DATABASE %[1]s"}, {"CREATE DATABASE %[1]s"}} {
 		s := &sqltest.Session{T: t, Engine: e, Mesh: fmt.Sprint("half made ", i)}
-		if err := e.within(t.Context(), s.Mesh, "", func(d *database) error {
+		if err := e.within(t.Context(), s.Mesh, "", func(_ context.Context, d *database) error {
 			for _, sql := range done {
 				if err := d.exec(t.Context(), fmt.Sprintf(sql, d.id())); err != nil {
 					return err
@@ -319,6 +319,9 @@ func TestGrantsToOthers(t *testing.T) {
 		t.Error(e)
 	}
 	other.Must("CREATE TABLE n (i int)")
+	if err := e.Drop(t.Context(), "m"); err != nil { // and what it granted goes with it
+		t.Error(err)
+	}
 }
 
 // Statements that fill indexes and are undone leave room that a mesh gets back:
@@ -338,7 +341,7 @@ func TestUndoneIndexes(t *testing.T) {
 	for range 10 {
 		s.Refused("INSERT INTO n SELECT (SELECT string_agg(md5(i::text || j), '') FROM generate_series(1, 70) j) FROM generate_series(1, 8000) i", true)
 		var bytes int64
-		if err := e.within(t.Context(), s.Mesh, "", func(d *database) (err error) {
+		if err := e.within(t.Context(), s.Mesh, "", func(_ context.Context, d *database) (err error) {
 			bytes, err = size(t.Context(), d)
 			return err
 		}); err != nil {

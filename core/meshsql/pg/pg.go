@@ -53,6 +53,10 @@ type Engine struct {
 	limits  meshsql.Limits
 	turns   *meshsql.Turns
 	admin   *pgxpool.Pool
+
+	// patience bounds all that is done for one statement, so that a server that no
+	// longer answers holds nobody for ever.
+	patience time.Duration
 }
 
 // adminTime bounds a statement of the broker's own. CREATE DATABASE copies some
@@ -78,7 +82,10 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mesh SQL on PostgreSQL: %w", err)
 	}
-	return &Engine{options: o, limits: o.Limits, turns: meshsql.NewTurns(o.Limits), admin: pool}, nil
+	return &Engine{
+		options: o, limits: o.Limits, turns: meshsql.NewTurns(o.Limits), admin: pool,
+		patience: adminTime/2 + o.Limits.Wait + 2*(o.Limits.Time+slack),
+	}, nil
 }
 
 // Close implements [meshsql.Engine].
@@ -94,7 +101,7 @@ func (e *Engine) Run(ctx context.Context, a meshsql.Ask) (result *meshsql.Result
 	if err := a.Check(); err != nil {
 		return nil, err
 	}
-	err = e.within(ctx, a.Mesh, a.Member, func(d *database) error {
+	err = e.within(ctx, a.Mesh, a.Member, func(ctx context.Context, d *database) error {
 		if err := e.ready(ctx, d, a.Writes); err != nil {
 			return err
 		}
@@ -109,7 +116,7 @@ func (e *Engine) Run(ctx context.Context, a meshsql.Ask) (result *meshsql.Result
 
 // Schema implements [meshsql.Engine].
 func (e *Engine) Schema(ctx context.Context, mesh string) (tables []meshsql.Table, err error) {
-	err = e.within(ctx, mesh, "", func(d *database) error {
+	err = e.within(ctx, mesh, "", func(ctx context.Context, d *database) error {
 		if err := e.ready(ctx, d, false); err != nil || !d.there {
 			return err
 		}
@@ -121,7 +128,7 @@ func (e *Engine) Schema(ctx context.Context, mesh string) (tables []meshsql.Tabl
 
 // Drop implements [meshsql.Engine].
 func (e *Engine) Drop(ctx context.Context, mesh string) error {
-	return e.within(ctx, mesh, "", func(d *database) error {
+	return e.within(ctx, mesh, "", func(ctx context.Context, d *database) error {
 		if err := e.look(ctx, d); err != nil || !d.role && !d.made {
 			return err
 		}
@@ -152,13 +159,15 @@ func (d *database) exec(ctx context.Context, statements ...string) error {
 }
 
 // within calls f with the lock of a mesh's database, which only one process has at
-// a time.
-func (e *Engine) within(ctx context.Context, mesh, member string, f func(*database) error) (err error) {
+// a time. The context of f ends with the engine's patience.
+func (e *Engine) within(ctx context.Context, mesh, member string, f func(context.Context, *database) error) (err error) {
 	done, err := e.turns.Take(ctx, mesh, member)
 	if err != nil {
 		return err
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
+	defer cancel()
 	conn, err := e.admin.Acquire(ctx)
 	if err != nil {
 		return operators(err)
@@ -182,7 +191,7 @@ func (e *Engine) within(ctx context.Context, mesh, member string, f func(*databa
 		}
 		conn.Release()
 	}()
-	return f(d)
+	return f(ctx, d)
 }
 
 // SQLSTATEs that are looked for.

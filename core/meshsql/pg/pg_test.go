@@ -2,7 +2,10 @@ package pg
 
 import (
 	"context"
+	"net"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,4 +81,71 @@ func dropAll(t testing.TB, url string) {
 func TestEngine(t *testing.T) {
 	t.Parallel()
 	sqltest.Run(t, opener(t))
+}
+
+// A server that is there and does not answer is given up, and so is the place that a
+// statement has meanwhile.
+func TestServerFallsSilent(t *testing.T) {
+	t.Parallel()
+	at := pgtest.URL(t)
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent atomic.Bool
+	u.Host = relay(t, u.Host, &silent)
+	e := engine(t, u.String())
+	s := &sqltest.Session{T: t, Engine: e, Mesh: "m"}
+	s.Must("CREATE TABLE n (i int)")
+	silent.Store(true)
+	e.patience = 500 * time.Millisecond
+	for range 2 * e.limits.Statements {
+		if _, err := s.Query("SELECT 1"); err == nil || meshsql.Refused(err) != nil {
+			t.Errorf("got %v, want that the server is away", err)
+		}
+	}
+	silent.Store(false)
+	e.patience = time.Minute
+	s.Must("INSERT INTO n VALUES (1)")
+}
+
+// relay hands on what is sent to and from an address, but not while it is silent.
+func relay(t *testing.T, to string, silent *atomic.Bool) (at string) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	half := func(from, to net.Conn) {
+		defer to.Close()
+		for buf := make([]byte, 32<<10); ; {
+			n, err := from.Read(buf)
+			if err != nil {
+				return
+			}
+			if silent.Load() {
+				continue
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := (&net.Dialer{}).Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			go half(in, out)
+			go half(out, in)
+		}
+	}()
+	return l.Addr().String()
 }

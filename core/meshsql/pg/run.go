@@ -16,6 +16,9 @@ import (
 // closeTime bounds how long the end of a connection may take.
 const closeTime = time.Second
 
+// endTime bounds what has to be done whoever still waits for it.
+const endTime = 5 * time.Second
+
 // slack is how much longer than its time a statement gets to be ended by the
 // server, before the broker cuts the connection.
 const slack = 500 * time.Millisecond
@@ -111,7 +114,7 @@ func (s *statement) transaction(ctx context.Context, a meshsql.Ask, before int64
 	if err := s.own(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return nil, errors.Join(err, s.own(ctx, "ROLLBACK"))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	return result, s.own(ctx, end)
 }
