@@ -63,6 +63,23 @@ func TestPost(t *testing.T) {
 	})
 }
 
+// Clients that name no session key are one of the member's sessions like others: what
+// the broker sends for the member to itself, or to everybody with its own sessions,
+// did not come from them.
+func TestPostReachesOwnSessionsWithoutAKey(t *testing.T) {
+	r := newRig(t, nil)
+	ada := r.member("ada", store.RoleMember)
+	own := r.dial(ada, dial.Options{ConfirmPushes: true})
+	for _, to := range []string{ada.RoutingKey().String(), "*"} {
+		p := r.posted(ada, to, "tea")
+		p.Own, p.Message.ClientMessageID = true, to
+		if _, err := r.app.Post(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		r.wantText(own, "dGVh")
+	}
+}
+
 // A posted message is held to what its member may do.
 func TestPostIsRefused(t *testing.T) {
 	r := newRig(t, func(c *config.Config) { c.Pipeline = config.Default().Pipeline })

@@ -277,8 +277,12 @@ func (m *Mailbox) eligible(msg *store.Message, to sdk.Key) bool {
 	if msg.SenderMember != m.id.Member {
 		return true
 	}
-	return !m.id.Control && msg.SenderSession != m.id.Session
+	return !m.id.Control && (msg.SenderSession != m.id.Session || fromBroker(msg))
 }
+
+// fromBroker reports whether the broker has sent a message for its member, and so
+// none of the member's sessions.
+func fromBroker(msg *store.Message) bool { return msg.Extra != nil && msg.Extra.Unsealed }
 
 // forMembers reports whether a message was sent to one key, or to a topic, whose
 // members get it with all their sessions, rather than to a group or to everybody,
