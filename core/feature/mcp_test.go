@@ -127,7 +127,7 @@ func TestMcpCallsThatFail(t *testing.T) {
 	}
 }
 
-func TestMcpHeedsGrantsAndPermissions(t *testing.T) {
+func TestFlawExt12ToolsAreForWhomTheirHostAllows(t *testing.T) {
 	r := newRig(t)
 	bo, cy := r.join("bo"), r.join("cy")
 	r.allow("bo", "cy", store.CapStateRead)

@@ -203,7 +203,7 @@ func TestOnceFiresOnce(t *testing.T) {
 	}
 }
 
-func TestCronFiresAgainAndAgain(t *testing.T) {
+func TestFlawExt38CronFiresAgainAndAgain(t *testing.T) {
 	r := newRig(t)
 	n := r.node()
 	id := r.plan(10*time.Minute, "tea", cronned("*/10 * * * *"))
