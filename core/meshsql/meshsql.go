@@ -4,7 +4,7 @@
 // A statement comes from a stranger and is run as it is: what it can reach is
 // decided by where it runs, never by the words that it is made of. Two engines run
 // it, lite (a SQLite file for each mesh) and pg (a PostgreSQL database and role for
-// each mesh); the suite in sqltest holds both to the same behaviour. docs/adr/0026
+// each mesh); the suite in sqltest holds both to the same behaviour. docs/adr/0024
 // has the threats.
 package meshsql
 
