@@ -13,12 +13,13 @@ import (
 // No broker started unless a variable of the file storage was set.
 func TestFlaw34BootNeedsFileStorage(t *testing.T) {
 	t.Parallel()
+	account := []string{"MINIO_ACCESS_KEY=claudemesh", "MINIO_SECRET_KEY=a secret of its own"}
 	for name, environ := range map[string][]string{
-		"nothing":                        nil,
-		"no word on TLS":                 {"MINIO_ENDPOINT=minio:9000"},
-		"a text that was a flag":         {"MINIO_USE_SSL=false"},
-		"nothing that could be reached":  {"MINIO_ENDPOINT=127.0.0.1:1", "QDRANT_URL=http://127.0.0.1:1", "NEO4J_URL=bolt://127.0.0.1:1", "RUNNER_URL=http://127.0.0.1:1"},
-		"what the original did not take": {"MINIO_USE_SSL=perhaps"},
+		"nothing":                       nil,
+		"no word on TLS":                append(account, "MINIO_ENDPOINT=127.0.0.1:1"),
+		"a text that was a flag":        {"MINIO_USE_SSL=false"},
+		"a flag that says nothing":      {"MINIO_USE_SSL="},
+		"nothing that could be reached": append(account, "MINIO_ENDPOINT=127.0.0.1:1", "QDRANT_URL=http://127.0.0.1:1", "NEO4J_URL=bolt://127.0.0.1:1", "RUNNER_URL=http://127.0.0.1:1"),
 	} {
 		t.Run("it starts with "+name, func(t *testing.T) {
 			x := newTerminal(t)
@@ -27,6 +28,21 @@ func TestFlaw34BootNeedsFileStorage(t *testing.T) {
 			x.ok("health", "--ready", "--url", strings.TrimSuffix(strings.Replace(ws, "ws://", "http://", 1), "/ws"))
 			r.end()
 		})
+	}
+}
+
+// A word about the file storage that means nothing, or half of an account, is not
+// taken for anything: the broker says what it lacks.
+func TestFileStorageIsSaidInFull(t *testing.T) {
+	t.Parallel()
+	for words, environ := range map[string][]string{
+		"must be true, false or empty":                        {"MINIO_USE_SSL=perhaps"},
+		"files.s3.access_key: and files.s3.secret_key are":    {"MINIO_ENDPOINT=minio:9000"},
+		"files.s3.secret_key are both needed to use files.s3": {"MINIO_ENDPOINT=minio:9000", "MINIO_ACCESS_KEY=claudemesh"},
+	} {
+		x := newTerminal(t)
+		x.environ = environ
+		x.fails(exitFailed, words, x.on("serve", "--listen", "127.0.0.1:0")...)
 	}
 }
 

@@ -22,6 +22,7 @@ type nodes struct {
 	net  *local.Exchange
 	db   []*cutStore
 	bus  []*local.Bus
+	edit func(*app.Options) // of each node; nil changes nothing
 }
 
 // cutStore is a store whose lease cannot be renewed while it is cut: its node
@@ -41,7 +42,13 @@ func (s *cutStore) RenewNode(ctx context.Context, id string, ttl time.Duration) 
 // newNodes starts so many brokers on a fresh database with one mesh.
 func newNodes(t *testing.T, n int, change func(*config.Config)) *nodes {
 	t.Helper()
-	all := &nodes{net: local.NewExchange()}
+	return newNodesWith(t, n, change, nil)
+}
+
+// newNodesWith is newNodes with options that are no config.
+func newNodesWith(t *testing.T, n int, change func(*config.Config), edit func(*app.Options)) *nodes {
+	t.Helper()
+	all := &nodes{net: local.NewExchange(), edit: edit}
 	url := pgtest.URL(t)
 	for range n {
 		all.add(t, url, change)
@@ -71,7 +78,11 @@ func (n *nodes) add(t *testing.T, url string, change func(*config.Config)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := startOn(t, cfg, db, func(o *app.Options) { o.Cluster = node })
+	r := startOn(t, cfg, db, func(o *app.Options) {
+		if o.Cluster = node; n.edit != nil {
+			n.edit(o)
+		}
+	})
 	stop := r.stop
 	r.stop = func() {
 		stop()

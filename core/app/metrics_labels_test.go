@@ -31,6 +31,7 @@ func labelBounds() map[string]*regexp.Regexp {
 		"route":                     oneOf(`|(GET|POST|PUT|PATCH|DELETE) /[a-z/{}_.-]*`),
 		"kind":                      oneOf(`\*|[a-z_.]+\*?`), // those that a stage names: see the words that must not appear
 		"reason":                    oneOf(`[a-z_]+`),        // codes: as above
+		"outcome":                   oneOf("sent|late|again|refused"),
 		"result":                    oneOf("applied|refused|decided|failed|sent|taken|dropped"),
 		"broker_build_info version": oneOf("test"), "broker_build_info revision": oneOf("abc"),
 		"broker_build_info go_version": oneOf(regexp.QuoteMeta(runtime.Version())), "go_info version": oneOf(regexp.QuoteMeta(runtime.Version())),

@@ -118,9 +118,11 @@ func (c *crew) request(r *api.Route, o *openapi3.Operation, more map[string]any)
 		}
 		return target, ""
 	}
-	tree := smallest(o.RequestBody.Value.Content.Get("application/json").Schema.Value).(map[string]any)
-	maps.Copy(tree, more)
-	return target, flawJSON(tree)
+	value := smallest(o.RequestBody.Value.Content.Get("application/json").Schema.Value)
+	if tree, ok := value.(map[string]any); ok {
+		maps.Copy(tree, more)
+	}
+	return target, flawJSON(value)
 }
 
 // smallest returns a value of a schema with nothing in it that may be left out.
