@@ -3,6 +3,7 @@ package app_test
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -105,7 +106,11 @@ func codesOf(o *openapi3.Operation, status string) []string {
 func (c *crew) request(r *api.Route, o *openapi3.Operation, more map[string]any) (target, body string) {
 	c.t.Helper()
 	target = r.Path
+	query := url.Values{}
 	for _, p := range o.Parameters {
+		if p.Value.In == openapi3.ParameterInQuery && p.Value.Name == "mesh" {
+			query.Set("mesh", c.mesh.ID)
+		}
 		value := "nothing"
 		if p.Value.Name == "slug" || strings.HasPrefix(r.Path, "/mesh/{id}") && p.Value.Name == "id" {
 			value = c.mesh.ID
@@ -114,8 +119,13 @@ func (c *crew) request(r *api.Route, o *openapi3.Operation, more map[string]any)
 	}
 	if o.RequestBody == nil {
 		if user, named := more["user_id"].(string); named {
-			target += "?user_id=" + user
+			query.Set("user_id", user)
 		}
+	}
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	if o.RequestBody == nil {
 		return target, ""
 	}
 	value := smallest(o.RequestBody.Value.Content.Get("application/json").Schema.Value)
