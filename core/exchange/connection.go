@@ -79,7 +79,9 @@ func (c *Connection) send(f wire.Frame, reqID jsontext.Value) {
 	b, err := wire.AppendReply(make([]byte, 0, 256), f, reqID)
 	if err != nil {
 		c.x.log.Error("answer not encoded", slog.String("type", f.FrameType()), slog.Any("err", err))
-		return
+		if b, err = wire.AppendReply(b[:0], wire.Error{Code: sdk.ReasonUnavailable, Message: textNotEncoded}, reqID); err != nil {
+			return
+		}
 	}
 	c.peer.Send(b)
 	if both, ok := f.(wire.Twofold); ok {

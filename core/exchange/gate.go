@@ -14,6 +14,7 @@ import (
 
 // Why a message is refused that was fine when its frame was read.
 const (
+	textNotEncoded = "the broker could not write its answer: what was asked may be done; tell the operator, whose log says more"
 	textNotWritten = "the broker could not write to its store: try again in a moment"
 
 	textEnded    = "this session has ended"

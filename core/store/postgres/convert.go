@@ -130,11 +130,14 @@ func (j inJSON) TextValue() (pgtype.Text, error) {
 	return pgtype.Text{String: string(b), Valid: true}, err
 }
 
-// opaqueText is a column of text as bytes.
+// opaqueText is a column of text as bytes, nil for an empty one.
 type opaqueText []byte
 
 // ScanText implements [pgtype.TextScanner].
 func (o *opaqueText) ScanText(v pgtype.Text) error {
-	*o = []byte(v.String)
+	*o = nil
+	if v.String != "" {
+		*o = []byte(v.String)
+	}
 	return nil
 }

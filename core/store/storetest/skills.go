@@ -41,6 +41,9 @@ func (s *suite) wantSkill(want *store.Skill) {
 	got, err := s.Skill(s.ctx, want.MeshID, want.Name)
 	s.must(err)
 	same(s, got, want)
+	if (got.Manifest == nil) != (want.Manifest == nil) { // an empty one is no JSON
+		s.Errorf("%s: manifest %q, want %q", want.Name, got.Manifest, want.Manifest)
+	}
 }
 
 func skillRoundTrip(s *suite) {
