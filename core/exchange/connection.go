@@ -76,17 +76,25 @@ func (c *Connection) refuseAndClose(r sdk.Reason, text string) {
 
 // send encodes a frame and puts it on the outbox.
 func (c *Connection) send(f wire.Frame, reqID jsontext.Value) {
-	b, err := wire.AppendReply(make([]byte, 0, 256), f, reqID)
+	b, err := encode(f, reqID)
 	if err != nil {
 		c.x.log.Error("answer not encoded", slog.String("type", f.FrameType()), slog.Any("err", err))
-		if b, err = wire.AppendReply(b[:0], wire.Error{Code: sdk.ReasonUnavailable, Message: textNotEncoded}, reqID); err != nil {
-			return
-		}
 	}
 	c.peer.Send(b)
 	if both, ok := f.(wire.Twofold); ok {
 		c.send(both.Twin(), reqID)
 	}
+}
+
+// encode returns the frame of an answer. With an error comes that of a refusal, so
+// that nobody waits for an answer that cannot be written.
+func encode(f wire.Frame, reqID jsontext.Value) ([]byte, error) {
+	b, err := wire.AppendReply(make([]byte, 0, 256), f, reqID)
+	if err == nil {
+		return b, nil
+	}
+	refusal, _ := wire.AppendReply(nil, wire.Error{Code: sdk.ReasonUnavailable, Message: textNotEncoded}, reqID)
+	return refusal, err
 }
 
 // read works on one frame. What comes before the session goes to a goroutine of

@@ -3,6 +3,7 @@ package exchange
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/claudemesh/broker/core"
@@ -106,15 +107,8 @@ func (p *posting) Fill(b *store.Batch) {
 
 // Done implements [commit.Work].
 func (p *posting) Done(err error) {
-	if e := p.call.Earlier; e != nil && err == nil {
-		settled, failed := e.State()
-		if !settled && !failed {
-			p.x.committer.Submit(p) // its transaction is still to come
-			return
-		}
-		if failed {
-			err = store.ErrClosed
-		}
+	if err = p.x.await(p.call.Earlier, p, err); errors.Is(err, errAwaits) {
+		return
 	}
 	p.trail.Committed(p.since, err)
 	if a := p.call.Accepted; a != nil {

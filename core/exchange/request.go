@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -171,15 +172,8 @@ func (r *request) Fill(b *store.Batch) {
 
 // Done implements [commit.Work].
 func (r *request) Done(err error) {
-	if e := r.call.Earlier; e != nil && err == nil {
-		settled, failed := e.State()
-		if !settled && !failed {
-			r.x.committer.Submit(r) // its transaction is still to come
-			return
-		}
-		if failed {
-			err = store.ErrClosed
-		}
+	if err = r.x.await(r.call.Earlier, r, err); errors.Is(err, errAwaits) {
+		return
 	}
 	r.trail.Committed(r.submitted, err)
 	if a := r.call.Accepted; a != nil {
