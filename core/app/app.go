@@ -276,10 +276,6 @@ func (a *App) background(ctx context.Context) {
 		a.engine.Sweep,
 		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
 		a.measure,
-		a.prunePresences,
-		a.sweepFiles,
-		a.pruneTokens,
-		a.pruneTopics,
 		a.trim,
 		a.reread,
 		a.dropSQL,
@@ -288,10 +284,12 @@ func (a *App) background(ctx context.Context) {
 		a.watchURLs,
 		a.tick,
 		a.hear,
-		a.pruneMcpServers,
 		a.fireSchedules,
 	} {
 		a.tasks.Go(func() { task(ctx) })
+	}
+	for _, s := range a.sweeps() {
+		a.tasks.Go(func() { a.sweep(ctx, s) })
 	}
 }
 

@@ -123,34 +123,15 @@ func (a *App) featuresLeft(v presence.View) {
 // do, a sweep does.
 const leftWait = 5 * time.Second
 
-const (
-	// mcpSweep is how often servers whose session is over are looked for. A node
-	// that died has left them, and a broker that was started again.
-	mcpSweep = time.Minute
+// mcpFresh is how long a session that registers a tool server may take to be on disk
+// itself.
+const mcpFresh = 2 * time.Minute
 
-	// mcpFresh is how long a session that registers a server may take to be on disk
-	// itself.
-	mcpFresh = 2 * time.Minute
-)
-
-// pruneMcpServers deletes tool servers whose session is over, until ctx ends.
-func (a *App) pruneMcpServers(ctx context.Context) {
-	tick := time.NewTicker(mcpSweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := a.alone(ctx, "tool server sweep", func(ctx context.Context) error {
-				_, err := a.options.Store.PruneMcpServers(ctx, now.Add(-mcpFresh))
-				return err
-			})
-			if err != nil && ctx.Err() == nil {
-				a.log.Warn("tool servers not pruned", slog.Any("err", err))
-			}
-		}
-	}
+// pruneMcpServers deletes tool servers whose session is over: a node that died has
+// left them, and a broker that was started again.
+func (a *App) pruneMcpServers(ctx context.Context, now time.Time) error {
+	_, err := a.options.Store.PruneMcpServers(ctx, now.Add(-mcpFresh))
+	return err
 }
 
 var _ feature.Caster = (*App)(nil)

@@ -61,7 +61,7 @@ func (a *App) EndUntold(mesh string, key sdk.Key) (tell func()) {
 func (a *App) Refused(r sdk.Reason) int64 { return a.exchange.Counters.Refused.Snapshot()[r] }
 
 // SweepTokens is what the hourly sweep of tokens does at a time.
-func (a *App) SweepTokens(ctx context.Context, now time.Time) error { return a.sweepTokens(ctx, now) }
+func (a *App) SweepTokens(ctx context.Context, now time.Time) error { return a.pruneTokens(ctx, now) }
 
 // ConsoleSource returns what tells the operator's page of a broker. What works
 // for it ends with ctx.

@@ -1,17 +1,12 @@
 package app
 
 import (
-	"context"
-	"log/slog"
 	"time"
 
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/files"
 )
-
-// sweepFilesEvery is how often files are looked for whose time is over.
-const sweepFilesEvery = 10 * time.Minute
 
 // newFiles returns what moves the bytes of files; nil where there are none.
 func newFiles(c config.Config, o Options) *files.Files {
@@ -32,23 +27,4 @@ func (a *App) fileOptions(c config.Config) feature.FileOptions {
 		o.Bytes = a.files
 	}
 	return o
-}
-
-// sweepFiles deletes files whose time is over, until ctx ends.
-func (a *App) sweepFiles(ctx context.Context) {
-	if a.files == nil {
-		return
-	}
-	tick := time.NewTicker(sweepFilesEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := a.alone(ctx, "file sweep", a.files.Sweep); err != nil && ctx.Err() == nil {
-				a.log.Warn("files not swept", slog.Any("err", err))
-			}
-		}
-	}
 }

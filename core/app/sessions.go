@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
@@ -94,22 +93,8 @@ func (a *App) Forget(memberID string) {
 // presenceKept is how long the row of a session that ended is kept.
 const presenceKept = 30 * 24 * time.Hour
 
-// prunePresences deletes rows of sessions that are long over, until ctx ends.
-func (a *App) prunePresences(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := a.alone(ctx, "presence sweep", func(ctx context.Context) error {
-				_, err := a.options.Store.PrunePresences(ctx, now.Add(-presenceKept))
-				return err
-			})
-			if err != nil && ctx.Err() == nil {
-				a.log.Warn("presences not pruned", slog.Any("err", err))
-			}
-		}
-	}
+// prunePresences deletes rows of sessions that are long over.
+func (a *App) prunePresences(ctx context.Context, now time.Time) error {
+	_, err := a.options.Store.PrunePresences(ctx, now.Add(-presenceKept))
+	return err
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -16,29 +15,10 @@ const tokensKept = time.Hour
 // list of a mesh's invites has it, and who comes late hears why it does not hold.
 const invitesKept = 30 * 24 * time.Hour
 
-// pruneTokens deletes what signing in has left behind, until ctx ends. Tokens of
-// disabled accounts stay until they expire, since the account may be enabled
-// again; they are refused meanwhile. Invites that are long over go too; the audit
-// log still has their ids.
-func (a *App) pruneTokens(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := a.alone(ctx, "token sweep", func(ctx context.Context) error {
-				return a.sweepTokens(ctx, now)
-			})
-			if err != nil && ctx.Err() == nil {
-				a.log.Warn("tokens and invites not pruned", slog.Any("err", err))
-			}
-		}
-	}
-}
-
-func (a *App) sweepTokens(ctx context.Context, now time.Time) error {
+// pruneTokens deletes what signing in has left behind. Tokens of disabled accounts
+// stay until they expire, since the account may be enabled again; they are refused
+// meanwhile. Invites that are long over go too; the audit log still has their ids.
+func (a *App) pruneTokens(ctx context.Context, now time.Time) error {
 	_, tokens := a.options.Store.PruneTokens(ctx, now.Add(-tokensKept))
 	_, invites := a.options.Store.PruneInvites(ctx, now.Add(-invitesKept))
 	return errors.Join(tokens, invites)

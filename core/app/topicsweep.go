@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -27,24 +26,8 @@ const banRegretted = 24 * time.Hour
 const topicBatch = 50_000
 
 // pruneTopics ends topics that nobody is left in, and deletes what there is no room
-// for in the history, until ctx ends.
-func (a *App) pruneTopics(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := a.alone(ctx, "topic sweep", func(ctx context.Context) error { return a.sweepTopics(ctx, now) })
-			if err != nil && ctx.Err() == nil {
-				a.log.Warn("topics not pruned", slog.Any("err", err))
-			}
-		}
-	}
-}
-
-func (a *App) sweepTopics(ctx context.Context, now time.Time) error {
+// for in the history.
+func (a *App) pruneTopics(ctx context.Context, now time.Time) error {
 	if _, err := a.options.Store.EndTopics(ctx, now.Add(-banRegretted), topicBatch); err != nil {
 		return err
 	}
