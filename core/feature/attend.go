@@ -27,7 +27,7 @@ func (r *Registry) Attend(ctx context.Context, c *Call, peer Peer, about presenc
 	asked := *c
 	asked.Peer = peer
 	at, _, err := h.attach(ctx, &asked, presence.Arrival{
-		Member: c.Member, Role: presence.RoleSession, Saved: saved, About: about, Groups: groups,
+		Member: c.Member, Role: presence.RoleSession, Saved: saved, About: about, Groups: groups, Passing: true,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -29,6 +29,10 @@ type Arrival struct {
 	Acks   bool // the client is expected to confirm by client_ack
 	About  About
 
+	// Passing says that nothing is kept of what the session is: it only hears, and
+	// began with what others of the member have saved, and may have changed since.
+	Passing bool
+
 	// Groups to begin with. Saved, when not nil, restores the rest.
 	Groups []store.Group
 	Saved  *store.State
@@ -57,7 +61,7 @@ func (d *Directory) Attach(a Arrival) (Attached, error) {
 		if s.Elsewhere() {
 			s = d.adoptLocked(m, s, a)
 		}
-		s.about = a.About
+		s.about, s.passing = a.About, a.Passing
 		s.grace = d.arriving()
 		s.arrivals++
 		return Attached{s, true, s.arrivals}, nil
@@ -104,7 +108,7 @@ func (d *Directory) newSession(a Arrival) *Session {
 	s := &Session{
 		ID: identity.NewID(), Mesh: a.Member.MeshID, MemberID: a.Member.ID, Member: a.Member.Key,
 		Key: a.Key, Role: a.Role, Since: now,
-		about: a.About, groups: distinct(a.Groups), visible: true,
+		about: a.About, passing: a.Passing, groups: distinct(a.Groups), visible: true,
 		state: state{Idle, Inferred, now},
 		left:  now,
 		grace: d.arriving(),
@@ -244,8 +248,12 @@ func (d *Directory) endLocked(m *mesh, s *Session) {
 	m.removeLocked(s)
 }
 
-// savedBothLocked returns the session's own row and its member's.
+// savedBothLocked returns the session's own row and its member's; none for a session
+// that keeps nothing.
 func (d *Directory) savedBothLocked(s *Session, now time.Time) []*store.State {
+	if s.passing {
+		return nil
+	}
 	own := s.savedLocked(now)
 	if s.Key.IsZero() {
 		own.Kept = store.Kept{}

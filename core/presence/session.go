@@ -63,6 +63,7 @@ type Session struct {
 
 	// Guarded by the lock of its mesh.
 	about    About
+	passing  bool      // nothing is kept of it
 	arrivals uint64    // hellos that continued the session
 	turn     uint64    // of these, the one that conn came by
 	conn     Conn      // nil in grace, and for sessions of other nodes
