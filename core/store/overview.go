@@ -18,6 +18,17 @@ type Overview interface {
 	// AuditEnds returns where the chains of these meshes end, by mesh. A mesh
 	// whose chain was never begun is left out.
 	AuditEnds(ctx context.Context, meshes []string) ([]AuditEnd, error)
+
+	// Totals returns how much all meshes together keep. It reads all files, and
+	// an index of all histories, so it is for every few minutes.
+	Totals(ctx context.Context) (Totals, error)
+}
+
+// Totals are what meshes keep beside messages that wait and their audit logs.
+type Totals struct {
+	Files         int64 // those that are being uploaded too
+	FileBytes     int64 // with all that uploads under way will have
+	TopicMessages int64 // in the histories of topics
 }
 
 // MeshQueue is what waits in one mesh.

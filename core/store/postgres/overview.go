@@ -19,6 +19,10 @@ const (
 	auditEnds = `SELECT h.mesh_id, h.hash, h.count, h.last_id, l.created_at
 		FROM audit_head h LEFT JOIN audit_log l ON l.mesh_id = h.mesh_id AND l.id = h.last_id
 		WHERE h.mesh_id = ANY ($1::text[]) ORDER BY h.mesh_id`
+
+	totals = `SELECT f.files, f.bytes, m.messages
+		FROM (SELECT count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes FROM file WHERE gone_at IS NULL) f,
+			(SELECT count(*) AS messages FROM topic_message) m`
 )
 
 // QueueByMesh implements [store.Overview]. It walks the index of what waits, and
@@ -41,4 +45,13 @@ func (s *Store) AuditEnds(ctx context.Context, meshes []string) (list []store.Au
 		err = row.Scan(&e.MeshID, &e.Hash, &e.Count, &e.LastID, (*stamp)(&e.At))
 		return e, err
 	}, auditEnds, meshes)
+}
+
+// Totals implements [store.Overview].
+func (s *Store) Totals(ctx context.Context) (t store.Totals, err error) {
+	defer wrap(&err, "totals")
+	return one(ctx, s, func(row scanner) (t store.Totals, err error) {
+		err = row.Scan(&t.Files, &t.FileBytes, &t.TopicMessages)
+		return t, err
+	}, totals)
 }

@@ -20,6 +20,9 @@ const (
 	auditEnds = `SELECT h.mesh_id, h.hash, h.count, h.last_id, l.created_at
 		FROM audit_head h LEFT JOIN audit_log l ON l.mesh_id = h.mesh_id AND l.id = h.last_id
 		WHERE h.mesh_id IN (SELECT value FROM json_each(?)) ORDER BY h.mesh_id`
+
+	keptFiles    = `SELECT count(*), coalesce(sum(size), 0) FROM file WHERE gone_at IS NULL`
+	keptMessages = `SELECT count(*) FROM topic_message`
 )
 
 // QueueByMesh implements [store.Overview]. It walks the index of what waits, and
@@ -45,4 +48,14 @@ func (s *Store) AuditEnds(ctx context.Context, meshes []string) (list []store.Au
 		err = row.Scan(&e.MeshID, &e.Hash, &e.Count, &e.LastID, (*millis)(&e.At))
 		return e, err
 	})
+}
+
+// Totals implements [store.Overview].
+func (s *Store) Totals(ctx context.Context) (t store.Totals, err error) {
+	defer wrap(&err, "totals")
+	if err := s.read.QueryRowContext(ctx, keptFiles).Scan(&t.Files, &t.FileBytes); err != nil {
+		return store.Totals{}, err
+	}
+	err = s.read.QueryRowContext(ctx, keptMessages).Scan(&t.TopicMessages)
+	return t, err
 }

@@ -36,6 +36,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"Pending": {pending, 7, "SEARCH d USING COVERING INDEX delivery_pending " +
 			"(mesh_id=? AND recipient=? AND (priority,seq)>(?,?) AND priority<?); " +
 			"SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"},
+		"Totals":        {keptMessages, 0, "SCAN topic_message USING COVERING INDEX topic_message_by_topic"},
 		"FindSent":      {findSent, 3, "SEARCH sent USING INDEX sqlite_autoindex_sent_1 (mesh_id=? AND member_id=? AND client_message_id=?)"},
 		"MessageStatus": {messagesByPrefix, 3, "SEARCH m USING INDEX message_by_id (mesh_id=? AND id>? AND id<?)"},
 		"NextRelease":   {nextRelease, 0, "SEARCH held_delivery USING COVERING INDEX held_delivery_by_time"},

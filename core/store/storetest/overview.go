@@ -13,6 +13,7 @@ var overviews = []test{
 	{"what is held back counts in its mesh, and apart", meshDepthsHeld},
 	{"the ends of several chains come with the time of their last entry", auditEnds},
 	{"an end whose entry was removed has no time", auditEndLost},
+	{"files and histories count until they are gone", whatIsKept},
 }
 
 // wantQueues compares what waits by mesh.
@@ -99,4 +100,24 @@ func auditEndLost(s *suite) {
 	want := endOf(list[2], 3)
 	want.At = time.Time{}
 	s.wantEnds([]string{"mesh"}, want)
+}
+
+func whatIsKept(s *suite) {
+	want := func(want store.Totals) {
+		s.Helper()
+		got, err := s.Totals(s.ctx)
+		s.must(err)
+		same(s, got, want)
+	}
+	want(store.Totals{})
+	_, members := s.mesh(1)
+	ready, open := file(1), file(2)
+	s.createFile(ready, open)
+	s.fill(ready)
+	t := topic(1)
+	s.found(members[0], t)
+	s.say(said(t, members[0], 1), said(t, members[0], 2))
+	want(store.Totals{Files: 2, FileBytes: 20, TopicMessages: 2})
+	s.must(s.DropFile(s.ctx, ready.MeshID, ready.ID, now()))
+	want(store.Totals{Files: 1, FileBytes: 10, TopicMessages: 2})
 }
