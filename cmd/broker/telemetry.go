@@ -40,7 +40,7 @@ func (b *broker) openTraces(ctx context.Context) (err error) {
 // sendMetrics starts to send what the broker counts, if anything says where.
 func (b *broker) sendMetrics(ctx context.Context) error {
 	stop, err := otlp.Start(ctx, otlp.Options{
-		Config: b.config.Telemetry.Metrics, Resource: b.resource, Collect: b.app.Metrics,
+		Config: b.config.Telemetry.Metrics, Environment: b.variable, Resource: b.resource, Collect: b.app.Metrics,
 		Started: b.app.Started(), Version: programVersion(), Log: b.log,
 	})
 	if err != nil {

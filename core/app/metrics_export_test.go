@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -42,8 +43,8 @@ func TestExportHasWhatScrapesHave(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop, err := otlp.Start(t.Context(), otlp.Options{
-		Config:   config.MetricsExport{Export: config.ExportAuto, Endpoint: url, Protocol: config.ProtocolHTTP, Interval: time.Hour},
-		Resource: res, Collect: r.app.Metrics, Started: time.Now(), Version: "test", Log: slog.New(slog.DiscardHandler),
+		Config:      config.MetricsExport{Export: config.ExportAuto, Endpoint: url, Protocol: config.ProtocolHTTP, Interval: time.Hour},
+		Environment: os.Getenv, Resource: res, Collect: r.app.Metrics, Started: time.Now(), Version: "test", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/claudemesh/broker/core/telemetry/receiver"
 )
 
 // defaultQueue is how many spans wait for the receiver at most, where
@@ -24,8 +26,8 @@ type queue struct {
 	dropped atomic.Int64
 }
 
-func newQueue(exporter sdktrace.SpanExporter, to slog.Attr, env Environment, log *slog.Logger) *queue {
-	q := &queue{exporter: &counting{SpanExporter: exporter, to: to, log: log}, most: defaultQueue}
+func newQueue(exporter sdktrace.SpanExporter, to receiver.Receiver, env receiver.Environment, log *slog.Logger) *queue {
+	q := &queue{exporter: &counting{SpanExporter: exporter, to: slog.String("receiver", to.String()), log: log}, most: defaultQueue}
 	if n, err := strconv.Atoi(env("OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
 		q.most = int64(n)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +43,7 @@ func options(t *testing.T, c config.MetricsExport) otlp.Options {
 		t.Fatal(err)
 	}
 	return otlp.Options{
-		Config: c, Resource: r, Collect: someFamilies, Started: time.Now().Add(-time.Hour), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Config: c, Environment: os.Getenv, Resource: r, Collect: someFamilies, Started: time.Now().Add(-time.Hour), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
 	}
 }
 
