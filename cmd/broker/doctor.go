@@ -19,10 +19,10 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at everything that a broker needs, and say what to mend",
 		Long: `Looks at the configuration, the data directory and its disk, the store and its migrations,
-the key, the clock, the bus, the plugins, the addresses, and the limits of the process: one
-line each, with what to do where something is wrong. Run it as the user and with the
-settings of the broker, while that runs or not. It changes nothing; plugins are started
-beside those that run, and ended.
+the key, the clock, the bus, the plugins, the addresses, the receivers of traces and metrics,
+and the limits of the process: one line each, with what to do where something is wrong. Run
+it as the user and with the settings of the broker, while that runs or not. It changes
+nothing; plugins are started beside those that run, and ended.
 
 Exit code 1 when something does not work; warnings are none.`,
 		Example: "  broker doctor --config /etc/broker/broker.yaml\n  broker doctor --json",

@@ -52,6 +52,7 @@ const (
 	CheckPlugin      = "plugin"
 	CheckPublicURL   = "public_url"
 	CheckProxies     = "proxies"
+	CheckTelemetry   = "telemetry"
 	CheckFiles       = "open_files"
 	CheckMemory      = "memory"
 )
@@ -99,6 +100,7 @@ func Examine(ctx context.Context, s Subject, report func(Finding)) {
 	r.ports(ctx)
 	r.publicURL(ctx)
 	r.proxies()
+	r.telemetry(ctx)
 	r.Machine.examine(r.pid(), r.Config, report)
 }
 
