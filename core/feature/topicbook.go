@@ -145,7 +145,7 @@ func (b *TopicBook) List(ctx context.Context, c *Call) ([]*store.TopicRow, error
 // Create makes a topic, with the member as its lead. One of that name that the
 // member may see is returned as it is, and fresh is false; a public one it joins.
 func (b *TopicBook) Create(ctx context.Context, c *Call, name, description string, visibility store.TopicVisibility) (*store.Topic, bool, error) {
-	if err := checkTopicName(name); err != nil {
+	if err := CheckTopicName(name); err != nil {
 		return nil, false, err
 	}
 	topic, err := b.look(ctx, c.Env.Mesh, name)
@@ -212,9 +212,9 @@ var invisible = []*unicode.RangeTable{
 	{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}}, // a braille pattern without dots
 }
 
-// checkTopicName refuses names that cannot be told from others, or be written
+// CheckTopicName refuses names that cannot be told from others, or be written
 // behind a #.
-func checkTopicName(name string) error {
+func CheckTopicName(name string) error {
 	ok := name != "" && len(name) <= topicNameBytes && utf8.ValidString(name) && strings.TrimSpace(name) == name &&
 		!strings.HasPrefix(name, "#") && !strings.HasPrefix(name, "@")
 	for _, r := range name {
