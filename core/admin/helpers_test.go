@@ -2,12 +2,12 @@ package admin_test
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/admin"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -25,7 +25,7 @@ type rig struct {
 func newRig(t *testing.T, change func(*rig, *admin.Hooks)) *rig {
 	t.Helper()
 	st, err := sqlite.Open(t.Context(), sqlite.Options{
-		Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Process,
+		Path: freshtest.Path(t), Durability: sqlite.Process,
 	})
 	if err != nil {
 		t.Fatal(err)

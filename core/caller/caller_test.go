@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
@@ -32,7 +32,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Process})
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: freshtest.Path(t), Durability: sqlite.Process})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/pluginhost"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 )
 
@@ -24,7 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // openStore returns the operations on a directory's store.
 func openStore(t *testing.T, dir string, change func(*admin.Hooks)) (*admin.Local, func() error) {
 	t.Helper()
-	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "broker.db"), Durability: sqlite.Process})
+	path := filepath.Join(dir, "broker.db")
+	freshtest.File(t, path)
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Durability: sqlite.Process})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -58,7 +58,7 @@ func TestDeliveryKeepsItsPromises(t *testing.T) {
 func openStore(tb testing.TB) *sqlite.Store {
 	tb.Helper()
 	st, err := sqlite.Open(context.Background(), sqlite.Options{
-		Path: filepath.Join(tb.TempDir(), "broker.db"), Durability: sqlite.Process,
+		Path: freshtest.Path(tb), Durability: sqlite.Process,
 	})
 	if err != nil {
 		tb.Fatalf("open store: %v", err)

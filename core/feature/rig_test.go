@@ -21,6 +21,7 @@ import (
 	"github.com/claudemesh/broker/core/relay"
 	"github.com/claudemesh/broker/core/roster"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -55,6 +56,7 @@ func openStore(t testing.TB) *sqlite.Store {
 
 func openStoreAt(t testing.TB, path string) *sqlite.Store {
 	t.Helper()
+	freshtest.File(t, path)
 	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Durability: sqlite.Process})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/claudemesh/broker/core/object"
 	"github.com/claudemesh/broker/core/object/disk"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -43,7 +44,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{TB: t, dir: t.TempDir(), mesh: identity.NewID(), now: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	r.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Process})
+	r.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: freshtest.Path(t), Durability: sqlite.Process})
 	r.must(err)
 	t.Cleanup(func() { r.must(r.store.Close()) })
 	r.must(r.store.CreateMesh(t.Context(), &store.Mesh{ID: r.mesh, Slug: r.mesh, Name: "mesh", OwnerKey: sdk.Key{1}, CreatedAt: r.now}, nil))

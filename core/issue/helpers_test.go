@@ -3,7 +3,6 @@ package issue_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/issue"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -27,7 +27,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "broker.db")
+	path := freshtest.Path(t)
 	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Durability: sqlite.Process})
 	if err != nil {
 		t.Fatal(err)

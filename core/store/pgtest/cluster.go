@@ -37,7 +37,7 @@ func NewCluster(tb testing.TB) *Cluster {
 // URL returns the URL of a new, empty database of the cluster.
 func (c *Cluster) URL() string {
 	c.tb.Helper()
-	name, err := createDatabase(c.server.url("postgres"), c.tb.Name())
+	name, err := createDatabase(c.server.url("postgres"), c.tb.Name(), empty)
 	if err != nil {
 		c.tb.Fatalf("pgtest: %v", err)
 	}

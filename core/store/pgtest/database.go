@@ -19,14 +19,16 @@ const statementTimeout = time.Minute
 // maxIdentifier is PostgreSQL's, in bytes; what is longer is cut in silence.
 const maxIdentifier = 63
 
-// createDatabase makes an empty database and returns its name, in which the
-// test can be recognised.
-func createDatabase(admin, test string) (string, error) {
+// empty is the template that is empty whatever somebody put into template1.
+const empty = "template0"
+
+// createDatabase copies a template, to which nobody may be connected, and
+// returns the copy's name, in which the test can be recognised. Many may be
+// copied at once.
+func createDatabase(admin, test, template string) (string, error) {
 	name := databaseName(test)
-	// template0 is empty whatever somebody put into template1, and may be copied
-	// by many at once.
 	err := execute(admin, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+
-		" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+		" TEMPLATE "+pgx.Identifier{template}.Sanitize()+" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
 	return name, err
 }
 

@@ -1,7 +1,8 @@
 // Package pgtest gives tests a real PostgreSQL, of version 13 or later.
 //
 // [URL] is a database for one test, on a server that all tests of the process
-// share; it is quick and not crash-safe. [NewCluster] is a whole server for one
+// share; it is quick and not crash-safe. [Filled] gives such databases with
+// something in them. [NewCluster] is a whole server for one
 // test, which may stop it as if the machine had died; it keeps what it promised.
 //
 // Where the server comes from, the first that is there:

@@ -14,7 +14,13 @@ func URL(tb testing.TB) string {
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
-	name, err := createDatabase(s.admin, tb.Name())
+	return s.database(tb, empty)
+}
+
+// database makes a database that is dropped when tb ends, and returns its URL.
+func (s source) database(tb testing.TB, template string) string {
+	tb.Helper()
+	name, err := createDatabase(s.admin, tb.Name(), template)
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}

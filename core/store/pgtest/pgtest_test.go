@@ -68,3 +68,26 @@ func TestURLForManyAtOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestFilledCopiesOneDatabase(t *testing.T) {
+	const count = "select count(*)::text from filled"
+	filled := 0
+	next := Filled(func(url string) error {
+		filled++
+		conn := connect(t, url)
+		_, err := conn.Exec(t.Context(), "create table filled as select 1 as n")
+		return errors.Join(err, conn.Close(t.Context()))
+	})
+	a, b := next(t), next(t)
+	conn := connect(t, a)
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "insert into filled values (2)"); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := value(t, a, count), value(t, b, count); a != "2" || b != "1" {
+		t.Errorf("the databases have %s and %s rows, want 2 and 1", a, b)
+	}
+	if s, err := shared(); err != nil || s.server != nil && filled != 1 {
+		t.Errorf("filled %d times on a server of ours, error %v", filled, err)
+	}
+}
