@@ -154,7 +154,8 @@ type App struct {
 	notices   *notices
 	streams   *sse.Streams
 	relay     *relay.Relay
-	heard     chan func(context.Context) // what is to be told here in its turn; see hear
+	heard     *turns // news of other nodes
+	leaving   *turns // what sessions that are over have left
 	scheduler *schedule.Runner
 
 	config   atomic.Pointer[config.Config]
@@ -195,7 +196,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.dir = presence.NewDirectory(presenceOptions(c, o.Cluster), a.engine, a.presenceJournal(), o.Log)
 	a.engine.Use(a.dir)
 	a.roster = roster.New(st, a.dir, journal, a.claims())
-	a.relay, a.heard = relay.New(a.dir, a.relayNodes()), make(chan func(context.Context), heardMost)
+	a.relay = relay.New(a.dir, a.relayNodes())
+	a.heard, a.leaving = newTurns("news", o.Log), newTurns("what a session left", o.Log)
 	a.joinCluster()
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
@@ -283,7 +285,8 @@ func (a *App) background(ctx context.Context) {
 		a.follow,
 		a.watchURLs,
 		a.tick,
-		a.hear,
+		a.heard.run,
+		a.leaving.run,
 		a.fireSchedules,
 	} {
 		a.tasks.Go(func() { task(ctx) })

@@ -8,7 +8,6 @@ import (
 
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/feature"
-	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/relay"
 )
 
@@ -18,10 +17,6 @@ const (
 	postStream = "stream" // published
 	postRelay  = "relay"  // of core/relay
 )
-
-// heardMost is how many notices of other nodes wait here, because the roster may
-// have to ask the store who may hear of them. Beyond that some are lost.
-const heardMost = 4096
 
 // published is what a session of another node says to those that subscribe to a
 // stream.
@@ -63,37 +58,16 @@ func (a *App) encoded(v any) ([]byte, bool) {
 }
 
 // posts are what this node does at what others post. It must not wait, and who may
-// hear of something is asked of the roster, which may: that is for [App.hear].
+// hear of something is asked of the roster, which may: that is done in turn.
 func (a *App) posts() map[string]func([]byte) error {
 	return map[string]func([]byte) error{
 		postRelay: a.relay.Read,
 		postNotice: handler(func(n feature.Notice) {
-			a.later(func(ctx context.Context) { n.Tell(ctx, a.dir, a.roster) })
+			a.heard.add(func(ctx context.Context) { n.Tell(ctx, a.dir, a.roster) })
 		}),
 		postStream: handler(func(p published) {
-			a.later(func(ctx context.Context) { p.Notice.TellStream(ctx, a.dir, a.roster, p.Stream) })
+			a.heard.add(func(ctx context.Context) { p.Notice.TellStream(ctx, a.dir, a.roster, p.Stream) })
 		}),
-	}
-}
-
-// later has hear do something in its turn, unless too much waits.
-func (a *App) later(f func(context.Context)) {
-	select {
-	case a.heard <- f:
-	default:
-		a.log.Debug("a notice is lost: too many wait")
-	}
-}
-
-// hear tells sessions what was said on other nodes, in order, until ctx ends.
-func (a *App) hear(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case f := <-a.heard:
-			f(ctx)
-		}
 	}
 }
 
@@ -105,23 +79,6 @@ func (n relayNodes) Self() string { return n.node.ID() }
 
 // Post implements relay.Nodes.
 func (n relayNodes) Post(node string, message []byte) { n.node.Post(node, postRelay, message) }
-
-// featuresLeft tells the features of a session that is over and has left something
-// behind. They wait for the store, and whoever ends a session does not.
-func (a *App) featuresLeft(v presence.View) {
-	if !v.Serves {
-		return
-	}
-	a.later(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, leftWait)
-		defer cancel()
-		a.registry.Left(ctx, v)
-	})
-}
-
-// leftWait is how long features have for a session that is over. What they do not
-// do, a sweep does.
-const leftWait = 5 * time.Second
 
 // mcpFresh is how long a session that registers a tool server may take to be on disk
 // itself.
