@@ -80,6 +80,27 @@ func TestPostReachesOwnSessionsWithoutAKey(t *testing.T) {
 	}
 }
 
+// What the member has sealed itself, and what it sends over HTTP, came from none of
+// its sessions either; also when they come later.
+func TestSealedPostReachesOwnSessionsWithoutAKey(t *testing.T) {
+	r := newRig(t, nil)
+	ada := r.member("ada", store.RoleMember)
+	post := func(once string) {
+		p := r.posted(ada, ada.RoutingKey().String(), "tea")
+		p.Extra, p.Message.Nonce, p.Message.ClientMessageID = nil, "AAAA", once
+		if _, err := r.app.Post(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post("away")
+	own := r.dial(ada, dial.Options{ConfirmPushes: true})
+	r.wantText(own, "dGVh")
+	post("here")
+	if push := r.wantText(own, "dGVh"); push.SenderPubkey.Key() != ada.RoutingKey() {
+		t.Errorf("sealed by %s, want the member", push.SenderPubkey)
+	}
+}
+
 // A posted message is held to what its member may do.
 func TestPostIsRefused(t *testing.T) {
 	r := newRig(t, func(c *config.Config) { c.Pipeline = config.Default().Pipeline })

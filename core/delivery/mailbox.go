@@ -281,8 +281,11 @@ func (m *Mailbox) eligible(msg *store.Message, to sdk.Key) bool {
 }
 
 // fromBroker reports whether the broker has sent a message for its member, and so
-// none of the member's sessions.
-func fromBroker(msg *store.Message) bool { return msg.Extra != nil && msg.Extra.Unsealed }
+// none of the member's sessions. An earlier release did not mark those that are
+// sealed.
+func fromBroker(msg *store.Message) bool {
+	return msg.Extra != nil && (msg.Extra.Posted || msg.Extra.Unsealed)
+}
 
 // forMembers reports whether a message was sent to one key, or to a topic, whose
 // members get it with all their sessions, rather than to a group or to everybody,

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"context"
+	"slices"
 
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/store"
@@ -36,6 +37,19 @@ type Post struct {
 	// Extra is kept with the message; nil for one like any other. Post must not be
 	// changed after the call.
 	Extra *store.Extra
+}
+
+// extra is what is kept with the message of a member for an audience.
+func (p *Post) extra(member string, audience []sdk.Recipient) *store.Extra {
+	if !slices.ContainsFunc(audience, func(r sdk.Recipient) bool { return r.MemberID == member }) {
+		return p.Extra
+	}
+	var e store.Extra
+	if p.Extra != nil {
+		e = *p.Extra
+	}
+	e.Posted = true
+	return &e
 }
 
 // box returns the sender's own mailbox, which never gets its message back; nil

@@ -72,6 +72,9 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 	}
 	c.Env.MessageID = identity.NewMessageID(c.Env.Arrived)
 	message := messageOf(c, m)
+	if c.Post != nil {
+		message.Extra = c.Post.extra(c.Env.Sender.MemberID, audience)
+	}
 	if history != nil {
 		c.topic.adorn(message, history)
 	}
@@ -93,9 +96,6 @@ func messageOf(c *Call, m *wire.Send) *store.Message {
 	}
 	if c.Traced {
 		message.AcceptedAt = time.Now()
-	}
-	if c.Post != nil {
-		message.Extra = c.Post.Extra
 	}
 	return message
 }

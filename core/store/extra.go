@@ -20,6 +20,10 @@ type Extra struct {
 	// Unsealed says that the ciphertext is base64 of a text that no peer has
 	// sealed: the broker has sent it for its member.
 	Unsealed bool `json:"unsealed,omitempty"`
+
+	// Posted says that no session has sent the message, and its sender is among the
+	// recipients: it is for all sessions of the sender.
+	Posted bool `json:"posted,omitempty"`
 }
 
 // StoredExtra returns what the column of a message's Extra holds, nothing for
