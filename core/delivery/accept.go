@@ -69,6 +69,7 @@ func (a *Acceptance) Keep(h *store.TopicMessage) {
 		h.ShownAt = a.msg.NotBefore
 	}
 	a.history = h
+	a.engine.Counters.Histories.Add(1)
 }
 
 // held reports whether the message is held back.

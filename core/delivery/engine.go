@@ -120,6 +120,7 @@ type Counters struct {
 	Released    atomic.Int64    // deliveries that were held back until now
 	Duplicates  atomic.Int64    // sends answered from the memory of ids
 	DrainErrors atomic.Int64
+	Histories   atomic.Int64 // messages that go into the histories of topics
 
 	// From a message's acceptance to its first push to a session: of pushes on
 	// acceptance, and of those that were read from the store, which waited there.

@@ -49,9 +49,11 @@ type FileStore interface {
 	SessionKeyOwner(ctx context.Context, mesh string, key sdk.Key) (memberID string, err error)
 }
 
-// FileBytes deletes the bytes of files.
+// FileBytes deletes the bytes of files, and counts uploads.
 type FileBytes interface {
 	Drop(ctx context.Context, f *store.File) error
+	Begun()
+	Refused(why sdk.Reason)
 }
 
 // FileOptions say what files there may be.
@@ -99,12 +101,27 @@ func (b *FileBook) Create(ctx context.Context, by *store.Member, n NewFile) (*st
 	if err := b.on(); err != nil {
 		return nil, err
 	}
+	f, fresh, err := b.create(ctx, by, n)
+	switch {
+	case err != nil:
+		why := sdk.ReasonUnavailable
+		if refused, ok := errors.AsType[*core.Error](err); ok {
+			why = refused.Code
+		}
+		b.Bytes.Refused(why)
+	case fresh:
+		b.Bytes.Begun()
+	}
+	return f, err
+}
+
+func (b *FileBook) create(ctx context.Context, by *store.Member, n NewFile) (_ *store.File, fresh bool, _ error) {
 	if err := b.check(&n); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	target, err := b.target(ctx, by.MeshID, n.Target)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	now := time.Now()
 	f := &store.File{
@@ -123,15 +140,15 @@ func (b *FileBook) Create(ctx context.Context, by *store.Member, n NewFile) (*st
 	})
 	switch {
 	case err != nil:
-		return nil, noFileRoom(err)
+		return nil, false, noFileRoom(err)
 	case fresh:
-		return f, nil
+		return f, true, nil
 	}
 	f, err = b.store.File(ctx, by.MeshID, id)
 	if err != nil {
-		return nil, core.Unavailable(err)
+		return nil, false, core.Unavailable(err)
 	}
-	return f, nil
+	return f, false, nil
 }
 
 // check refuses a file that nobody can upload.

@@ -39,6 +39,12 @@ func Start() []byte {
 // with an error. Whole pieces are there when it returns, whatever became of the rest.
 // With want, a file whose SHA-256 is another one is dropped.
 func (f *Files) Append(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
+	file, err := f.addPieces(ctx, file, body, n, want)
+	f.Counters.ended(err)
+	return file, err
+}
+
+func (f *Files) addPieces(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
 	n = min(n, file.Size-file.Received)
 	for n > 0 {
 		size := min(n, PieceBytes)
@@ -65,7 +71,7 @@ func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, siz
 		}
 		return nil, err
 	}
-	f.received.Add(size)
+	f.Counters.Received.Add(size)
 	next, err := f.after(file, size, h)
 	if err != nil {
 		return nil, err
@@ -77,6 +83,9 @@ func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, siz
 	err = f.Store.AddPiece(context.WithoutCancel(ctx), next, p)
 	switch {
 	case err == nil:
+		if next.Ready() {
+			f.Counters.Finished.Add(1)
+		}
 		return next, nil
 	case errors.Is(err, store.ErrConflict):
 		f.clean(ctx, p.Object, f.Objects.Delete)

@@ -3,7 +3,6 @@ package files
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/claudemesh/broker/core/object"
@@ -49,17 +48,11 @@ type Options struct {
 // the same store.
 type Files struct {
 	Options
-	received, served atomic.Int64
+	Counters Counters
 }
 
 // New returns what moves the bytes of a broker's files.
-func New(o Options) *Files { return &Files{Options: o} }
-
-// Received and Served return how many bytes came and went since the start.
-func (f *Files) Received() int64 { return f.received.Load() }
-
-// Served is like Received.
-func (f *Files) Served() int64 { return f.served.Load() }
+func New(o Options) *Files { return &Files{Options: o, Counters: newCounters()} }
 
 // folder returns the key under which all objects of a file are. Ids end at random, so
 // that no folder gets too many.

@@ -106,7 +106,7 @@ func (c *Content) read(p []byte) (int, error) {
 	}
 	n, err := c.open.Read(p)
 	c.at, c.pos, c.served = c.at+int64(n), c.pos+int64(n), c.served+int64(n)
-	c.files.served.Add(int64(n))
+	c.files.Counters.Sent.Add(int64(n))
 	if errors.Is(err, io.EOF) {
 		err = c.Close()
 	}

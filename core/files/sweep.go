@@ -27,7 +27,14 @@ func (f *Files) Drop(ctx context.Context, file *store.File) error {
 // Sweep deletes files whose time is over, uploads that nobody goes on with, and what
 // is left of those that are gone. One broker at a time does.
 func (f *Files) Sweep(ctx context.Context) error {
-	return errors.Join(f.expire(ctx), f.erase(ctx))
+	err := errors.Join(f.expire(ctx), f.erase(ctx))
+	switch {
+	case err == nil:
+		f.Counters.Sweeps.Add(sweepDone)
+	case ctx.Err() == nil:
+		f.Counters.Sweeps.Add(sweepFailed)
+	}
+	return err
 }
 
 func (f *Files) expire(ctx context.Context) error {
@@ -37,7 +44,10 @@ func (f *Files) expire(ctx context.Context) error {
 			return err
 		}
 		for _, file := range list {
-			if err := f.Drop(ctx, file); err != nil && !errors.Is(err, store.ErrNotFound) {
+			switch err := f.Drop(ctx, file); {
+			case err == nil:
+				f.Counters.Expired.Add(1)
+			case !errors.Is(err, store.ErrNotFound):
 				return err
 			}
 		}
@@ -63,6 +73,8 @@ func (f *Files) erase(ctx context.Context) error {
 			}
 			if err != nil {
 				failed = append(failed, err)
+			} else {
+				f.Counters.Erased.Add(1)
 			}
 			if len(failed) == failsAtOnce {
 				break

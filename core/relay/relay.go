@@ -19,6 +19,7 @@ import (
 	"github.com/claudemesh/broker/core/bucket"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
+	"github.com/claudemesh/broker/core/telemetry"
 )
 
 // Limits.
@@ -54,6 +55,12 @@ const (
 	Lost      Why = "lost"      // the answer was lost between two nodes
 	Unread    Why = "unread"    // whoever asked does not read what it is sent
 	Illegible Why = "illegible" // what came was no answer
+)
+
+// Ends of questions beside a [Why].
+const (
+	answered = "answered"
+	left     = "left"
 )
 
 // ErrNotAsked is returned for an answer to what the session was not asked, or is not
@@ -103,6 +110,10 @@ type Relay struct {
 	nodes Nodes // nil for a broker on its own
 	rates *bucket.Set[asker]
 
+	// Ended counts questions where they were asked, by how they ended: answered,
+	// a [Why], or left, which is that whoever asked did not wait.
+	Ended *telemetry.Tally
+
 	mu      sync.Mutex
 	waiting map[string]map[string]*waiting // by presence id of who asks, and by id
 	open    map[string]map[string]*open    // by presence id of who is asked, and by id
@@ -116,6 +127,7 @@ func New(door Door, nodes Nodes) *Relay {
 	return &Relay{
 		door: door, nodes: nodes,
 		rates:   bucket.New[asker](bucket.Size{Count: askRate, Per: time.Second, Burst: askBurst, Most: askers}, time.Now()),
+		Ended:   telemetry.NewTally(answered, string(Away), string(Busy), string(Late), string(Unread), string(Illegible), left, string(Lost)),
 		waiting: map[string]map[string]*waiting{}, open: map[string]map[string]*open{}, sending: map[string]int{},
 	}
 }
@@ -199,6 +211,16 @@ func (r *Relay) Take(memberID string) (wait time.Duration, ok bool) {
 	return r.rates.Take(asker(memberID), time.Now())
 }
 
+// Waiting returns how many questions wait that were asked here.
+func (r *Relay) Waiting() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, mine := range r.waiting {
+		n += len(mine)
+	}
+	return n
+}
+
 // repeated returns the question that waits already, nil for none.
 func repeated(mine map[string]*waiting, q *Question) *waiting {
 	if q.ReqID == nil {
@@ -241,6 +263,7 @@ func (r *Relay) fail(asker, id string, why Why) {
 	if why == Late && w.answer != nil {
 		why = Unread
 	}
+	r.Ended.Add(string(why))
 	w.Conn.Send(w.Failed(why))
 	if why == Late || why == Unread {
 		r.giveUp(w)
@@ -268,6 +291,7 @@ func (r *Relay) deliver(asker, id string, frame []byte) {
 	if !w.Conn.Full(len(frame)) {
 		r.removeLocked(w)
 		r.mu.Unlock()
+		r.Ended.Add(answered)
 		w.Conn.Send(frame)
 		return
 	}
@@ -312,6 +336,7 @@ func (r *Relay) Left(presenceID string, conn presence.Conn) {
 	}
 	r.mu.Unlock()
 	for _, w := range given {
+		r.Ended.Add(left)
 		r.giveUp(w)
 	}
 	for _, o := range unanswered {

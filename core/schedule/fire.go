@@ -132,6 +132,7 @@ func (r *Runner) outcome(ctx context.Context, row *store.Schedule, err error) fu
 }
 
 func (r *Runner) count(late time.Duration) {
+	r.Counters.Lateness.Observe(late)
 	if late >= lateAfter {
 		r.Counters.Late.Add(1)
 	} else {

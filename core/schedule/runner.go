@@ -9,6 +9,7 @@ import (
 
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 )
 
 const (
@@ -78,6 +79,8 @@ type Counters struct {
 	Late    atomic.Int64 // accepted a minute or more after it was due
 	Again   atomic.Int64 // refused for the moment, to be tried again
 	Refused atomic.Int64 // refused for good
+
+	Lateness telemetry.Histogram // from when one was due until it was accepted
 }
 
 // Runner fires the schedules of all meshes. Make it with New; Run it once.

@@ -229,6 +229,9 @@ func TestFlawExt37MissedTimesComeLate(t *testing.T) {
 	r.wantSent("many", "once")
 	r.wantRow(once, store.ScheduleFired, time.Minute, "")
 	r.wantRow(many, store.ScheduleWaiting, 26*time.Hour+10*time.Minute, "")
+	if late := n.Counters.Lateness.Series(time.Hour); late.Count != 2 || late.Sum < 2*lateAfter.Seconds() {
+		t.Errorf("%d are late, by %g s together", late.Count, late.Sum)
+	}
 	if n.Counters.Late.Load() != 2 {
 		t.Errorf("%d are late", n.Counters.Late.Load())
 	}

@@ -3,7 +3,9 @@ package sse
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -38,6 +40,11 @@ func (a *Answer) Write(w http.ResponseWriter, r *http.Request) {
 	a.streams.begun(a.held, a.turn)
 	Head(w)
 	out := &writer{w: w, c: http.NewResponseController(w), by: a.streams.options.WriteBy}
+	defer func() {
+		if errors.Is(out.err, os.ErrDeadlineExceeded) {
+			a.streams.Counters.Slow.Add(1)
+		}
+	}()
 	_ = out.c.SetReadDeadline(time.Time{}) // the request is read; that its caller goes is seen without it
 	out.text("retry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\n")
 	out.json("ready", Ready{

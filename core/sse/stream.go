@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claudemesh/broker/core/identity"
@@ -48,6 +49,7 @@ type Stream struct {
 	wrote  uint64        // number of the last push that was written to the answer
 	news   [][]byte      // frames that need no confirmation
 	newsN  int           // bytes of these
+	lost   *atomic.Int64 // counts news that there was no room for; nil counts nothing
 	closed *Closed       // set when the stream is over
 	seen   time.Time     // when something was written
 	turn   uint64        // of the answer that it is written to
@@ -93,12 +95,25 @@ func (s *Stream) fullLocked(n int) bool { return s.bytes > 0 && s.bytes+n > kept
 func (s *Stream) Send(frame []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed != nil || s.newsN+len(frame) > newsBytes {
+	if s.closed != nil {
+		return false
+	}
+	if s.newsN+len(frame) > newsBytes {
+		if s.lost != nil {
+			s.lost.Add(1)
+		}
 		return false
 	}
 	s.news, s.newsN = append(s.news, frame), s.newsN+len(frame)
 	s.signal()
 	return true
+}
+
+// count says where news is counted that there is no room for.
+func (s *Stream) count(lost *atomic.Int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = lost
 }
 
 // CloseWith implements [presence.Conn].

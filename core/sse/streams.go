@@ -3,6 +3,7 @@ package sse
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claudemesh/broker/core/presence"
@@ -44,12 +45,21 @@ func DefaultOptions() Options {
 
 // Streams are the streams of this node. Methods may be called concurrently.
 type Streams struct {
-	options Options
+	options  Options
+	Counters Counters
 
 	mu      sync.Mutex
 	all     map[Place]*held
 	members map[string]int // streams of each member, and those that are about to begin
 	stopped bool
+}
+
+// Counters count what became of streams since the start.
+type Counters struct {
+	Begun   atomic.Int64 // streams
+	Resumed atomic.Int64 // answers that go on with a stream
+	Slow    atomic.Int64 // answers that ended because their caller did not read
+	Lost    atomic.Int64 // news that a stream had no room for
 }
 
 // held is a stream with its session.
@@ -82,6 +92,7 @@ func (s *Streams) Resume(p Place, eventID string) *Answer {
 	}
 	a := &Answer{streams: s, held: h, turn: h.take(), resumed: true}
 	s.awaitLocked(h, a.turn)
+	s.Counters.Resumed.Add(1)
 	h.session.Box.Ponged(h.Stream, number)
 	h.confirm(number)
 	return a
@@ -113,6 +124,8 @@ func (s *Streams) Cancel(p Place) {
 // reserved. online gives the session the stream, when the answer begins.
 func (s *Streams) Begin(p Place, st *Stream, session *presence.Session, online func()) *Answer {
 	h := &held{Stream: st, place: p, session: session}
+	s.Counters.Begun.Add(1)
+	st.count(&s.Counters.Lost)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
