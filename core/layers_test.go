@@ -40,7 +40,8 @@ var layers = []layer{
 	{folder: "core/nearest", std: true},
 	{folder: "core/chain", may: []string{"core/nearest", "sdk"}, std: true},
 	{folder: "core/hub", may: []string{"core/wire"}},
-	{folder: "core/wire", may: []string{"sdk"}},
+	{folder: "core/traceparent", std: true},
+	{folder: "core/wire", may: []string{"core/traceparent", "sdk"}},
 	{folder: "core/config", may: []string{"core/nearest"}},
 
 	{folder: "stages", may: []string{"stages", "core", "sdk"}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
+	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -72,10 +73,11 @@ the delivery took.`,
 
 // beginTrace says a new trace's id, and returns the traceparent of what is in it.
 func (p *program) beginTrace() string {
-	var ids [24]byte // of the trace, and of the span that we are
-	_, _ = rand.Read(ids[:])
-	fmt.Fprintf(p.err, "trace %x\n", ids[:16])
-	return fmt.Sprintf("00-%x-%x-01", ids[:16], ids[16:])
+	c := traceparent.Context{Sampled: true}
+	_, _ = rand.Read(c.TraceID[:])
+	_, _ = rand.Read(c.SpanID[:]) // the span that we are
+	fmt.Fprintf(p.err, "trace %x\n", c.TraceID)
+	return c.String()
 }
 
 // maxText is how much is read from standard input. Brokers take 64 KiB unless

@@ -10,8 +10,8 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/core/tracing"
-	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -46,7 +46,7 @@ func (x *Exchange) Post(ctx context.Context, p *feature.Post) (messageID string,
 	post.env = sdk.Envelope{
 		Kind: sdk.KindSend, Mesh: p.Mesh, Target: target, Priority: p.Message.Priority,
 		Size: len(p.Message.Ciphertext) + len(p.Message.Nonce) + len(p.Message.TargetSpec), Arrived: time.Now(),
-		Trace: wire.Trace(p.Message.Traceparent), Directory: x.resolver, Body: &post.call,
+		Trace: traceparent.Checked(p.Message.Traceparent), Directory: x.resolver, Body: &post.call,
 	}
 	if p.Own {
 		post.env.Directory = withOwn{x.resolver}

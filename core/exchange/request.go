@@ -11,6 +11,7 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/core/tracing"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
@@ -21,7 +22,7 @@ func (r *request) prepare(b []byte, head wire.Head) error {
 	c, env := r.conn, &r.env
 	env.Kind = sdk.Kind(head.Type)
 	env.Directory = r.x.resolver
-	env.Trace = wire.Trace(string(head.Traceparent))
+	env.Trace = traceparent.Checked(string(head.Traceparent))
 	known := r.owner != nil || r.x.chains.Current().Outside(env.Kind) != nil
 	r.trail = r.x.options.Traces.Begin(env, tracing.Who{Known: known, Proved: c.session != nil})
 	env.Body = &r.call

@@ -15,8 +15,8 @@ import (
 	"github.com/claudemesh/broker/core/api"
 	"github.com/claudemesh/broker/core/edge"
 	"github.com/claudemesh/broker/core/feature"
+	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/core/tracing"
-	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -90,7 +90,7 @@ func (s *routes) tooManyGuesses(w http.ResponseWriter, r *http.Request, route *a
 
 // turnedAway remembers a request that is refused before it is an envelope.
 func (s *routes) turnedAway(r *http.Request, route *api.Route, d sdk.Decision, detail string) {
-	env := &sdk.Envelope{Kind: route.Kind, Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
+	env := &sdk.Envelope{Kind: route.Kind, Arrived: time.Now(), Trace: traceparent.Checked(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	env.Body = &feature.Call{Env: env, Detail: detail, HTTP: &feature.HTTP{Request: edge.RequestID(r), Route: route.Path, Method: r.Method, Status: route.StatusFor}}
 	s.Exchange.Refused(env, d)
@@ -139,7 +139,7 @@ func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) 
 
 // call makes a request an envelope with its call.
 func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, req any, body []byte) *feature.Call {
-	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: wire.Trace(r.Header.Get("Traceparent"))}
+	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: traceparent.Checked(r.Header.Get("Traceparent"))}
 	env.Sender.Remote = edge.Address(r).String()
 	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
 		Access: route.Access, KeyNeeds: route.Key, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,

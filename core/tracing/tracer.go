@@ -11,6 +11,7 @@ import (
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -95,7 +96,7 @@ func (t *Tracer) begins(env *sdk.Envelope, who Who) bool {
 		t.Counters.ByRatio.Add(1)
 		return true
 	}
-	if !isSampled(env.Trace) {
+	if !traceparent.Sampled(env.Trace) {
 		return false
 	}
 	limit := t.callers
@@ -127,7 +128,7 @@ type Sampling struct {
 // takes decides without the sender. An envelope with a trace id is decided by
 // that, as every service does that has the same ratio
 // (https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased).
-func (s Sampling) takes(traceparent string) bool {
+func (s Sampling) takes(text string) bool {
 	switch {
 	case s.Ratio <= 0:
 		return false
@@ -135,9 +136,8 @@ func (s Sampling) takes(traceparent string) bool {
 		return true
 	}
 	limit := uint64(s.Ratio * (1 << 63))
-	if c := parse(traceparent); traceparent != "" && c.IsValid() {
-		id := c.TraceID()
-		return binary.BigEndian.Uint64(id[8:])>>1 < limit
+	if c, ok := traceparent.Parse(text); ok {
+		return binary.BigEndian.Uint64(c.TraceID[8:])>>1 < limit
 	}
 	return rand.Uint64()>>1 < limit
 }

@@ -29,7 +29,7 @@ func (t *Tracer) open(ctx context.Context, env *sdk.Envelope, name string) *Trai
 	ctx, trail.span = t.spans.Start(ctx, spanOf+name,
 		trace.WithTimestamp(env.Arrived), trace.WithSpanKind(trace.SpanKindServer))
 	trail.ctx = context.WithValue(ctx, trailKey{}, trail)
-	env.Trace = Traceparent(trail.span.SpanContext())
+	env.Trace = format(trail.span)
 	return trail
 }
 
@@ -125,7 +125,7 @@ func (t *Tracer) Refused(env *sdk.Envelope, known bool, out sdk.Outcome, more ..
 	name := nameOf(env, known)
 	_, span := t.spans.Start(ctx, spanOf+name,
 		trace.WithTimestamp(env.Arrived), trace.WithSpanKind(trace.SpanKindServer))
-	env.Trace = Traceparent(span.SpanContext())
+	env.Trace = format(span)
 	t.conclude(span, name, env, out, append(more, attribute.Bool("claudemesh.afterwards", true)))
 	return span.SpanContext().TraceID().String()
 }

@@ -1,5 +1,7 @@
 package wire
 
+import "github.com/claudemesh/broker/core/traceparent"
+
 // Limits of every frame. The size of a frame as a whole is for whoever reads
 // the socket.
 const (
@@ -11,8 +13,8 @@ const (
 	// included.
 	MaxDepth = 32
 
-	// MaxTrace is the most bytes of a traceparent. Version 00 has 55.
-	MaxTrace = 128
+	// MaxTrace is the most bytes of a traceparent.
+	MaxTrace = traceparent.MaxSize
 )
 
 // Limits of an error's text, which goes to a stranger and into the log.

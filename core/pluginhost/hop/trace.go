@@ -2,7 +2,6 @@ package hop
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -10,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/claudemesh/broker/core/traceparent"
 )
 
 // sampledIn returns the span that a context is within when it is sampled, and
@@ -21,17 +22,12 @@ func sampledIn(ctx context.Context) trace.SpanContext {
 	return trace.SpanContext{}
 }
 
-// traceparent is the text of a span's context, empty for one that is not
-// sampled (https://www.w3.org/TR/trace-context/#traceparent-header).
-func traceparent(c trace.SpanContext) string {
+// format is the traceparent of a span's context, empty for one that is not sampled.
+func format(c trace.SpanContext) string {
 	if !c.IsSampled() {
 		return ""
 	}
-	id, span := c.TraceID(), c.SpanID()
-	b := append(make([]byte, 0, 55), "00-"...)
-	b = append(hex.AppendEncode(b, id[:]), '-')
-	b = append(hex.AppendEncode(b, span[:]), "-01"...)
-	return string(b)
+	return traceparent.Context{TraceID: c.TraceID(), SpanID: c.SpanID(), Sampled: true}.String()
 }
 
 // recent are the traces that a plugin was asked about lately, and the spans that

@@ -45,7 +45,7 @@ func (v *viewer) appendView(ctx context.Context, b []byte, env *sdk.Envelope, wi
 	w := v.pool.Get().(*view)
 	defer v.release(w)
 	v.fill(w, env)
-	w.msg.Trace = traceparent(within)
+	w.msg.Trace = format(within)
 	if v.rights.Audience {
 		audience, err := env.Audience(ctx)
 		if err != nil {
