@@ -97,7 +97,7 @@ func (s *schedules) create(ctx context.Context, c *Call, m *wire.Schedule) (wire
 	row := &store.Schedule{
 		ID: identity.NewUUID(), MeshID: c.Env.Mesh, MemberID: c.Env.Sender.MemberID, To: m.To, Subtype: m.Subtype,
 		Cron: m.Cron, Timezone: m.Timezone, CreatedAt: now, DueAt: due, WakeAt: due, State: store.ScheduleWaiting,
-		Request: s.requestOf(c),
+		Request: s.requestOf(c), Secret: schedule.NewSecret(),
 	}
 	if m.Ciphertext != "" {
 		row.Form, row.Nonce, row.Body = store.SchedulePeer, m.Nonce, m.Ciphertext

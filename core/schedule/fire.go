@@ -44,8 +44,7 @@ type Occurrence struct {
 	Nonce, Ciphertext string
 	Unsealed          bool
 
-	// ID is the client_message_id: the same for this time of this schedule on
-	// every node.
+	// ID is the client_message_id; see messageID.
 	ID string
 }
 
@@ -84,7 +83,7 @@ func (r *Runner) send(ctx context.Context, row *store.Schedule) error {
 	}
 	o := &Occurrence{
 		Row: row, Member: creator, Nonce: row.Nonce, Ciphertext: row.Body,
-		ID: "schedule:" + row.ID + ":" + row.DueAt.UTC().Format("20060102T150405.000Z"),
+		ID: messageID(row),
 	}
 	if row.Form != store.SchedulePeer {
 		text, err := r.options.Texts.Get(row)
@@ -163,6 +162,9 @@ func next(s *store.Schedule, state store.ScheduleState, now time.Time) {
 		return
 	}
 	s.DueAt, s.WakeAt, s.Attempts = at, at, 0
+	if s.Secret == "" {
+		s.Secret = NewSecret()
+	}
 }
 
 // end ends a row. Of one that failed its creator may want to see the text.

@@ -58,6 +58,10 @@ type Schedule struct {
 	Claim    string // of the node that fires it now; "" for none
 	Attempts int64  // how often this time was tried
 
+	// Secret is what the ids of its messages are made with, "" for a row of an
+	// earlier release. It is shown to nobody.
+	Secret string
+
 	// Request is a hash of the request that made it, zero for none. It is written
 	// once.
 	Request [32]byte

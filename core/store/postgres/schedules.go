@@ -11,11 +11,11 @@ import (
 )
 
 const scheduleColumns = `id, mesh_id, member_id, target, subtype, form, nonce, body, cron, timezone, created_at, due_at, fired,
-	fired_at, failure, ended_at, state, wake_at, claim, attempts, request`
+	fired_at, failure, ended_at, state, wake_at, claim, attempts, request, secret`
 
 const (
 	insertSchedule = `INSERT INTO schedule (` + scheduleColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-		$14, $15, $16, $17, $18, $19, $20, $21)`
+		$14, $15, $16, $17, $18, $19, $20, $21, $22)`
 	sameSchedule  = `SELECT ` + scheduleColumns + ` FROM schedule WHERE mesh_id = $1 AND request = $2`
 	scheduleByID  = `SELECT ` + scheduleColumns + ` FROM schedule WHERE id = $1`
 	listSchedules = `SELECT ` + scheduleColumns + ` FROM schedule WHERE member_id = $1 AND mesh_id = $2 ORDER BY due_at, id`
@@ -34,7 +34,7 @@ const (
 	claimSchedules = `UPDATE schedule SET claim = $1, wake_at = $2 WHERE id = ANY (ARRAY (SELECT id FROM schedule
 		WHERE state = 'waiting' AND wake_at <= $3 ORDER BY wake_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING ` + scheduleColumns
 	changeSchedule = `UPDATE schedule SET form = $2, nonce = $3, body = $4, due_at = $5, fired = $6, fired_at = $7, failure = $8,
-		ended_at = $9, state = $10, wake_at = $11, claim = $12, attempts = $13 WHERE id = $1 RETURNING ` + scheduleColumns
+		ended_at = $9, state = $10, wake_at = $11, claim = $12, attempts = $13, secret = $14 WHERE id = $1 RETURNING ` + scheduleColumns
 
 	endSchedules = `UPDATE schedule SET state = 'failed', failure = $1, ended_at = $2, claim = '' WHERE state = 'waiting'
 		AND (EXISTS (SELECT FROM member m WHERE m.id = schedule.member_id AND m.revoked_at IS NOT NULL)
@@ -84,7 +84,7 @@ func scheduleArgs(s *store.Schedule) []any {
 	return []any{
 		s.ID, s.MeshID, s.MemberID, s.To, s.Subtype, string(s.Form), s.Nonce, s.Body, s.Cron, s.Timezone, whole(s.CreatedAt),
 		whole(s.DueAt), s.Fired, timeArg(s.FiredAt), s.Failure, timeArg(s.EndedAt), string(s.State), whole(s.WakeAt), s.Claim,
-		s.Attempts, keyArg(s.RequestKey()),
+		s.Attempts, keyArg(s.RequestKey()), s.Secret,
 	}
 }
 
@@ -101,7 +101,7 @@ func (s *Store) ChangeSchedule(ctx context.Context, mesh, id string, change func
 		args: func(s *store.Schedule) []any {
 			return []any{
 				string(s.Form), s.Nonce, s.Body, whole(s.DueAt), s.Fired, timeArg(s.FiredAt), s.Failure, timeArg(s.EndedAt),
-				string(s.State), whole(s.WakeAt), s.Claim, s.Attempts,
+				string(s.State), whole(s.WakeAt), s.Claim, s.Attempts, s.Secret,
 			}
 		},
 	}
@@ -147,7 +147,7 @@ func scanSchedule(row scanner) (*store.Schedule, error) {
 	s := new(store.Schedule)
 	err := row.Scan(&s.ID, &s.MeshID, &s.MemberID, &s.To, &s.Subtype, &s.Form, &s.Nonce, &s.Body, &s.Cron, &s.Timezone,
 		(*stamp)(&s.CreatedAt), (*stamp)(&s.DueAt), &s.Fired, (*stamp)(&s.FiredAt), &s.Failure, (*stamp)(&s.EndedAt), &s.State,
-		(*stamp)(&s.WakeAt), &s.Claim, &s.Attempts, (*hash)(&s.Request))
+		(*stamp)(&s.WakeAt), &s.Claim, &s.Attempts, (*hash)(&s.Request), &s.Secret)
 	if err != nil {
 		return nil, err
 	}

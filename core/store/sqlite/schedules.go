@@ -10,11 +10,11 @@ import (
 )
 
 const scheduleColumns = `id, mesh_id, member_id, target, subtype, form, nonce, body, cron, timezone, created_at, due_at, fired,
-	fired_at, failure, ended_at, state, wake_at, claim, attempts, request`
+	fired_at, failure, ended_at, state, wake_at, claim, attempts, request, secret`
 
 const (
 	insertSchedule = `INSERT INTO schedule (` + scheduleColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-		?, ?, ?)`
+		?, ?, ?, ?)`
 	sameSchedule = `SELECT ` + scheduleColumns + ` FROM schedule WHERE mesh_id = ? AND request = ?`
 	scheduleByID = `SELECT ` + scheduleColumns + ` FROM schedule WHERE id = ?`
 
@@ -30,7 +30,7 @@ const (
 	claimSchedules = `UPDATE schedule SET claim = ?, wake_at = ? WHERE id IN (SELECT id FROM schedule WHERE state = 'waiting'
 		AND wake_at <= ? ORDER BY wake_at, id LIMIT ?) RETURNING ` + scheduleColumns
 	changeSchedule = `UPDATE schedule SET form = ?, nonce = ?, body = ?, due_at = ?, fired = ?, fired_at = ?, failure = ?, ended_at = ?,
-		state = ?, wake_at = ?, claim = ?, attempts = ? WHERE id = ? RETURNING ` + scheduleColumns
+		state = ?, wake_at = ?, claim = ?, attempts = ?, secret = ? WHERE id = ? RETURNING ` + scheduleColumns
 
 	endSchedules = `UPDATE schedule SET state = 'failed', failure = ?, ended_at = ?, claim = '' WHERE state = 'waiting'
 		AND (EXISTS (SELECT 1 FROM member m WHERE m.id = schedule.member_id AND m.revoked_at IS NOT NULL)
@@ -74,7 +74,7 @@ func scheduleArgs(s *store.Schedule) []any {
 	return []any{
 		s.ID, s.MeshID, s.MemberID, s.To, s.Subtype, string(s.Form), s.Nonce, s.Body, s.Cron, s.Timezone, s.CreatedAt.UnixMilli(),
 		s.DueAt.UnixMilli(), s.Fired, timeArg(s.FiredAt), s.Failure, timeArg(s.EndedAt), string(s.State), s.WakeAt.UnixMilli(), s.Claim,
-		s.Attempts, keyArg(s.RequestKey()),
+		s.Attempts, keyArg(s.RequestKey()), s.Secret,
 	}
 }
 
@@ -92,7 +92,7 @@ func (s *Store) ChangeSchedule(ctx context.Context, mesh, id string, change func
 		args: func(s *store.Schedule) []any {
 			return []any{
 				string(s.Form), s.Nonce, s.Body, s.DueAt.UnixMilli(), s.Fired, timeArg(s.FiredAt), s.Failure, timeArg(s.EndedAt),
-				string(s.State), s.WakeAt.UnixMilli(), s.Claim, s.Attempts,
+				string(s.State), s.WakeAt.UnixMilli(), s.Claim, s.Attempts, s.Secret,
 			}
 		},
 	}
@@ -149,7 +149,7 @@ func scanSchedule(row scanner) (*store.Schedule, error) {
 	s := new(store.Schedule)
 	err := row.Scan(&s.ID, &s.MeshID, &s.MemberID, &s.To, &s.Subtype, &s.Form, &s.Nonce, &s.Body, &s.Cron, &s.Timezone,
 		(*millis)(&s.CreatedAt), (*millis)(&s.DueAt), &s.Fired, (*millis)(&s.FiredAt), &s.Failure, (*millis)(&s.EndedAt), &s.State,
-		(*millis)(&s.WakeAt), &s.Claim, &s.Attempts, (*hash)(&s.Request))
+		(*millis)(&s.WakeAt), &s.Claim, &s.Attempts, (*hash)(&s.Request), &s.Secret)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func schedule(n int) *store.Schedule {
 	return &store.Schedule{
 		ID: id("schedule", n), MeshID: id("mesh", 1), MemberID: id("ada", 1), To: "@ops", Subtype: "reminder", Form: store.SchedulePlain,
 		Body: fmt.Sprint("text ", n), Cron: "0 9 * * *", Timezone: "Europe/Madrid", CreatedAt: now(), DueAt: due, WakeAt: due,
-		State: store.ScheduleWaiting,
+		State: store.ScheduleWaiting, Secret: fmt.Sprint("secret ", n),
 	}
 }
 
@@ -73,6 +73,7 @@ func changeSchedule(s *suite) {
 
 	row.Form, row.Nonce, row.Body = store.SchedulePeer, "n", "it's sealed"
 	row.DueAt, row.WakeAt, row.Claim, row.Attempts = now().Add(time.Hour), now().Add(2*time.Hour), "node", 3
+	row.Secret = "another"
 	row.Fired, row.FiredAt, row.Failure, row.EndedAt, row.State = 1<<40, now(), "no", now().Add(time.Minute), store.ScheduleFailed
 	got, err := s.ChangeSchedule(s.ctx, row.MeshID, row.ID, func(was *store.Schedule) error {
 		created := *was
