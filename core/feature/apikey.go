@@ -2,6 +2,7 @@ package feature
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const ReasonInvalidArgs sdk.Reason = "invalid_args"
 const (
 	apiKeysPerMesh   = 2_000 // that are good
 	apiKeysPerMember = 200   // that are good
+	apiKeysOwn       = 10    // of a member, that find room whatever the others have
 	apiKeysKept      = 500   // of a member, that are good no more
 	listedAPIKeys    = 500   // in one answer
 
@@ -77,7 +79,10 @@ func (a *apiKeys) create(ctx context.Context, c *Call, m *wire.APIKeyCreate) (wi
 	}
 	secret, prefix, hash := token.NewAPIKey()
 	k.MemberID, k.Prefix, k.Hash = by.ID, prefix, hash
-	err = a.store.CreateAPIKey(ctx, k, store.Room{Mesh: apiKeysPerMesh, Member: apiKeysPerMember}, apiKeysKept)
+	err = a.store.CreateAPIKey(ctx, k, store.Room{Mesh: apiKeysPerMesh, Member: apiKeysPerMember, Own: apiKeysOwn}, apiKeysKept)
+	if errors.Is(err, store.ErrNotFound) {
+		return wire.APIKeyCreated{}, errMemberRevoked // a moment ago
+	}
 	if err != nil {
 		return wire.APIKeyCreated{}, noRoom(err, "good API keys", "revoke some, or let them end by themselves with expiresAt")
 	}
@@ -139,13 +144,15 @@ func distinctTopics(list []string) (distinct []string) {
 	return distinct
 }
 
+var errMemberRevoked = core.Refuse(sdk.ReasonForbidden, "your access to this mesh was revoked: contact its owner")
+
 // mayGive reports why a member may not make a key with these capabilities. What it
 // may do itself is looked at again whenever the key is used.
 func mayGive(by asker, list []store.KeyCapability) error {
 	for _, c := range list {
 		switch {
 		case !by.Live():
-			return core.Refuse(sdk.ReasonForbidden, "your access to this mesh was revoked: contact its owner")
+			return errMemberRevoked
 		case c == store.KeyAdmin && !by.admin():
 			return core.Refuse(sdk.ReasonForbidden, "only the owner of the mesh and its admins may make keys that can admin: leave it out")
 		case c == store.KeySend && !by.mesh.May(by.Member, store.CanSend):

@@ -218,6 +218,46 @@ func TestAPIKeysHaveRoom(t *testing.T) {
 	}
 }
 
+// A key that somebody got hold of does not come back with its member.
+func TestAPIKeysEndWithTheirMember(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gil, bo := r.join("gil"), r.join("bo")
+	stolen := bo.makeKey(`,"capabilities":["read"]`)
+	gil.ask(`{"type":"ban","target":"bo"}`)
+	if got := bo.makeKey(`,"capabilities":["read"]`); !strings.HasPrefix(got.Error, "forbidden: your access to this mesh was revoked") {
+		t.Errorf("while it was banned it got %+v", got)
+	}
+	gil.ask(`{"type":"unban","target":"bo"}`)
+	for _, k := range gil.keys() {
+		if k.RevokedAt == nil {
+			t.Errorf("key %s is good again", k.ID)
+		}
+	}
+	hash, _ := token.HashOfAPIKey(stolen.Secret)
+	if k, err := r.store.APIKeyByHash(t.Context(), hash); err != nil || k.Good(time.Now()) {
+		t.Errorf("the key is good again: %+v, %v", k, err)
+	}
+	if got := r.join("bo").makeKey(`,"capabilities":["read"]`); got.Secret == "" {
+		t.Errorf("when it was back it got %+v", got)
+	}
+}
+
+// Who makes keys on its member's last day has none, even where the roster has not
+// heard of the ban.
+func TestAPIKeyOfAMemberThatIsBannedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bo := r.join("bo")
+	bo.makeKey(`,"capabilities":["read"]`)
+	if err := r.store.SetRevoked(t.Context(), bo.member.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := bo.makeKey(`,"capabilities":["read"]`); !strings.HasPrefix(got.Error, "forbidden: your access to this mesh was revoked") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestAPIKeyRequests asks anything and holds every answer to its own shape.
 func TestAPIKeyRequests(t *testing.T) {
 	t.Parallel()

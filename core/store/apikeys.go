@@ -61,6 +61,7 @@ type APIKeys interface {
 	// CreateAPIKey writes a key. Only keys that are good when it is created take
 	// room; a [*FullError] when there is none. Of the member's keys that are not
 	// good any more, the newest kept ones stay. ErrConflict: the hash is taken.
+	// ErrNotFound: there is no such live member.
 	CreateAPIKey(ctx context.Context, k *APIKey, room Room, kept int) error
 
 	// APIKeyByHash returns a key, also one that is revoked or over. ErrNotFound.

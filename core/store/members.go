@@ -79,7 +79,8 @@ type Members interface {
 	ListMembers(ctx context.Context, mesh string) ([]*Member, error)
 
 	// SetRevoked revokes a member at the given time, or brings it back with the
-	// zero time. ErrNotFound.
+	// zero time. Its API keys end with it, for good: who is brought back has none.
+	// ErrNotFound.
 	SetRevoked(ctx context.Context, id string, at time.Time) error
 
 	// ChangeMember lets change edit a copy of the row, in one transaction with

@@ -2,8 +2,9 @@ package store
 
 import "fmt"
 
-// Room is how many rows of a kind a mesh may have, and one of its members.
-type Room struct{ Mesh, Member int }
+// Room is how many rows of a kind a mesh may have, and one of its members. Own are
+// those that each member may have even if the mesh's room is taken by others.
+type Room struct{ Mesh, Member, Own int }
 
 // FullError is an [ErrExhausted] that says whose room is full.
 type FullError struct {
@@ -27,7 +28,7 @@ func (e *FullError) Unwrap() error { return ErrExhausted }
 // there.
 func (r Room) Fits(mesh, member int) error {
 	switch {
-	case mesh >= r.Mesh:
+	case mesh >= r.Mesh && member >= r.Own:
 		return &FullError{Most: r.Mesh}
 	case member >= r.Member:
 		return &FullError{Member: true, Most: r.Member}

@@ -29,6 +29,10 @@ const (
 	forgetAPIKeys = `DELETE FROM api_key WHERE id IN (SELECT id FROM api_key WHERE member_id = $1
 		AND (revoked_at IS NOT NULL OR expires_at <= $2) ORDER BY created_at DESC, id DESC OFFSET $3)`
 
+	// Who revokes the member waits until the key is there, and ends it too.
+	stayLive   = `SELECT id FROM member WHERE id = $1 AND revoked_at IS NULL FOR SHARE`
+	endAPIKeys = `UPDATE api_key SET revoked_at = coalesce($2::timestamptz, $3) WHERE member_id = $1 AND revoked_at IS NULL`
+
 	revokeAPIKey = `UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE mesh_id = $1 AND id = $2`
 
 	// The setting is this transaction's alone: it does not wait for the disk.
@@ -42,6 +46,9 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *store.APIKey, room store.Ro
 	now := whole(k.CreatedAt)
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, apiKeyTurn, lockKey("API keys of "+k.MeshID)); err != nil {
+			return err
+		}
+		if _, err := value[string](tx.QueryRow(ctx, stayLive, k.MemberID)); err != nil {
 			return err
 		}
 		var mesh, member int

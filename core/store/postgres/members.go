@@ -26,6 +26,7 @@ const (
 	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = $1`
 	listMembers  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = $1 ORDER BY joined_at, id`
 	setRevoked   = `UPDATE member SET revoked_at = $2 WHERE id = $1`
+	revokedAt    = `SELECT revoked_at FROM member WHERE id = $1` + lockRow
 	changeMember = `UPDATE member SET display_name = $2, role = $3, role_tag = $4, default_groups = $5, message_mode = $6,
 		grants = $7, permissions = $8, account_id = $9 WHERE id = $1 RETURNING ` + memberColumns
 )
@@ -80,8 +81,15 @@ func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err er
 		kind = store.SignalMember
 	}
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, setRevoked, id, timeArg(at))
-		if err := changed(tag.RowsAffected(), err); err != nil {
+		var before time.Time
+		if err := tx.QueryRow(ctx, revokedAt, id).Scan((*stamp)(&before)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, setRevoked, id, timeArg(at)); err != nil {
+			return err
+		}
+		// Also when it comes back: a broker of an older release has ended none.
+		if _, err := tx.Exec(ctx, endAPIKeys, id, timeArg(at), timeArg(before)); err != nil {
 			return err
 		}
 		return signalRow(ctx, tx, kind, id)

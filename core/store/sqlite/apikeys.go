@@ -26,6 +26,9 @@ const (
 	forgetAPIKeys = `DELETE FROM api_key WHERE id IN (SELECT id FROM api_key WHERE member_id = ?1
 		AND (revoked_at IS NOT NULL OR expires_at <= ?2) ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?3)`
 
+	isLive     = `SELECT id FROM member WHERE id = ? AND revoked_at IS NULL`
+	endAPIKeys = `UPDATE api_key SET revoked_at = coalesce(?2, ?3) WHERE member_id = ?1 AND revoked_at IS NULL`
+
 	revokeAPIKey = `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?3) WHERE mesh_id = ?1 AND id = ?2`
 	touchAPIKey  = `UPDATE api_key SET last_used_at = ?1 WHERE id = ?2 AND coalesce(last_used_at, 0) < ?1`
 )
@@ -36,6 +39,9 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *store.APIKey, room store.Ro
 	now := k.CreatedAt.UnixMilli()
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var mesh, member int
+		if err := tx.QueryRowContext(ctx, isLive, k.MemberID).Scan(new(string)); err != nil {
+			return err
+		}
 		if err := tx.QueryRowContext(ctx, countAPIKeys, k.MeshID, k.MemberID, now).Scan(&mesh, &member); err != nil {
 			return err
 		}

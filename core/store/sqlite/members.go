@@ -21,6 +21,7 @@ const (
 	memberByID   = `SELECT ` + memberColumns + ` FROM member WHERE id = ?`
 	listMembers  = `SELECT ` + memberColumns + ` FROM member WHERE mesh_id = ? ORDER BY joined_at, id`
 	setRevoked   = `UPDATE member SET revoked_at = ? WHERE id = ?`
+	revokedAt    = `SELECT revoked_at FROM member WHERE id = ?`
 	changeMember = `UPDATE member SET display_name = ?, role = ?, role_tag = ?, default_groups = ?, message_mode = ?,
 		grants = ?, permissions = ?, account_id = ? WHERE id = ? RETURNING ` + memberColumns
 
@@ -68,7 +69,16 @@ func (s *Store) ListMembers(ctx context.Context, mesh string) (list []*store.Mem
 func (s *Store) SetRevoked(ctx context.Context, id string, at time.Time) (err error) {
 	defer wrap(&err, "revoke member")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, setRevoked, timeArg(at), id))
+		var before time.Time
+		if err := tx.QueryRowContext(ctx, revokedAt, id).Scan((*millis)(&before)); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, setRevoked, timeArg(at), id); err != nil {
+			return err
+		}
+		// Also when it comes back: a broker of an older release has ended none.
+		_, err := tx.ExecContext(ctx, endAPIKeys, id, timeArg(at), timeArg(before))
+		return err
 	})
 }
 

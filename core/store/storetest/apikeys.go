@@ -19,6 +19,9 @@ var apiKeys = []test{
 	{"only good API keys take room", fullOfAPIKeys},
 	{"of many API keys that are made at once no more fit than there is room", raceAPIKeys},
 	{"of API keys that are not good any more the newest are kept", forgetAPIKeys},
+	{"the API keys of a member end with it, and do not come back", endAPIKeys},
+	{"whoever makes an API key while its member is banned has none", bannedAPIKeys},
+	{"a member's first API keys find room however many the others have", ownAPIKeys},
 	{"API keys survive a restart", reopenAPIKeys},
 }
 
@@ -204,6 +207,76 @@ func forgetAPIKeys(s *suite) {
 	got, err := s.ListAPIKeys(s.ctx, last.MeshID, "", 100)
 	s.must(err)
 	same(s, got, append([]*store.APIKey{last, foreign}, want...))
+}
+
+func endAPIKeys(s *suite) {
+	_, members := s.mesh(2)
+	a, over, foreign := apiKey(1, members[0]), apiKey(2, members[0]), apiKey(3, members[1])
+	over.RevokedAt = now()
+	s.makeKeys(a, over, foreign)
+	s.must(s.SetRevoked(s.ctx, members[0].ID, time.Time{})) // it is live: nothing ends
+	s.wantKeys(foreign, over, a)
+
+	banned := now().Add(time.Hour)
+	s.must(s.SetRevoked(s.ctx, members[0].ID, banned))
+	a.RevokedAt = banned
+	s.wantKeys(foreign, over, a)
+	if err := s.CreateAPIKey(s.ctx, apiKey(4, members[0]), plenty(), 10); !errors.Is(err, store.ErrNotFound) {
+		s.Errorf("a member that is banned makes a key: got %v, want ErrNotFound", err)
+	}
+	s.must(s.SetRevoked(s.ctx, members[0].ID, banned.Add(time.Hour)))
+	s.must(s.SetRevoked(s.ctx, members[0].ID, time.Time{}))
+	s.wantKeys(foreign, over, a)
+	fresh := apiKey(5, members[0])
+	s.makeKeys(fresh)
+	s.wantKeys(fresh, foreign, over, a)
+}
+
+// wantKeys wants the mesh to have these keys and no others.
+func (s *suite) wantKeys(want ...*store.APIKey) {
+	s.Helper()
+	got, err := s.ListAPIKeys(s.ctx, want[0].MeshID, "", 100)
+	s.must(err)
+	same(s, got, want)
+}
+
+func bannedAPIKeys(s *suite) {
+	_, members := s.mesh(1)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			if n == 3 {
+				s.must(s.SetRevoked(s.ctx, members[0].ID, now().Add(time.Hour)))
+				return
+			}
+			if err := s.CreateAPIKey(s.ctx, apiKey(n, members[0]), plenty(), 10); err != nil && !errors.Is(err, store.ErrNotFound) {
+				s.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	list, err := s.ListAPIKeys(s.ctx, members[0].MeshID, "", 100)
+	s.must(err)
+	for _, k := range list {
+		if k.Good(now()) {
+			s.Errorf("key %s is good, and its member is banned", k.ID)
+		}
+	}
+}
+
+func ownAPIKeys(s *suite) {
+	_, members := s.mesh(2)
+	room := store.Room{Mesh: 3, Member: 3, Own: 2}
+	for n := range 3 {
+		s.must(s.CreateAPIKey(s.ctx, apiKey(n, members[0]), room, 10))
+	}
+	for n := range 2 {
+		s.must(s.CreateAPIKey(s.ctx, apiKey(10+n, members[1]), room, 10))
+	}
+	err := s.CreateAPIKey(s.ctx, apiKey(12, members[1]), room, 10)
+	if e, ok := errors.AsType[*store.FullError](err); !ok || e.Member || e.Most != 3 {
+		s.Errorf("got %v, want that the mesh has no room", err)
+	}
 }
 
 func reopenAPIKeys(s *suite) {
