@@ -17,14 +17,18 @@ const auditBatch = 256
 // Import imports a mesh in an engine's transaction: the part that all engines
 // share. The engine rolls back when it fails, and when the copy says Rehearse.
 func Import(ctx context.Context, tx ImportTx, c *MeshCopy) (*ImportResult, error) {
-	i := &importing{tx: tx, mesh: c.Mesh.ID, moved: make(map[string]string)}
+	i := &importing{
+		tx: tx, mesh: c.Mesh.ID, moved: make(map[string]string), lost: make(map[string]bool), topicsHere: make(map[string]*Topic),
+	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context, *MeshCopy) error
 	}{
 		{"accounts", i.accounts}, {"mesh", i.putMesh}, {"members", i.members}, {"invites", i.invites}, {"states", i.states},
 		{"values", i.values}, {"memories", i.memories}, {"contexts", i.contexts}, {"tasks", i.tasks}, {"schedules", i.schedules},
-		{"session keys", i.sessionKeys}, {"audit", i.audit}, {"messages", i.messages},
+		{"session keys", i.sessionKeys}, {"topics", i.topics}, {"seats", i.seats}, {"topic keys", i.topicKeys},
+		{"streams", i.streams}, {"skills", i.skills}, {"vault", i.vault}, {"API keys", i.apiKeys}, {"webhooks", i.webhooks},
+		{"audit", i.audit}, {"history", i.history}, {"notifications", i.notifications}, {"messages", i.messages},
 	} {
 		if err := step.do(ctx, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
@@ -42,6 +46,13 @@ type importing struct {
 	// moved are members of the copy whose key is enrolled here under another
 	// id, which takes what belongs to them.
 	moved map[string]string
+
+	// lost are members of the copy whose id is another member's here.
+	lost map[string]bool
+
+	// topicsHere are the topics that take what belongs to those of the copy, by
+	// the ids in the copy.
+	topicsHere map[string]*Topic
 }
 
 func (i *importing) accounts(ctx context.Context, c *MeshCopy) error {
@@ -100,6 +111,7 @@ func (i *importing) memberHere(ctx context.Context, m *Member) error {
 	id, revoked, err := i.tx.MemberByKey(ctx, i.mesh, m.Key)
 	switch {
 	case errors.Is(err, ErrNotFound):
+		i.lost[m.ID] = true
 		i.conflict("member", m.ID, "its id is here already, with another key or in another mesh")
 	case err != nil:
 		return err

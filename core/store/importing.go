@@ -34,12 +34,28 @@ type MeshCopy struct {
 	Schedules   []*Schedule
 	SessionKeys []*SessionKey
 
+	Topics    []*Topic
+	Seats     []*Seat // of those topics
+	TopicKeys []*TopicKey
+
+	Streams  []*Stream
+	Skills   []*Skill
+	Vault    []*VaultEntry
+	APIKeys  []*APIKey  // good ones
+	Webhooks []*Webhook // without an earlier secret
+
 	// Audit are the entries by rising id, with their hashes, which are kept as
 	// they are, right or wrong. They may be asked for twice.
 	Audit iter.Seq2[*audit.Entry, error]
 
 	// Messages are what waits, oldest first, and asked for once, after Audit.
 	Messages iter.Seq2[*MessageCopy, error]
+
+	// History are the messages of the topics, without a Seq, oldest first, and
+	// Notifications what they had to say. Each is asked for once, in this order
+	// and before Messages; nil for none.
+	History       iter.Seq2[*TopicMessage, error]
+	Notifications iter.Seq2[*Notification, error]
 
 	Now time.Time // messages that are too old by then need not be remembered
 
@@ -60,6 +76,8 @@ type ImportResult struct {
 	Slug string // that the mesh has here; not the copy's when that one was taken
 
 	Accounts, Members, Invites, States, Values, Memories, Contexts, Tasks, Schedules, SessionKeys, Messages Imported
+
+	Topics, Seats, TopicKeys, History, Notifications, Streams, Skills, Vault, APIKeys, Webhooks Imported
 
 	// Audit counts entries. Missing ones were not appended, because the chain
 	// here has grown by itself since it was imported.
@@ -86,7 +104,7 @@ func (n *Imported) count(added bool) {
 
 // ImportConflict is a row of the copy that differs from what is here.
 type ImportConflict struct {
-	Kind string // member or invite
+	Kind string // member, invite, topic, API key or webhook
 	ID   string
 	Why  string
 	Here bool // the row is here; otherwise another one has its place
@@ -95,6 +113,8 @@ type ImportConflict struct {
 // ImportTx is one transaction of an engine, for [Import]. The Put methods write
 // a row unless one with the same key is here, and report whether they did.
 type ImportTx interface {
+	ImportTopicsTx
+
 	PutAccount(ctx context.Context, a *Account) (bool, error)
 
 	// MeshSlug returns the slug of a mesh. ErrNotFound.
@@ -119,6 +139,20 @@ type ImportTx interface {
 	PutSchedule(ctx context.Context, s *Schedule) (bool, error)
 	PutSessionKey(ctx context.Context, k *SessionKey) (bool, error)
 
+	PutStream(ctx context.Context, st *Stream) (bool, error)
+	PutSkill(ctx context.Context, sk *Skill) (bool, error)
+	PutVaultEntry(ctx context.Context, e *VaultEntry) (bool, error)
+	PutAPIKey(ctx context.Context, k *APIKey) (bool, error)
+	PutWebhook(ctx context.Context, w *Webhook) (bool, error)
+
+	// LiveMember reports whether a mesh has a member that is not revoked.
+	LiveMember(ctx context.Context, mesh, id string) (bool, error)
+
+	// Adopted reports whether a row was imported, which may have been deleted here
+	// since. SetAdopted remembers it for good.
+	Adopted(ctx context.Context, mesh, kind, id string) (bool, error)
+	SetAdopted(ctx context.Context, mesh, kind, id string) error
+
 	// AuditHead locks the mesh's chain and returns its end, a zero Head with
 	// the MeshID when nothing was appended yet.
 	AuditHead(ctx context.Context, mesh string) (*audit.Head, error)
@@ -133,7 +167,26 @@ type ImportTx interface {
 	// this outlives them.
 	Adopt(ctx context.Context, mesh, id string, until time.Time) (fresh bool, err error)
 
-	// SeqTaken reports whether a message or the memory of one has this Seq.
+	// SeqTaken reports whether a message, the memory of one, or a message in the
+	// history of a topic has this Seq.
 	SeqTaken(ctx context.Context, seq int64) (bool, error)
 	PutMessage(ctx context.Context, m *Message, recipients []Delivery) (bool, error)
+}
+
+// ImportTopicsTx is the part of an [ImportTx] that is about topics.
+type ImportTopicsTx interface {
+	// Topic returns the topic of a mesh with this id, else the one with this name,
+	// archived ones too. ErrNotFound.
+	Topic(ctx context.Context, mesh, id, name string) (*Topic, error)
+	PutTopic(ctx context.Context, t *Topic) (bool, error)
+	PutSeat(ctx context.Context, s *Seat) (bool, error)
+
+	// PutTopicKey writes nothing for a member that is not seated.
+	PutTopicKey(ctx context.Context, k *TopicKey) (bool, error)
+
+	HasTopicMessage(ctx context.Context, topicID, id string) (bool, error)
+	PutTopicMessage(ctx context.Context, h *TopicMessage) error
+
+	// PutNotification writes nothing where the message is not in the history.
+	PutNotification(ctx context.Context, n *Notification) (bool, error)
 }

@@ -25,6 +25,15 @@ CREATE TABLE IF NOT EXISTS adopted_message (
     PRIMARY KEY (mesh_id, id)
 )`
 
+// Which other rows were imported that somebody may have deleted here since.
+const createAdoptedRows = `
+CREATE TABLE IF NOT EXISTS adopted_row (
+    mesh_id text COLLATE "C" NOT NULL,
+    kind    text             NOT NULL,
+    id      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (mesh_id, kind, id)
+)`
+
 // An import takes as long as whoever it is read from.
 const noIdleTimeout = `SET LOCAL idle_in_transaction_session_timeout = 0`
 
@@ -50,7 +59,8 @@ const (
 		ON CONFLICT (mesh_id) DO UPDATE SET hash = excluded.hash, count = excluded.count, last_id = excluded.last_id`
 	auditHash = `SELECT hash FROM audit_log WHERE mesh_id = $1 AND id = $2`
 
-	seqTaken = `SELECT EXISTS (SELECT FROM message WHERE seq = $1) OR EXISTS (SELECT FROM sent WHERE seq = $1)`
+	seqTaken = `SELECT EXISTS (SELECT FROM message WHERE seq = $1) OR EXISTS (SELECT FROM sent WHERE seq = $1)
+		OR EXISTS (SELECT FROM topic_message WHERE seq = $1)`
 
 	importMessage = `INSERT INTO message (seq, id, mesh_id, sender_member_id, sender_key, sender_session, sender_name,
 			target_spec, priority, nonce, ciphertext, client_message_id, fingerprint, reply_to, trace, created_at, expires_at)
@@ -69,7 +79,7 @@ var errRehearsed = errors.New("rehearsed")
 func (s *Store) ImportMesh(ctx context.Context, c *store.MeshCopy) (r *store.ImportResult, err error) {
 	defer wrap(&err, "import mesh")
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		for _, query := range []string{noIdleTimeout, createAdopted} {
+		for _, query := range []string{noIdleTimeout, createAdopted, createAdoptedRows} {
 			if _, err := tx.Exec(ctx, query); err != nil {
 				return err
 			}

@@ -23,6 +23,15 @@ CREATE TABLE IF NOT EXISTS adopted_message (
     PRIMARY KEY (mesh_id, id)
 ) STRICT, WITHOUT ROWID`
 
+// Which other rows were imported that somebody may have deleted here since.
+const createAdoptedRows = `
+CREATE TABLE IF NOT EXISTS adopted_row (
+    mesh_id TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    id      TEXT NOT NULL,
+    PRIMARY KEY (mesh_id, kind, id)
+) STRICT, WITHOUT ROWID`
+
 const (
 	unlessHere = ` ON CONFLICT DO NOTHING`
 
@@ -32,7 +41,8 @@ const (
 	auditHash     = `SELECT hash FROM audit_log WHERE mesh_id = ? AND id = ?`
 	adopt         = `INSERT INTO adopted_message (mesh_id, id, until) VALUES (?, ?, ?)` + unlessHere
 	forgetAdopted = `DELETE FROM adopted_message WHERE until <= ?`
-	seqTaken      = `SELECT EXISTS (SELECT 1 FROM message WHERE seq = ?1) OR EXISTS (SELECT 1 FROM sent WHERE seq = ?1)`
+	seqTaken      = `SELECT EXISTS (SELECT 1 FROM message WHERE seq = ?1) OR EXISTS (SELECT 1 FROM sent WHERE seq = ?1)
+		OR EXISTS (SELECT 1 FROM topic_message WHERE seq = ?1)`
 )
 
 // errRehearsed rolls a rehearsal back.
@@ -42,8 +52,10 @@ var errRehearsed = errors.New("rehearsed")
 func (s *Store) ImportMesh(ctx context.Context, c *store.MeshCopy) (r *store.ImportResult, err error) {
 	defer wrap(&err, "import mesh")
 	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, createAdopted); err != nil {
-			return err
+		for _, query := range []string{createAdopted, createAdoptedRows} {
+			if _, err := tx.ExecContext(ctx, query); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, forgetAdopted, c.Now.UnixMilli()); err != nil {
 			return err

@@ -34,6 +34,13 @@ var imports = []test{
 	{"an invite whose token is taken is a conflict", importTakenInvite},
 	{"a chain goes on as long as it has not grown here", importChain},
 	{"messages of one moment keep their order", importOneMoment},
+	{"topics come with all that is in them", importTopics},
+	{"what members left, and the doors of the mesh, come back as they were", importThings},
+	{"who left a topic here, or lost its key, stays so", importLeft},
+	{"what was deleted here is not imported again", importDeleted},
+	{"a topic whose name is another's is a conflict, and general is one", importTakenTopic},
+	{"a key and a webhook whose secret is here are conflicts, and who is revoked gets no key", importTakenDoors},
+	{"messages of topics find a place of their own", importHistoryMoment},
 }
 
 // importer is the store as an importer.
@@ -110,6 +117,8 @@ func copied() *store.MeshCopy {
 	c.Tasks[0].MeshID = m.ID
 	c.Schedules = []*store.Schedule{schedule(1)}
 	c.Schedules[0].MeshID, c.Schedules[0].MemberID = m.ID, c.Members[1].ID
+	addTopics(c)
+	addThings(c)
 	c.SessionKeys = []*store.SessionKey{{MeshID: m.ID, Key: key(50), MemberID: c.Members[2].ID, ClaimedAt: now()}}
 	c.Audit = each(foreign(m.ID, 600), nil)
 	c.Messages = each([]*store.MessageCopy{waits(c, "one", 0), waits(c, "two", 0)}, nil)
@@ -150,6 +159,9 @@ func importRoundTrip(s *suite) {
 		Invites: store.Imported{Added: 1}, States: store.Imported{Added: 1}, Values: store.Imported{Added: 1},
 		Memories: store.Imported{Added: 1}, Contexts: store.Imported{Added: 1}, Tasks: store.Imported{Added: 1}, Schedules: store.Imported{Added: 1}, SessionKeys: store.Imported{Added: 1},
 		Messages: store.Imported{Added: 2}, Audit: store.Imported{Added: 600},
+		Topics: store.Imported{Added: 2}, Seats: store.Imported{Added: 3}, TopicKeys: store.Imported{Added: 1}, History: store.Imported{Added: 2},
+		Notifications: store.Imported{Added: 1}, Streams: store.Imported{Added: 1}, Skills: store.Imported{Added: 1}, Vault: store.Imported{Added: 1},
+		APIKeys: store.Imported{Added: 1}, Webhooks: store.Imported{Added: 1},
 	})
 	s.wantAccount(c.Accounts[0])
 	mesh, err := s.Mesh(s.ctx, c.Mesh.ID)
@@ -222,7 +234,10 @@ func importAgain(s *suite) {
 		Slug: "first", Accounts: store.Imported{Present: 1}, Members: store.Imported{Added: 1, Present: 3},
 		Invites: store.Imported{Present: 1}, States: store.Imported{Present: 1}, Values: store.Imported{Present: 1},
 		Memories: store.Imported{Present: 1}, Contexts: store.Imported{Present: 1}, Tasks: store.Imported{Present: 1}, Schedules: store.Imported{Present: 1}, SessionKeys: store.Imported{Present: 1}, Messages: store.Imported{Added: 1, Present: 2},
-		Audit: store.Imported{Added: 5, Present: 600},
+		Audit:  store.Imported{Added: 5, Present: 600},
+		Topics: store.Imported{Present: 2}, Seats: store.Imported{Present: 3}, TopicKeys: store.Imported{Present: 1}, History: store.Imported{Present: 2},
+		Notifications: store.Imported{Present: 1}, Streams: store.Imported{Present: 1}, Skills: store.Imported{Present: 1}, Vault: store.Imported{Present: 1},
+		APIKeys: store.Imported{Present: 1}, Webhooks: store.Imported{Present: 1},
 		Conflicts: []store.ImportConflict{{
 			Kind: "member", ID: c.Members[2].ID, Here: true,
 			Why: "it was revoked over there after it was imported, and is not revoked here: broker member revoke does it",
