@@ -87,13 +87,18 @@ type work struct {
 	byKey    map[sdk.Key]*store.Member
 	groups   map[string][]store.Group // that a member's next session begins with
 	sessions map[sdk.Key]*store.SessionKey
+	topics   map[string]*store.Topic // that are imported
+	seated   map[place]bool          // who is in them
 	log      *check
 }
 
 // adopt imports one mesh.
 func adopt(ctx context.Context, src *Source, to Target, o Options, from *source, accounts map[string]bool) (*MeshReport, error) {
 	w := &work{src: src, o: o, id: from.row.text("id"), owner: from.row.text("owner_user_id"), accounts: accounts}
-	c := &store.MeshCopy{Now: o.Now, Rehearse: o.DryRun, Audit: w.audit(ctx), Messages: w.messages(ctx)}
+	c := &store.MeshCopy{
+		Now: o.Now, Rehearse: o.DryRun, Audit: w.audit(ctx), Messages: w.messages(ctx),
+		History: w.history(ctx), Notifications: w.notifications(ctx),
+	}
 	var err error
 	if c.Mesh, err = w.mesh(from); err != nil {
 		return nil, err
@@ -123,6 +128,15 @@ func adopt(ctx context.Context, src *Source, to Target, o Options, from *source,
 		return nil, err
 	}
 	if c.SessionKeys, err = w.sessionKeys(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.readTopics(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := w.things(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := w.left(ctx); err != nil {
 		return nil, err
 	}
 	done, err := to.ImportMesh(ctx, c)
@@ -174,6 +188,11 @@ func (w *work) report(m *store.Mesh, from *source, done *store.ImportResult, cha
 		Tasks: w.notes.count("task", done.Tasks), Schedules: w.notes.count("schedule", done.Schedules),
 		SessionKeys: w.notes.count("session key", done.SessionKeys),
 		Messages:    w.notes.count("message", done.Messages), Audit: w.notes.count("audit", done.Audit),
+		Topics: w.notes.count("topic", done.Topics), Seats: w.notes.count("seat", done.Seats),
+		TopicKeys: w.notes.count("topic key", done.TopicKeys), History: w.notes.count("topic message", done.History),
+		Notifications: w.notes.count("notification", done.Notifications), Streams: w.notes.count("stream", done.Streams),
+		Skills: w.notes.count("skill", done.Skills), Vault: w.notes.count("secret", done.Vault),
+		APIKeys: w.notes.count("API key", done.APIKeys), Webhooks: w.notes.count("webhook", done.Webhooks),
 		Chain: chain, Notes: append([]Note{}, w.notes.list...),
 	}
 }

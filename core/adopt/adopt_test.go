@@ -52,6 +52,13 @@ func TestImport(t *testing.T) {
 	t.Run("session keys", func(t *testing.T) { testSessionKeys(t, r, report) })
 	t.Run("chains", func(t *testing.T) { testChains(t, r, report) })
 	t.Run("messages", func(t *testing.T) { testMessages(t, r, report) })
+	t.Run("topics", func(t *testing.T) { testTopics(t, r, report) })
+	t.Run("history", func(t *testing.T) { testHistory(t, r, report) })
+	t.Run("streams and skills", func(t *testing.T) { testSkills(t, r, report) })
+	t.Run("the vault", func(t *testing.T) { testVault(t, r, report) })
+	t.Run("API keys", func(t *testing.T) { testAPIKeys(t, r, report) })
+	t.Run("webhooks", func(t *testing.T) { testWebhooks(t, r, report) })
+	t.Run("what is left", func(t *testing.T) { testLeft(t, r, report) })
 }
 
 func testCounts(t *testing.T, r *rig, report *Report) {
@@ -62,7 +69,11 @@ func testCounts(t *testing.T, r *rig, report *Report) {
 		Members: Count{Added: 4, Skipped: 4}, Invites: Count{Added: 3, Skipped: 1}, States: Count{Added: 2, Skipped: 1}, Values: Count{Added: 2, Skipped: 2},
 		Memories: Count{Added: 2}, Contexts: Count{Added: 1, Skipped: 1}, Tasks: Count{Added: 4}, Schedules: Count{Added: 2, Skipped: 4},
 		SessionKeys: Count{Added: 2, Skipped: 1}, Messages: Count{Added: 6, Skipped: 8}, Audit: Count{Added: 4},
-		Chain: Chain{Valid: true, Entries: 4},
+		Topics: Count{Added: 4, Skipped: 1}, Seats: Count{Added: 3, Skipped: 3}, TopicKeys: Count{Added: 1, Skipped: 2},
+		History: Count{Added: 3, Skipped: 3}, Notifications: Count{Added: 2, Skipped: 2}, Streams: Count{Added: 1, Skipped: 1},
+		Skills: Count{Added: 3, Skipped: 1}, Vault: Count{Added: 2, Skipped: 3}, APIKeys: Count{Added: 3, Skipped: 5},
+		Webhooks: Count{Added: 2, Skipped: 3},
+		Chain:    Chain{Valid: true, Entries: 4},
 	})
 }
 
@@ -390,6 +401,11 @@ func TestAgain(t *testing.T) {
 		SessionKeys: Count{Present: 2, Skipped: 1},
 		Messages:    Count{Added: 1, Present: 4, Skipped: 10}, // one has expired, one was for a member that is gone
 		Audit:       Count{Added: 1, Present: 4}, Chain: Chain{Valid: true, Entries: 5},
+		Topics: Count{Present: 4, Skipped: 1}, Seats: Count{Present: 3, Skipped: 3}, TopicKeys: Count{Present: 1, Skipped: 2},
+		History: Count{Present: 3, Skipped: 3}, Notifications: Count{Present: 2, Skipped: 2}, Streams: Count{Present: 1, Skipped: 1},
+		Skills: Count{Present: 3, Skipped: 1}, Vault: Count{Present: 2, Skipped: 3},
+		APIKeys:  Count{Present: 2, Skipped: 6}, // one is of a member that was revoked over there
+		Webhooks: Count{Present: 2, Skipped: 3},
 	}
 	same(t, m, want)
 	same(t, r.waiting(later, "a1", "b2", "c3", "d4", "51"), nil)
@@ -493,7 +509,8 @@ func TestOldGenerations(t *testing.T) {
 		}
 	}
 
-	r.exec(`DROP TABLE mesh.scheduled_message, mesh.peer_state, mesh.state, mesh.memory, mesh.context, mesh.task, mesh.presence, mesh.permission; DROP TABLE public."user" CASCADE;
+	r.exec(`DROP TABLE mesh.scheduled_message, mesh.peer_state, mesh.state, mesh.memory, mesh.context, mesh.task, mesh.presence, mesh.permission, mesh.notification, mesh.topic_message, mesh.topic_member_key, mesh.topic_member, mesh.topic,
+			mesh.stream, mesh.skill, mesh.vault_entry, mesh.api_key, mesh.webhook, mesh.file, mesh.service; DROP TABLE public."user" CASCADE;
 		ALTER TABLE mesh.mesh DROP COLUMN self_editable, DROP COLUMN root_key;
 		ALTER TABLE mesh.member DROP COLUMN role_tag, DROP COLUMN default_groups, DROP COLUMN message_mode, DROP COLUMN peer_grants,
 			DROP COLUMN dashboard_user_id;
@@ -509,6 +526,11 @@ func TestOldGenerations(t *testing.T) {
 		"table peer_state: nothing of it is imported", "table state: nothing of it is imported", "table memory: nothing of it is imported",
 		"table context: nothing of it is imported", "table task: nothing of it is imported",
 		"table scheduled_message: nothing of it is imported", "table presence: nothing of it is imported",
+		"table topic: nothing of it is imported", "table topic_member: nothing of it is imported",
+		"table topic_member_key: nothing of it is imported", "table topic_message: nothing of it is imported",
+		"table notification: nothing of it is imported", "table stream: nothing of it is imported",
+		"table skill: nothing of it is imported", "table vault_entry: nothing of it is imported",
+		"table api_key: nothing of it is imported", "table webhook: nothing of it is imported",
 	})
 	m := r.mesh(report, "mesh01")
 	same(t, []Count{m.Members, m.Invites, m.States}, []Count{{Added: 4, Skipped: 4}, {Added: 4}, {}})

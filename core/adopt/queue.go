@@ -88,7 +88,7 @@ func (w *work) recipients(m *store.Message) (list []store.Delivery, why string) 
 	case sdk.TargetGroup:
 		meant = w.others(m, func(x *store.Member) bool { return inGroup(w.groups[x.ID], target.Name) })
 	default:
-		return nil, "it is for a topic, and this broker has none"
+		return nil, "it is for a topic: who is in it finds it in the history"
 	}
 	if len(meant) == 0 {
 		return nil, "nobody is known who is meant by its target"

@@ -43,6 +43,17 @@ type MeshReport struct {
 	Messages    Count `json:"messages"`
 	Audit       Count `json:"audit"`
 
+	Topics        Count `json:"topics"`
+	Seats         Count `json:"seats"` // of members in topics
+	TopicKeys     Count `json:"topicKeys"`
+	History       Count `json:"history"` // messages of topics
+	Notifications Count `json:"notifications"`
+	Streams       Count `json:"streams"`
+	Skills        Count `json:"skills"`
+	Vault         Count `json:"vault"`
+	APIKeys       Count `json:"apiKeys"`
+	Webhooks      Count `json:"webhooks"`
+
 	Chain Chain  `json:"chain"`
 	Notes []Note `json:"notes"`
 }
@@ -72,7 +83,7 @@ const noteIDs = 5
 
 // Note says why rows of a table were skipped or changed.
 type Note struct {
-	Kind    string   `json:"kind"` // mesh, member, invite, state, value, memory, context, task, schedule, message, audit
+	Kind    string   `json:"kind"` // what one row is: member, topic message, API key, …
 	Why     string   `json:"why"`
 	Rows    int64    `json:"rows"`
 	Skipped bool     `json:"skipped"` // the rows are not here

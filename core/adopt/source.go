@@ -116,7 +116,9 @@ func (s *Source) plan(t table, there []string) error {
 		if t.essential {
 			return fmt.Errorf("there is no table %s.%s that this user may read: is this the original broker's database?", t.schema, t.name)
 		}
-		s.missing = append(s.missing, fmt.Sprintf("table %s: nothing of it is imported", t.name))
+		if !t.quiet {
+			s.missing = append(s.missing, fmt.Sprintf("table %s: nothing of it is imported", t.name))
+		}
 		return nil
 	}
 	q := query{place: make(map[string]int)}
@@ -140,6 +142,12 @@ func (s *Source) plan(t table, there []string) error {
 	q.text = "SELECT " + strings.Join(selected, ", ") + " FROM " + pgx.Identifier{t.schema, t.name}.Sanitize() + " t "
 	s.queries[t.name] = q
 	return nil
+}
+
+// has reports whether a table is there.
+func (s *Source) has(table string) bool {
+	_, ok := s.queries[table]
+	return ok
 }
 
 // errStop ends a loop over rows early.

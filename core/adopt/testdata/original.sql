@@ -225,6 +225,159 @@ CREATE TABLE mesh.permission (
     UNIQUE (mesh_id, member_id)
 );
 
+CREATE TYPE mesh.topic_visibility AS ENUM ('public', 'private', 'dm');
+CREATE TYPE mesh.topic_member_role AS ENUM ('lead', 'member', 'observer');
+
+CREATE TABLE mesh.topic (
+    id                   text PRIMARY KEY,
+    mesh_id              text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name                 text NOT NULL,
+    description          text,
+    visibility           mesh.topic_visibility NOT NULL DEFAULT 'public',
+    created_by_member_id text REFERENCES mesh.member (id) ON DELETE SET NULL,
+    created_at           timestamp NOT NULL DEFAULT now(),
+    archived_at          timestamp,
+    encrypted_key_pubkey text,
+    UNIQUE (mesh_id, name)
+);
+
+CREATE TABLE mesh.topic_member (
+    id           text PRIMARY KEY,
+    topic_id     text NOT NULL REFERENCES mesh.topic (id) ON DELETE CASCADE,
+    member_id    text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    role         mesh.topic_member_role NOT NULL DEFAULT 'member',
+    joined_at    timestamp NOT NULL DEFAULT now(),
+    last_read_at timestamp,
+    UNIQUE (topic_id, member_id)
+);
+
+CREATE TABLE mesh.topic_member_key (
+    id            text PRIMARY KEY,
+    topic_id      text NOT NULL REFERENCES mesh.topic (id) ON DELETE CASCADE,
+    member_id     text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    encrypted_key text NOT NULL,
+    nonce         text NOT NULL,
+    created_at    timestamp NOT NULL DEFAULT now(),
+    rotated_at    timestamp,
+    UNIQUE (topic_id, member_id)
+);
+
+CREATE TABLE mesh.topic_message (
+    id                    text PRIMARY KEY,
+    topic_id              text NOT NULL REFERENCES mesh.topic (id) ON DELETE CASCADE,
+    sender_member_id      text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    sender_session_pubkey text,
+    nonce                 text NOT NULL,
+    ciphertext            text NOT NULL,
+    body_version          integer NOT NULL DEFAULT 1,
+    reply_to_id           text REFERENCES mesh.topic_message (id) ON DELETE SET NULL,
+    created_at            timestamp NOT NULL DEFAULT now()
+);
+
+CREATE TABLE mesh.notification (
+    id                  text PRIMARY KEY,
+    mesh_id             text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    topic_id            text NOT NULL REFERENCES mesh.topic (id) ON DELETE CASCADE,
+    message_id          text NOT NULL REFERENCES mesh.topic_message (id) ON DELETE CASCADE,
+    recipient_member_id text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    sender_member_id    text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    kind                text NOT NULL DEFAULT 'mention',
+    created_at          timestamp NOT NULL DEFAULT now(),
+    read_at             timestamp,
+    UNIQUE (message_id, recipient_member_id)
+);
+
+CREATE TABLE mesh.stream (
+    id              text PRIMARY KEY,
+    mesh_id         text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name            text NOT NULL,
+    created_by_name text,
+    created_at      timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, name)
+);
+
+CREATE TABLE mesh.skill (
+    id               text PRIMARY KEY,
+    mesh_id          text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name             text NOT NULL,
+    description      text NOT NULL,
+    instructions     text NOT NULL,
+    tags             text[] DEFAULT '{}',
+    author_member_id text,
+    author_name      text,
+    source_type      text NOT NULL DEFAULT 'inline',
+    bundle_file_id   text,
+    git_url          text,
+    git_branch       text,
+    git_sha          text,
+    manifest         jsonb,
+    created_at       timestamp NOT NULL DEFAULT now(),
+    updated_at       timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, name)
+);
+
+CREATE TABLE mesh.vault_entry (
+    id          text PRIMARY KEY,
+    mesh_id     text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    member_id   text NOT NULL REFERENCES mesh.member (id) ON DELETE CASCADE,
+    key         text NOT NULL,
+    ciphertext  text NOT NULL,
+    nonce       text NOT NULL,
+    sealed_key  text NOT NULL,
+    entry_type  text NOT NULL DEFAULT 'env',
+    mount_path  text,
+    description text,
+    created_at  timestamp NOT NULL DEFAULT now(),
+    updated_at  timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, member_id, key)
+);
+
+CREATE TABLE mesh.api_key (
+    id                  text PRIMARY KEY,
+    mesh_id             text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    label               text NOT NULL,
+    secret_hash         text NOT NULL,
+    secret_prefix       text NOT NULL,
+    capabilities        jsonb NOT NULL DEFAULT '[]',
+    topic_scopes        jsonb,
+    issued_by_member_id text REFERENCES mesh.member (id) ON DELETE SET NULL,
+    created_at          timestamp NOT NULL DEFAULT now(),
+    last_used_at        timestamp,
+    revoked_at          timestamp,
+    expires_at          timestamp
+);
+
+CREATE TABLE mesh.webhook (
+    id         text PRIMARY KEY,
+    mesh_id    text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name       text NOT NULL,
+    secret     text NOT NULL,
+    active     boolean NOT NULL DEFAULT true,
+    created_by text,
+    created_at timestamp NOT NULL DEFAULT now(),
+    UNIQUE (mesh_id, name)
+);
+
+CREATE TABLE mesh.file (
+    id                 text PRIMARY KEY,
+    mesh_id            text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name               text NOT NULL,
+    size_bytes         integer NOT NULL,
+    mime_type          text,
+    minio_key          text NOT NULL,
+    uploaded_by_member text,
+    uploaded_at        timestamp NOT NULL DEFAULT now(),
+    deleted_at         timestamp
+);
+
+CREATE TABLE mesh.service (
+    id      text PRIMARY KEY,
+    mesh_id text NOT NULL REFERENCES mesh.mesh (id) ON DELETE CASCADE,
+    name    text NOT NULL,
+    type    text NOT NULL DEFAULT 'mcp',
+    UNIQUE (mesh_id, name)
+);
+
 INSERT INTO public."user" (id, name, email, created_at) VALUES
     ('u-ann', 'Ann Ö', 'ann@example.com', '2026-01-01 08:00:00'), ('u-bob', 'Bob', 'bob@example.com', '2026-01-02 08:00:00');
 
@@ -343,3 +496,94 @@ INSERT INTO mesh.message_queue (id, mesh_id, sender_member_id, sender_session_pu
     ('m-eve', 'mesh01', 'eve', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-20 10:03:00', NULL, NULL, NULL, NULL),
     ('m-old', 'mesh01', 'ann', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-13 12:00:00', NULL, NULL, NULL, NULL),
     ('m-week', 'mesh01', 'ann', NULL, repeat('b2', 32), 'next', 'n', 'c', '2026-04-13 12:00:00.001', NULL, NULL, NULL, NULL);
+
+-- general has somebody's role of a lead; ops is private and has a key; nobody who is in ghost is imported; two names that
+-- no topic can have here, and a private general of another mesh
+INSERT INTO mesh.topic (id, mesh_id, name, description, visibility, created_by_member_id, created_at, archived_at,
+    encrypted_key_pubkey) VALUES
+    ('topic-general-00000000001', 'mesh01', 'general', 'All of us', 'public', NULL, '2026-04-01 08:00:01', NULL, NULL),
+    ('topic-ops-00000000000002', 'mesh01', 'ops', NULL, 'private', 'dee2', '2026-04-05 08:00:00', NULL, repeat('AB', 32)),
+    ('topic-old-00000000000003', 'mesh01', 'old', NULL, 'public', 'eve', '2026-04-05 08:00:01', '2026-04-06 08:00:00', 'short'),
+    ('topic-name-0000000000004', 'mesh01', '#what?', NULL, 'public', 'ann', '2026-04-05 08:00:02', NULL, NULL),
+    ('topic-ghost-000000000005', 'mesh01', 'ghost', NULL, 'private', 'eve', '2026-04-05 08:00:03', NULL, NULL),
+    ('topic-zoe-00000000000006', 'mesh-ünï', 'general', NULL, 'private', 'zoe', '2026-04-05 08:00:03', NULL, NULL);
+
+INSERT INTO mesh.topic_member (id, topic_id, member_id, role, joined_at, last_read_at) VALUES
+    ('seat1', 'topic-general-00000000001', 'bo', 'lead', '2026-04-01 10:00:00', '2026-04-20 11:00:00'),
+    ('seat2', 'topic-ops-00000000000002', 'dee2', 'lead', '2026-04-05 08:00:00', NULL),
+    ('seat3', 'topic-ops-00000000000002', 'dee3', 'member', '2026-04-06 08:00:00', NULL),
+    ('seat4', 'topic-ops-00000000000002', 'bo', 'observer', '2026-04-07 08:00:00', '2026-04-20 10:30:00'),
+    ('seat5', 'topic-ops-00000000000002', 'eve', 'member', '2026-04-07 08:00:00', NULL),
+    ('seat6', 'topic-ghost-000000000005', 'eve', 'lead', '2026-04-07 08:00:00', NULL),
+    ('seat7', 'topic-zoe-00000000000006', 'zoe', 'lead', '2026-04-07 08:00:00', NULL);
+
+INSERT INTO mesh.topic_member_key (id, topic_id, member_id, encrypted_key, nonce, created_at) VALUES
+    ('tk1', 'topic-ops-00000000000002', 'dee2', replace(encode(repeat('k', 80)::bytea, 'base64'), E'\n', ''), encode(repeat('n', 24)::bytea, 'base64'),
+        '2026-04-05 08:00:00'),
+    ('tk2', 'topic-ops-00000000000002', 'ann', replace(encode(repeat('k', 80)::bytea, 'base64'), E'\n', ''), encode(repeat('n', 24)::bytea, 'base64'),
+        '2026-04-05 08:00:00'),
+    ('tk3', 'topic-ops-00000000000002', 'bo', 'no key', 'n', '2026-04-05 08:00:00');
+
+INSERT INTO mesh.topic_message (id, topic_id, sender_member_id, sender_session_pubkey, nonce, ciphertext, body_version, reply_to_id,
+    created_at) VALUES
+    ('tm1', 'topic-ops-00000000000002', 'dee2', repeat('52', 32), 'n1', 'c1', 2, NULL, '2026-04-20 09:00:00.000001'),
+    ('tm2', 'topic-ops-00000000000002', 'bo', NULL, 'n2', 'c2', 1, 'tm1', '2026-04-20 09:00:00.000002'),
+    ('tm3', 'topic-general-00000000001', 'ann', NULL, 'n3', 'c3', 1, NULL, '2026-04-20 13:00:00'),
+    ('tm4', 'topic-ops-00000000000002', 'eve', NULL, 'n', 'c', 1, NULL, '2026-04-20 10:00:01'),
+    ('tm5', 'topic-ops-00000000000002', 'bo', NULL, 'n', 'c', 3, NULL, '2026-04-20 10:00:01'),
+    ('tm6', 'topic-ghost-000000000005', 'bo', NULL, 'n', 'c', 1, NULL, '2026-04-20 10:00:01');
+
+INSERT INTO mesh.notification (id, mesh_id, topic_id, message_id, recipient_member_id, sender_member_id, kind, created_at, read_at) VALUES
+    ('n1', 'mesh01', 'topic-ops-00000000000002', 'tm1', 'bo', 'dee2', 'mention', '2026-04-20 10:00:00', '2026-04-20 10:05:00'),
+    ('n2', 'mesh01', 'topic-ops-00000000000002', 'tm2', 'dee2', 'bo', 'mention', '2026-04-20 10:00:00', NULL),
+    ('n3', 'mesh01', 'topic-ops-00000000000002', 'tm2', 'eve', 'bo', 'mention', '2026-04-20 10:00:00', NULL),
+    ('n4', 'mesh01', 'topic-ops-00000000000002', 'tm2', 'ann', 'bo', 'wave', '2026-04-20 10:00:00', NULL);
+
+INSERT INTO mesh.stream (id, mesh_id, name, created_by_name, created_at) VALUES
+    ('str1', 'mesh01', 'build', 'Ann', '2026-04-19 10:00:00'), ('str2', 'mesh01', repeat('s', 129), NULL, '2026-04-19 10:00:00');
+
+INSERT INTO mesh.skill (id, mesh_id, name, description, instructions, tags, author_member_id, author_name, manifest, created_at,
+    updated_at) VALUES
+    ('sk1', 'mesh01', 'review', 'Reads code', '1. Read', '{code}', 'dee2', 'Dee', '{"model": "any", "when_to_use": 1.50}',
+        '2026-04-19 10:00:00', '2026-04-19 11:00:00'),
+    ('sk2', 'mesh01', 'orphan', '', '', NULL, 'eve', NULL, 'null', '2026-04-19 10:00:00', '2026-04-19 10:00:00'),
+    ('sk3', 'mesh01', 'deep', 'd', 'i', '{}', 'ann', 'Ann', (repeat('[', 29) || repeat(']', 29))::jsonb, '2026-04-19 10:00:00',
+        '2026-04-19 10:00:00'),
+    ('sk4', 'mesh01', '', 'd', 'i', '{}', 'ann', 'Ann', NULL, '2026-04-19 10:00:00', '2026-04-19 10:00:00');
+
+INSERT INTO mesh.vault_entry (id, mesh_id, member_id, key, ciphertext, nonce, sealed_key, entry_type, mount_path, description,
+    created_at, updated_at) VALUES
+    ('va1', 'mesh01', 'dee2', 'TOKEN', 'older', 'n', 's', 'env', NULL, NULL, '2026-04-01 10:00:00', '2026-04-02 10:00:00'),
+    ('va2', 'mesh01', 'dee3', 'TOKEN', 'c2VhbGVk', 'bm9uY2U=', 'a2V5', 'file', '/run/x', 'for it', '2026-04-01 10:00:00',
+        '2026-04-03 10:00:00'),
+    ('va3', 'mesh01', 'eve', 'TOKEN', 'c', 'n', 's', 'env', NULL, NULL, '2026-04-01 10:00:00', '2026-04-02 10:00:00'),
+    ('va4', 'mesh01', 'ann', '', 'c', 'n', 's', 'env', NULL, NULL, '2026-04-01 10:00:00', '2026-04-02 10:00:00'),
+    ('va5', 'mesh01', 'ann', 'ODD', 'c', 'n', 's', 'odd', NULL, NULL, '2026-04-01 10:00:00', '2026-04-02 10:00:00');
+
+-- the secret of key01 is cm_ and 43 A
+INSERT INTO mesh.api_key (id, mesh_id, label, secret_hash, secret_prefix, capabilities, topic_scopes, issued_by_member_id,
+    created_at, last_used_at, revoked_at, expires_at) VALUES
+    ('key01', 'mesh01', 'ci', encode(sha256(('cm_' || repeat('A', 43))::bytea), 'hex'), 'cm_AAAAAAAA', '["send","read","send"]',
+        '["ops","#build"]', 'dee2', '2026-04-10 10:00:00', '2026-04-19 10:00:00', NULL, '2026-05-10 10:00:00'),
+    ('key02', 'mesh01', 'all', repeat('02', 32), 'cm_BBBBBBBB', '["admin","fly"]', NULL, 'bo', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key03', 'mesh01', 'owner', repeat('03', 32), 'cm_CCCCCCCC', '["admin"]', 'null', 'ann', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key04', 'mesh01', 'none', repeat('04', 32), 'cm_DDDDDDDD', '["send"]', '[]', 'bo', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key05', 'mesh01', 'whose', repeat('05', 32), 'cm_EEEEEEEE', '["send"]', NULL, NULL, '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key06', 'mesh01', 'banned', repeat('06', 32), 'cm_FFFFFFFF', '["send"]', NULL, 'cy', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key07', 'mesh01', 'other', '$argon2id$x', 'cm_GGGGGGGG', '["send"]', NULL, 'bo', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key08', 'mesh01', 'idle', repeat('08', 32), 'cm_HHHHHHHH', '["fly"]', NULL, 'ann', '2026-04-10 10:00:00', NULL, NULL, NULL),
+    ('key09', 'mesh01', 'gone', repeat('09', 32), 'cm_IIIIIIII', '["send"]', NULL, 'bo', '2026-04-10 10:00:00', NULL, '2026-04-11 10:00:00', NULL),
+    ('key10', 'mesh01', 'over', repeat('10', 32), 'cm_JJJJJJJJ', '["send"]', NULL, 'bo', '2026-04-10 10:00:00', NULL, NULL, '2026-04-20 12:00:00');
+
+INSERT INTO mesh.webhook (id, mesh_id, name, secret, active, created_by, created_at) VALUES
+    ('wh1', 'mesh01', 'ci', repeat('0f', 32), true, 'ann', '2026-04-10 10:00:00'),
+    ('wh2', 'mesh01', 'plain', repeat('1f', 32), true, 'bo', '2026-04-10 10:00:00'),
+    ('wh3', 'mesh01', 'off', repeat('2f', 32), false, 'ann', '2026-04-10 10:00:00'),
+    ('wh4', 'mesh01', 'short', 'abc', true, 'ann', '2026-04-10 10:00:00'),
+    ('wh5', 'mesh01', ' ', repeat('3f', 32), true, 'ann', '2026-04-10 10:00:00'),
+    ('wh6', 'mesh01', 'whose', repeat('4f', 32), true, 'eve', '2026-04-10 10:00:00');
+
+INSERT INTO mesh.file (id, mesh_id, name, size_bytes, minio_key, deleted_at) VALUES
+    ('file1', 'mesh01', 'a.txt', 3, 'shared/x/a.txt', NULL), ('file2', 'mesh01', 'b.txt', 3, 'shared/y/b.txt', '2026-04-10 10:00:00');
+
+INSERT INTO mesh.service (id, mesh_id, name) VALUES ('srv1', 'mesh01', 'weather');
