@@ -23,25 +23,35 @@ func (a *App) dropSQL(ctx context.Context) {
 	tick := time.NewTicker(dropSQLEvery)
 	defer tick.Stop()
 	for {
-		ids, err := a.options.Store.ArchivedMeshes(ctx)
-		if err != nil {
-			a.log.Warn("deleted meshes cannot be listed; it is tried again", slog.Any("err", err))
-		}
-		for _, id := range ids {
-			if dropped[id] > 1 || ctx.Err() != nil {
-				continue
-			}
-			if err := a.options.SQL.Drop(ctx, id); err == nil {
-				dropped[id]++
-			} else if e := meshsql.Refused(err); e == nil || e.Kind != meshsql.Busy {
-				a.log.Warn("the database of a deleted mesh stays; it is tried again", slog.String("mesh", id), slog.Any("err", err))
-			}
-		}
+		a.dropDeleted(ctx, dropped)
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.archived:
 		case <-tick.C:
+		}
+	}
+}
+
+// dropDeleted looks once. What the end of ctx cuts off is not tried again, and
+// not logged.
+func (a *App) dropDeleted(ctx context.Context, dropped map[string]int) {
+	ids, err := a.options.Store.ArchivedMeshes(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("deleted meshes cannot be listed; it is tried again", slog.Any("err", err))
+	}
+	for _, id := range ids {
+		if dropped[id] > 1 {
+			continue
+		}
+		err := a.options.SQL.Drop(ctx, id)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			dropped[id]++
+		} else if e := meshsql.Refused(err); e == nil || e.Kind != meshsql.Busy {
+			a.log.Warn("the database of a deleted mesh stays; it is tried again", slog.String("mesh", id), slog.Any("err", err))
 		}
 	}
 }
