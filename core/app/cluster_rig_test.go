@@ -12,7 +12,7 @@ import (
 	"github.com/claudemesh/broker/core/cluster"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/store/pgtest"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/postgres"
 )
 
@@ -49,7 +49,7 @@ func newNodes(t *testing.T, n int, change func(*config.Config)) *nodes {
 func newNodesWith(t *testing.T, n int, change func(*config.Config), edit func(*app.Options)) *nodes {
 	t.Helper()
 	all := &nodes{net: local.NewExchange(), edit: edit}
-	url := pgtest.URL(t)
+	url := freshtest.URL(t)
 	for range n {
 		all.add(t, url, change)
 	}

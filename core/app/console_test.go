@@ -24,6 +24,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/refusals"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -178,7 +179,7 @@ func TestConsolePortInUse(t *testing.T) {
 	defer taken.Close()
 	cfg := unlimited()
 	cfg.Console.Listen = taken.Addr().String()
-	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "broker.db")})
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: freshtest.Path(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ const (
 )
 
 // TestCrashLosesNothingAcknowledged sends while the broker is killed with
-// SIGKILL at random moments. Every message that was acknowledged has to arrive,
+// SIGKILL again and again. Every message that was acknowledged has to arrive,
 // a repeated push has to carry the same id, and the audit chain has to verify.
 // One recipient in two confirms by client_ack, the others by pong alone.
 func TestCrashLosesNothingAcknowledged(t *testing.T) {
@@ -59,6 +59,8 @@ type storm struct {
 	got      map[string]string // text → message id, as received
 	repeated int
 	attempts int
+	goal     int           // how many acknowledgements close reached
+	reached  chan struct{} // nil while nobody waits
 }
 
 func crashRound(t *testing.T, rnd *rand.Rand) {
@@ -97,7 +99,7 @@ func crashRound(t *testing.T, rnd *rand.Rand) {
 		select {
 		case <-sent:
 			running = false
-		case <-time.After(time.Duration(10+rnd.IntN(150)) * time.Millisecond):
+		case <-s.moment(rnd, kills):
 			broker.kill()
 			kills++
 			broker = startChild(t, path)
@@ -110,6 +112,21 @@ func crashRound(t *testing.T, rnd *rand.Rand) {
 	broker.kill()
 	s.report(kills)
 	verifyAudit(t, path, r.mesh.ID)
+}
+
+// moment says when the broker is killed: once it has acknowledged some more, so
+// that a slow machine gets on too, and every other time at any moment, whatever
+// it is doing then.
+func (s *storm) moment(rnd *rand.Rand, kills int) <-chan struct{} {
+	moment := make(chan struct{})
+	if kills%2 == 1 {
+		time.AfterFunc(time.Duration(10+rnd.IntN(150))*time.Millisecond, func() { close(moment) })
+		return moment
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.goal, s.reached = len(s.acked)+1+rnd.IntN(100), moment
+	return moment
 }
 
 // receive takes pushes over as many connections as it needs. connected is
@@ -204,6 +221,9 @@ func (s *storm) answered(body string, ack wire.Ack) {
 	switch {
 	case ack.Queued:
 		s.acked[body] = ack.MessageID
+		if len(s.acked) == s.goal {
+			close(s.reached)
+		}
 	case !strings.Contains(ack.Error, "unavailable"):
 		s.t.Errorf("%q was refused: %s", body, ack.Error)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/store/pgtest"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/postgres"
 )
 
@@ -25,7 +25,7 @@ func onEachEngine(t *testing.T, test func(*testing.T, *flawRig)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, newFlawRig(t, nil)) })
 	t.Run("postgres", func(t *testing.T) {
 		st, err := postgres.Open(t.Context(), postgres.Options{
-			URL: pgtest.URL(t), Migrate: true, MaxConns: 6, Log: slog.New(slog.DiscardHandler),
+			URL: freshtest.URL(t), Migrate: true, MaxConns: 6, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)

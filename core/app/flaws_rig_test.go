@@ -28,6 +28,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/server"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 )
 
@@ -49,7 +50,7 @@ func newFlawRig(t *testing.T, change func(*config.Config)) *flawRig {
 // newFlawRigWith is newFlawRig with options that are no config.
 func newFlawRigWith(t *testing.T, change func(*config.Config), edit func(*app.Options)) *flawRig {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "broker.db")
+	file := freshtest.Path(t)
 	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: file, Durability: sqlite.Durability(config.SurvivesProcess)})
 	if err != nil {
 		t.Fatal(err)

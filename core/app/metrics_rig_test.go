@@ -19,7 +19,7 @@ import (
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/pluginhost"
 	"github.com/claudemesh/broker/core/reload"
-	"github.com/claudemesh/broker/core/store/pgtest"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/postgres"
 	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/core/telemetry/resource"
@@ -32,7 +32,7 @@ import (
 func newEverything(t *testing.T) *rig {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	st, err := postgres.Open(t.Context(), postgres.Options{URL: pgtest.URL(t), Migrate: true, MaxConns: 6, Log: log})
+	st, err := postgres.Open(t.Context(), postgres.Options{URL: freshtest.URL(t), Migrate: true, MaxConns: 6, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

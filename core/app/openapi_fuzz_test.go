@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +24,7 @@ import (
 	"github.com/claudemesh/broker/core/dial"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/store/pgtest"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/postgres"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
@@ -85,7 +84,7 @@ func TestOpenAPIFuzz(t *testing.T) {
 func openSQLite(t *testing.T, cfg config.Config) store.Store {
 	t.Helper()
 	st, err := sqlite.Open(t.Context(), sqlite.Options{
-		Path: filepath.Join(t.TempDir(), "broker.db"), Durability: sqlite.Durability(cfg.Store.Durability),
+		Path: freshtest.Path(t), Durability: sqlite.Durability(cfg.Store.Durability),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +95,7 @@ func openSQLite(t *testing.T, cfg config.Config) store.Store {
 func openPostgres(t *testing.T, _ config.Config) store.Store {
 	t.Helper()
 	st, err := postgres.Open(t.Context(), postgres.Options{
-		URL: pgtest.URL(t), Migrate: true, MaxConns: 6, Log: slog.New(slog.DiscardHandler),
+		URL: freshtest.URL(t), Migrate: true, MaxConns: 6, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

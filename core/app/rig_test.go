@@ -17,6 +17,7 @@ import (
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/meshsql"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/core/wire"
@@ -52,6 +53,7 @@ func startWith(tb testing.TB, path string, change func(*config.Config), edit fun
 	if change != nil {
 		change(&cfg)
 	}
+	freshtest.File(tb, path)
 	st, err := sqlite.Open(context.Background(), sqlite.Options{Path: path, Durability: sqlite.Durability(cfg.Store.Durability)})
 	if err != nil {
 		tb.Fatalf("open store: %v", err)

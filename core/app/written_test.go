@@ -3,13 +3,13 @@ package app
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/claudemesh/broker/core/commit"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/store/freshtest"
 	"github.com/claudemesh/broker/core/store/sqlite"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -31,7 +31,7 @@ func (s overtaken) State(ctx context.Context, mesh, memberID string, session sdk
 
 // TestStateThatIsWrittenMeanwhile comes back to a member with a new session key.
 func TestStateThatIsWrittenMeanwhile(t *testing.T) {
-	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "broker.db")})
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: freshtest.Path(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
