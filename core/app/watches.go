@@ -30,21 +30,27 @@ func (a *App) watchURLs(ctx context.Context) {
 	}
 	watch.New(watch.Options{
 		Store: a.options.Store, Roster: a.roster, Client: client, Keys: a.options.Keys, Log: a.log, Alone: a.alone,
-		Triggered: a.triggered, Now: time.Now,
+		Tell: a.tellWatch, Now: time.Now,
 	}).Run(ctx)
 }
 
-// triggered tells every session of a watch's member, on every node, of a new value.
-func (a *App) triggered(w *store.Watch, old string) {
+// tellWatch tells every session of a watch's member, on every node, of what is
+// untold; false when none is connected, as far as this node knows.
+func (a *App) tellWatch(ctx context.Context, w *store.Watch) bool {
+	by, err := a.roster.MemberByID(ctx, w.MemberID)
+	if err != nil || !a.engine.Connected(w.MeshID, by.Key) {
+		return false // whatever the roster lacks, the next round asks again
+	}
 	frame, err := wire.AppendEvent(nil, &wire.Event{
-		MessageID: identity.NewUUID(), MeshID: w.MeshID, Name: wire.EventWatchTriggered, Urgent: true, CreatedAt: time.Now(),
-		Data: wire.WatchTriggered{WatchID: w.ID, URL: w.URL, Label: w.Label, Mode: w.Mode, OldValue: old, NewValue: w.Value},
+		MessageID: identity.NewUUID(), MeshID: w.MeshID, Name: wire.EventWatchTriggered, Urgent: true, CreatedAt: w.Untold.At,
+		Data: wire.WatchTriggered{WatchID: w.ID, URL: w.URL, Label: w.Label, Mode: w.Mode, OldValue: w.Untold.Old, NewValue: w.Untold.New},
 	})
 	if err != nil {
 		a.log.Error("watch not told of", slog.String("watch", w.ID), slog.Any("err", err))
-		return
+		return true // it would fail as often as it is tried
 	}
 	a.Tell(w.MeshID, w.MemberID, frame)
+	return true
 }
 
 // tickEvery is how often clocks are looked at.
@@ -99,17 +105,17 @@ func (a *App) tickOnce(ctx context.Context, mayPause bool) error {
 }
 
 func (a *App) tellTick(ctx context.Context, c *store.Clock, now time.Time) error {
-	tick := c.TickAt(now)
-	if tick == 0 {
+	tick := feature.TickOf(c, now)
+	if tick.Number == 0 {
 		return nil
 	}
-	first, err := a.options.Store.TellTick(ctx, c.MeshID, tick, feature.ClockStep(c))
+	first, err := a.options.Store.TellTick(ctx, tick)
 	if err != nil || !first {
 		return err
 	}
 	frame, err := wire.AppendEvent(nil, &wire.Event{
 		MessageID: identity.NewUUID(), MeshID: c.MeshID, Name: wire.EventTick, CreatedAt: now,
-		Data: wire.Tick{Tick: tick, SimTime: c.TimeOf(tick), Speed: c.Speed},
+		Data: wire.Tick{Tick: tick.Number, SimTime: c.TimeOf(tick.Number), Speed: c.Speed},
 	})
 	if err != nil {
 		return err

@@ -116,6 +116,31 @@ func TestWatchOutlivesARestart(t *testing.T) {
 	}
 }
 
+// What is seen while nobody is connected, as after a start of the broker, is told to
+// whoever of the member's comes first, on whatever node, and to nobody again.
+func TestWatchTellsWhoComesBack(t *testing.T) {
+	n := newNodes(t, 2, nearby)
+	a, b := n.both()
+	id := a.member("ada", store.RoleAdmin)
+	url, set := page(t)
+	ada := a.joined(id)
+	ada.ask(`{"type":"watch","url":"`+url+`","mode":"json","extract":"n"}`, "watch_ack")
+	eventually(t, "the baseline", func() bool { return a.watches(id.MemberID)[0].Value == "0" })
+	ada.bye()
+	a.wantOnline(0)
+	b.wantOnline(0)
+	set(7)
+	a.lookNow(id.MemberID)
+	if got := a.watches(id.MemberID)[0].Untold; got.Old != "0" || got.New != "7" {
+		t.Fatalf("untold: %+v", got)
+	}
+	var got wire.WatchTriggered
+	if b.joined(id).wantEvent("watch_triggered", &got); got.OldValue != "0" || got.NewValue != "7" {
+		t.Errorf("got %+v", got)
+	}
+	eventually(t, "it to be told", func() bool { return a.watches(id.MemberID)[0].Untold == store.Sight{} })
+}
+
 // As it is configured by default, the broker looks at nothing of its own network.
 func TestFlawExt06BrokerLooksAtNothingPrivate(t *testing.T) {
 	r := newRig(t, nil)

@@ -23,6 +23,10 @@ const (
 	// tellEvery is the least time from one tick that peers are told of to the next:
 	// at x100 nine ticks pass meanwhile.
 	tellEvery = 5 * time.Second
+
+	// tellGap is what is left of it however often the speed is changed: a little
+	// less, since who tells looks once a second.
+	tellGap = 4 * time.Second
 )
 
 // ReasonNoClock refuses what needs a clock in a mesh that has none.
@@ -140,7 +144,8 @@ func (k *clocks) get(ctx context.Context, c *Call, _ *wire.GetClock) (wire.Clock
 	return clockStatus(row, now), nil
 }
 
-// ClockStep returns how many ticks of a clock peers are told of once.
-func ClockStep(c *store.Clock) int64 {
-	return max(1, int64(math.Ceil(tellEvery.Minutes()*c.Speed)))
+// TickOf returns the tick of a clock that peers may be told of now.
+func TickOf(c *store.Clock, now time.Time) *store.Tick {
+	step := max(1, int64(math.Ceil(tellEvery.Minutes()*c.Speed)))
+	return &store.Tick{MeshID: c.MeshID, Number: c.TickAt(now), Step: step, At: now, Gap: tellGap}
 }

@@ -98,7 +98,7 @@ func TestFlawExt28ClockNeedsAPermission(t *testing.T) {
 // However fast a clock runs, peers are told of it every five seconds at most.
 func TestFlawExt58TicksAreBounded(t *testing.T) {
 	for _, speed := range []float64{1, 2.5, 12, 13, 60, 100} {
-		step := ClockStep(&store.Clock{Speed: speed})
+		step := TickOf(&store.Clock{Speed: speed}, time.Now()).Step
 		if real := time.Duration(float64(step) / speed * float64(time.Minute)); step < 1 || real < tellEvery {
 			t.Errorf("at x%v peers are told every %s", speed, real)
 		}

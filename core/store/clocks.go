@@ -59,6 +59,16 @@ type Clocks interface {
 	SetClock(ctx context.Context, c, old *Clock) error
 
 	// TellTick reports, for one of all that ask, that peers are to be told of a tick:
-	// nobody has told them of it, nor of another one of the step ticks that it is of.
-	TellTick(ctx context.Context, mesh string, tick, step int64) (first bool, err error)
+	// nobody has told them of it, nor of another one of the step ticks that it is of,
+	// nor of any tick within the gap, whatever the steps were then.
+	TellTick(ctx context.Context, t *Tick) (first bool, err error)
+}
+
+// Tick is a tick that peers may be told of.
+type Tick struct {
+	MeshID string
+	Number int64
+	Step   int64 // how many ticks they are told of once
+	At     time.Time
+	Gap    time.Duration
 }

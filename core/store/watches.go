@@ -30,6 +30,13 @@ type WatchState struct {
 	Failures  int       // in a row
 	Failure   string    // of the last look; "" when it went well
 	NextAt    time.Time
+	Untold    Sight // zero when the member knows all that it waits for
+}
+
+// Sight is a new value that a watch's member wants to know of.
+type Sight struct {
+	Old, New string
+	At       time.Time // whole milliseconds
 }
 
 // Watches keeps watches.
@@ -53,4 +60,12 @@ type Watches interface {
 	// SetWatchState writes what a look has brought. ErrNotFound when the watch was
 	// deleted meanwhile.
 	SetWatchState(ctx context.Context, id string, st *WatchState) error
+
+	// UntoldWatches returns at most limit watches with something untold whose id is
+	// after the one given, by id.
+	UntoldWatches(ctx context.Context, after string, limit int) ([]*Watch, error)
+
+	// WatchTold notes that the member was told of what was seen at a time. What was
+	// seen since stays untold.
+	WatchTold(ctx context.Context, id string, at time.Time) error
 }

@@ -30,6 +30,8 @@ const lock = "url watches"
 type Store interface {
 	DueWatches(ctx context.Context, t time.Time, skip, limit int) ([]*store.Watch, error)
 	SetWatchState(ctx context.Context, id string, st *store.WatchState) error
+	UntoldWatches(ctx context.Context, after string, limit int) ([]*store.Watch, error)
+	WatchTold(ctx context.Context, id string, at time.Time) error
 }
 
 // Roster knows who belongs to a mesh.
@@ -49,8 +51,9 @@ type Options struct {
 	// Alone runs f unless another node runs what has the same name.
 	Alone func(ctx context.Context, name string, f func(context.Context) error) error
 
-	// Triggered tells a watch's member of a new value.
-	Triggered func(w *store.Watch, old string)
+	// Tell tells the sessions of a watch's member of what is untold. It returns
+	// false when none is connected.
+	Tell func(ctx context.Context, w *store.Watch) bool
 
 	// Looks counts looks by what came of them; nil counts nothing. See [NewLooks].
 	Looks *telemetry.Tally
@@ -65,10 +68,12 @@ type Watcher struct {
 	// Held by who takes a value out of a body: a megabyte of JSON takes some fifty
 	// while it is read.
 	reading chan struct{}
+
+	retold string // the last watch that was tried again; owned by Round
 }
 
 // New returns a watcher. It looks at nothing before [Watcher.Run].
-func New(o Options) *Watcher { return &Watcher{o, make(chan struct{}, 1)} }
+func New(o Options) *Watcher { return &Watcher{o: o, reading: make(chan struct{}, 1)} }
 
 // Run looks at what is due until ctx ends. Looks that have begun then end too.
 func (w *Watcher) Run(ctx context.Context) {
@@ -86,9 +91,13 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// Round looks once at what is due, and returns when that is written.
+// Round tells what members were not there to hear, looks once at what is due, and
+// returns when that is written.
 func (w *Watcher) Round(ctx context.Context) error {
 	begun := w.o.Now()
+	if err := w.retell(ctx); err != nil {
+		return err
+	}
 	rows, err := w.choose(ctx, begun)
 	if err != nil {
 		return err
@@ -121,12 +130,16 @@ func (w *Watcher) look(ctx context.Context, row *store.Watch) error {
 		return nil // who stops says nothing about the URL
 	}
 	w.o.Looks.Add(outcomeOf(row.Value, value, failure))
-	old, now := row.Value, w.o.Now()
+	old, now := row.Value, w.o.Now().Truncate(time.Millisecond)
 	row.CheckedAt = now
 	if failure != nil {
 		row.Failures, row.Failure = row.Failures+1, failure.Error()
 	} else {
 		row.Value, row.Failures, row.Failure = value, 0, ""
+	}
+	seen := failure == nil && old != "" && triggers(row.NotifyOn, old, value)
+	if seen {
+		row.Untold = store.Sight{Old: old, New: value, At: now}
 	}
 	row.NextAt = now.Add(wait(row))
 	err := w.o.Store.SetWatchState(ctx, row.ID, &row.WatchState)
@@ -135,10 +148,11 @@ func (w *Watcher) look(ctx context.Context, row *store.Watch) error {
 		return nil // deleted meanwhile
 	case err != nil:
 		return err
-	case failure == nil && old != "" && triggers(row.NotifyOn, old, value):
-		w.o.Triggered(row, old)
+	case seen:
+		return w.tell(ctx, row)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // wait is how long it is to the next look: the interval, twice as much after each

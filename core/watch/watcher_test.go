@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type world struct {
 	now     time.Time
 	rows    []*store.Watch
 	told    []string
+	away    bool // nobody is connected
+	asked   int  // how often it was tried to tell
 	members map[string]*store.Member
 }
 
@@ -63,10 +66,38 @@ func (w *world) MemberByID(_ context.Context, id string) (*store.Member, error) 
 	return nil, errors.New("away")
 }
 
-func (w *world) triggered(row *store.Watch, old string) {
+func (w *world) UntoldWatches(_ context.Context, after string, limit int) (list []*store.Watch, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told = append(w.told, row.ID+": "+old+" > "+row.Value)
+	for _, row := range w.rows {
+		if row.ID > after && !row.Untold.At.IsZero() {
+			copied := *row
+			list = append(list, &copied)
+		}
+	}
+	slices.SortFunc(list, func(a, b *store.Watch) int { return cmp.Compare(a.ID, b.ID) })
+	return list[:min(limit, len(list))], nil
+}
+
+func (w *world) WatchTold(_ context.Context, id string, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, row := range w.rows {
+		if row.ID == id && row.Untold.At.Equal(at) {
+			row.Untold = store.Sight{}
+		}
+	}
+	return nil
+}
+
+func (w *world) tell(_ context.Context, row *store.Watch) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked++; w.away {
+		return false
+	}
+	w.told = append(w.told, row.ID+": "+row.Untold.Old+" > "+row.Untold.New)
+	return true
 }
 
 func newWorld() (*world, *Watcher) {
@@ -74,7 +105,7 @@ func newWorld() (*world, *Watcher) {
 		"ada": {Role: store.RoleAdmin}, "bo": {Role: store.RoleMember}, "gone": {Role: store.RoleAdmin, RevokedAt: time.Unix(1, 0)},
 	}}
 	return w, New(Options{
-		Store: w, Roster: w, Client: NewClient(loopback), Log: slog.New(slog.DiscardHandler), Triggered: w.triggered,
+		Store: w, Roster: w, Client: NewClient(loopback), Log: slog.New(slog.DiscardHandler), Tell: w.tell,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 	})
 }
@@ -102,6 +133,48 @@ func TestRoundTellsOfChanges(t *testing.T) {
 	}
 	if want := []string{"w: 200 > 404", "w: 404 > 200"}; !slices.Equal(w.told, want) {
 		t.Errorf("told %q, want %q", w.told, want)
+	}
+}
+
+// What a watch sees while its member is away it is told when it is back, once, and
+// as it was seen.
+func TestWhatNobodyHearsIsToldLater(t *testing.T) {
+	status := http.StatusOK
+	address, _ := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	w, watcher := newWorld()
+	w.rows = []*store.Watch{{ID: "w", MemberID: "ada", URL: address, Mode: Status, NotifyOn: "match:404", Every: time.Minute}}
+	w.round(t, watcher, time.Second) // the silent baseline
+	w.away = true
+	seen := w.now.Add(2 * time.Minute)
+	for _, status = range []int{404, 500, 200} {
+		w.round(t, watcher, 2*time.Minute)
+	}
+	if got := w.rows[0].Untold; len(w.told) != 0 || got != (store.Sight{Old: "200", New: "404", At: seen}) {
+		t.Fatalf("told %q, untold %+v", w.told, got)
+	}
+	w.away = false
+	for range 3 {
+		w.round(t, watcher, time.Second)
+	}
+	if want := []string{"w: 200 > 404"}; !slices.Equal(w.told, want) {
+		t.Errorf("told %q, want %q", w.told, want)
+	}
+}
+
+// Members that stay away keep nobody from what is theirs: each round goes on where
+// the last one has ended, and begins again behind the last watch.
+func TestRoundsGoOnBehindWhoIsAway(t *testing.T) {
+	w, watcher := newWorld()
+	w.away = true
+	for i := range 2*retoldAtOnce + 10 {
+		w.rows = append(w.rows, &store.Watch{ID: fmt.Sprintf("%04d", i), WatchState: store.WatchState{
+			NextAt: w.now.Add(time.Hour), Untold: store.Sight{Old: "a", New: "b", At: w.now},
+		}})
+	}
+	for i, want := range []int{256, 512, 522, 778} {
+		if w.round(t, watcher, time.Second); w.asked != want {
+			t.Errorf("after round %d %d were tried, want %d", i+1, w.asked, want)
+		}
 	}
 }
 

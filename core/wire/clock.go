@@ -7,7 +7,7 @@ const EventTick = "tick"
 
 // SetClock starts the simulated time of the mesh, or changes how fast it runs.
 // Every session of the mesh gets the event tick while it runs, at each tick but not
-// more often than every five seconds. Its answer is a [ClockStatus]. Errors:
+// more often than every five seconds, or four while the speed is changed. Its answer is a [ClockStatus]. Errors:
 // invalid; forbidden.
 type SetClock struct {
 	Speed *float64 `json:"speed,omitzero" doc:"simulated seconds a second, taken as 1 to 100; 1 when absent or 0"`

@@ -12,7 +12,8 @@ const EventWatchTriggered = "watch_triggered"
 // Watch has the broker look at a URL from time to time and tell the sender's member
 // when it changes: every session of the member that is connected then, on whatever
 // node, gets the event watch_triggered. It goes on when they are all away, and over
-// restarts. Who asks for the same again gets the same watch. Its answer is a
+// restarts: the last thing that it has seen meanwhile the first of them hears that
+// comes back. Who asks for the same again gets the same watch. Its answer is a
 // [WatchAck]. Errors: invalid; forbidden; capacity when there are too many;
 // not_available where the operator has switched watches off.
 type Watch struct {

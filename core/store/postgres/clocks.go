@@ -18,7 +18,8 @@ const (
 	insertClock = `INSERT INTO mesh_clock (` + clockColumns + `, told) VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT DO NOTHING`
 	changeClock = `UPDATE mesh_clock SET speed = $2, paused = $3, since = $4, tick = $5, started_at = $6
 		WHERE mesh_id = $1 AND speed = $7 AND paused = $8 AND since = $9 AND tick = $10`
-	tellTick = `UPDATE mesh_clock SET told = $2 WHERE mesh_id = $1 AND told / $3 < $2 / $3`
+	tellTick = `UPDATE mesh_clock SET told = $2, told_at = $4
+		WHERE mesh_id = $1 AND told / $3 < $2 / $3 AND (told_at IS NULL OR told_at NOT BETWEEN $5 AND $6)`
 )
 
 // Clock implements [store.Clocks].
@@ -46,9 +47,11 @@ func (s *Store) SetClock(ctx context.Context, c, old *store.Clock) (err error) {
 }
 
 // TellTick implements [store.Clocks].
-func (s *Store) TellTick(ctx context.Context, mesh string, tick, step int64) (first bool, err error) {
+func (s *Store) TellTick(ctx context.Context, t *store.Tick) (first bool, err error) {
 	defer wrap(&err, "tell tick")
-	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return onlyOne(tx.Exec(ctx, tellTick, mesh, tick, step)) })
+	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return onlyOne(tx.Exec(ctx, tellTick, t.MeshID, t.Number, t.Step, whole(t.At), whole(t.At.Add(-t.Gap)), whole(t.At.Add(t.Gap))))
+	})
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 const watchColumns = `id, mesh_id, member_id, request, url, mode, extract, notify_on, headers, label, seconds, created_at, value,
-	checked_at, failures, failure, next_at`
+	checked_at, failures, failure, next_at, untold_old, untold_new, untold_at`
 
 const (
 	listWatches = `SELECT ` + watchColumns + ` FROM watch WHERE mesh_id = ?1 AND member_id = ?2 ORDER BY created_at, id`
@@ -20,9 +20,13 @@ const (
 	countWatches = `SELECT count(*), count(*) FILTER (WHERE member_id = ?2) FROM watch WHERE mesh_id = ?1`
 
 	insertWatch = `INSERT INTO watch (` + watchColumns + `)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', NULL, 0, '', ?13)`
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', NULL, 0, '', ?13, NULL, NULL, NULL)`
 	deleteWatch   = `DELETE FROM watch WHERE mesh_id = ?1 AND member_id = ?2 AND id = ?3 RETURNING ` + watchColumns
-	setWatchState = `UPDATE watch SET value = ?2, checked_at = ?3, failures = ?4, failure = ?5, next_at = ?6 WHERE id = ?1`
+	setWatchState = `UPDATE watch SET value = ?2, checked_at = ?3, failures = ?4, failure = ?5, next_at = ?6,
+		untold_old = ?7, untold_new = ?8, untold_at = ?9 WHERE id = ?1`
+
+	untoldWatches = `SELECT ` + watchColumns + ` FROM watch WHERE untold_at IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2`
+	watchTold     = `UPDATE watch SET untold_old = NULL, untold_new = NULL, untold_at = NULL WHERE id = ?1 AND untold_at = ?2`
 )
 
 // CreateWatch implements [store.Watches].
@@ -80,14 +84,32 @@ func (s *Store) DueWatches(ctx context.Context, t time.Time, skip, limit int) (l
 func (s *Store) SetWatchState(ctx context.Context, id string, st *store.WatchState) (err error) {
 	defer wrap(&err, "set state of watch")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, setWatchState, id, st.Value, timeArg(st.CheckedAt), st.Failures, st.Failure, st.NextAt.UnixMilli()))
+		return changed(tx.ExecContext(ctx, setWatchState, id, st.Value, timeArg(st.CheckedAt), st.Failures, st.Failure, st.NextAt.UnixMilli(),
+			textArg(st.Untold.Old), textArg(st.Untold.New), timeArg(st.Untold.At)))
+	})
+}
+
+// UntoldWatches implements [store.Watches].
+func (s *Store) UntoldWatches(ctx context.Context, after string, limit int) (list []*store.Watch, err error) {
+	defer wrap(&err, "find untold watches")
+	rows, err := s.read.QueryContext(ctx, untoldWatches, after, limit)
+	return collect(rows, err, scanWatch)
+}
+
+// WatchTold implements [store.Watches].
+func (s *Store) WatchTold(ctx context.Context, id string, at time.Time) (err error) {
+	defer wrap(&err, "note that a watch was told of")
+	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, watchTold, id, at.UnixMilli())
+		return err
 	})
 }
 
 func scanWatch(row scanner) (*store.Watch, error) {
 	w, seconds := new(store.Watch), int64(0)
 	err := row.Scan(&w.ID, &w.MeshID, &w.MemberID, (*hash)(&w.Request), &w.URL, &w.Mode, &w.Extract, &w.NotifyOn, &w.Headers,
-		&w.Label, &seconds, (*millis)(&w.CreatedAt), &w.Value, (*millis)(&w.CheckedAt), &w.Failures, &w.Failure, (*millis)(&w.NextAt))
+		&w.Label, &seconds, (*millis)(&w.CreatedAt), &w.Value, (*millis)(&w.CheckedAt), &w.Failures, &w.Failure, (*millis)(&w.NextAt),
+		(*text)(&w.Untold.Old), (*text)(&w.Untold.New), (*millis)(&w.Untold.At))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ var clocks = []test{
 	{"a clock is only changed by who has seen it", clockOver},
 	{"clocks that run are listed", clockRunning},
 	{"of many that tell of a tick one does, and of those of one step only one is told", clockTell},
+	{"peers are told of no tick so soon after another, whatever its step", clockGap},
 	{"of many that set the first clock at once one does", clockRace},
 }
 
@@ -75,13 +76,15 @@ func clockRace(s *suite) {
 func clockTell(s *suite) {
 	s.mesh(0)
 	s.must(s.SetClock(s.ctx, clock(id("mesh", 1)), nil))
+	at := now()
 	tell := func(tick, step int64, want int) {
 		s.Helper()
+		at = at.Add(5 * time.Second)
 		var all sync.WaitGroup
 		var told atomic.Int64
 		for range 4 {
 			all.Go(func() {
-				first, err := s.TellTick(s.ctx, id("mesh", 1), tick, step)
+				first, err := s.TellTick(s.ctx, &store.Tick{MeshID: id("mesh", 1), Number: tick, Step: step, At: at, Gap: 4 * time.Second})
 				if err != nil {
 					s.Error(err)
 				}
@@ -101,8 +104,27 @@ func clockTell(s *suite) {
 	tell(9, 9, 1)
 	tell(17, 9, 0)
 	tell(10, 1, 1)
-	first, err := s.TellTick(s.ctx, "none", 1, 1)
+	first, err := s.TellTick(s.ctx, &store.Tick{MeshID: "none", Number: 1, Step: 1, At: at})
 	if s.must(err); first {
 		s.Error("a mesh without a clock ticks")
+	}
+}
+
+func clockGap(s *suite) {
+	s.mesh(0)
+	s.must(s.SetClock(s.ctx, clock(id("mesh", 1)), nil))
+	for n, tt := range []struct {
+		after time.Duration // the first
+		want  bool
+	}{
+		{0, true}, {time.Second, false}, {3 * time.Second, false}, {5 * time.Second, true},
+		{3 * time.Second, false},                               // a clock that is behind
+		{-time.Hour, true}, {-time.Hour + 9*time.Second, true}, // one that was set right
+	} {
+		t := &store.Tick{MeshID: id("mesh", 1), Number: int64(8 + n), Step: 1, At: now().Add(tt.after), Gap: 4 * time.Second}
+		first, err := s.TellTick(s.ctx, t)
+		if s.must(err); first != tt.want {
+			s.Errorf("%s after the first: told %v, want %v", tt.after, first, tt.want)
+		}
 	}
 }

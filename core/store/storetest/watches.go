@@ -10,6 +10,7 @@ var watches = []test{
 	{"a watch comes back as it was made, and as it was left", watchRoundTrip},
 	{"who asks for the same again gets the same watch", watchAgain},
 	{"watches that are due come, the one that has waited longest first", watchDue},
+	{"what a watch has seen is untold until its member was told of it", watchUntold},
 	{"a watch belongs to one member of one mesh", watchOwners},
 	{"a mesh and a member have room for so many watches", watchRoom},
 }
@@ -44,7 +45,10 @@ func watchRoundTrip(s *suite) {
 	first, second := watch(1, "ada"), watch(2, "ada")
 	s.look(second, first)
 	s.wantWatches("ada", first, second)
-	first.WatchState = store.WatchState{Value: "v", CheckedAt: now(), Failures: 3, Failure: "timed out", NextAt: now().Add(time.Hour)}
+	first.WatchState = store.WatchState{
+		Value: "v", CheckedAt: now(), Failures: 3, Failure: "timed out", NextAt: now().Add(time.Hour),
+		Untold: store.Sight{Old: "u", New: "v", At: now()},
+	}
 	s.must(s.SetWatchState(s.ctx, first.ID, &first.WatchState))
 	s.reopen()
 	s.wantWatches("ada", first, second)
@@ -108,4 +112,28 @@ func watchRoom(s *suite) {
 	wantFull(s, create(3, "ada"), store.FullError{Member: true, Most: 2})
 	s.must(create(4, "bo"))
 	wantFull(s, create(5, "bo"), store.FullError{Most: 3})
+}
+
+func watchUntold(s *suite) {
+	s.mesh(0)
+	knows, first, second := watch(1, "ada"), watch(2, "ada"), watch(3, "bo")
+	s.look(knows, first, second)
+	for _, w := range []*store.Watch{first, second} {
+		w.Untold = store.Sight{Old: "a", New: "b", At: now()}
+		s.must(s.SetWatchState(s.ctx, w.ID, &w.WatchState))
+	}
+	untold := func(after string, limit int, want ...*store.Watch) {
+		s.Helper()
+		got, err := s.UntoldWatches(s.ctx, after, limit)
+		s.must(err)
+		same(s, got, want)
+	}
+	untold("", 9, first, second)
+	untold("", 1, first)
+	untold(first.ID, 9, second)
+	s.must(s.WatchTold(s.ctx, first.ID, now().Add(time.Second)))
+	untold("", 9, first, second) // it was told of something else
+	s.must(s.WatchTold(s.ctx, first.ID, first.Untold.At))
+	untold("", 9, second)
+	s.must(s.WatchTold(s.ctx, "none", now()))
 }
