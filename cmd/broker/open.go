@@ -13,6 +13,7 @@ import (
 	"github.com/claudemesh/broker/core/backend"
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/control"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/pluginhost"
 )
 
@@ -94,7 +95,7 @@ func (b *broker) joinCluster(ctx context.Context) error {
 func (b *broker) openPlugins(context.Context) (err error) {
 	b.plugins, err = pluginhost.New(pluginhost.Options{
 		RunDir: filepath.Join(b.config.DataDir, "plugins"), Version: programVersion(), Log: b.log,
-		Tracer: b.traces.Spans(), Spans: b.traces.Processor(),
+		Tracer: b.traces.Spans(), Spans: b.traces.Processor(), Taken: feature.All(feature.Deps{}).Taken,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/pluginhost"
 )
 
@@ -25,7 +26,9 @@ four commands are for who runs them, the others for who writes them.`,
 // newPluginHost returns a host for a command, which starts plugins beside those
 // of a broker that may run.
 func newPluginHost() (*pluginhost.Host, error) {
-	return pluginhost.New(pluginhost.Options{Version: programVersion(), Log: slog.New(slog.DiscardHandler)})
+	return pluginhost.New(pluginhost.Options{
+		Version: programVersion(), Log: slog.New(slog.DiscardHandler), Taken: feature.All(feature.Deps{}).Taken,
+	})
 }
 
 // plugins returns the links that have a plugin, as they are while no broker

@@ -2,6 +2,8 @@ package feature
 
 import (
 	"context"
+	"reflect"
+	"slices"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/audit"
@@ -87,4 +89,25 @@ func (r *Registry) Own() (kinds []sdk.Kind) {
 		kinds = append(kinds, sdk.Kind(o.Type))
 	}
 	return kinds
+}
+
+// Taken reports whether an answer of a type to a kind would pass for one of the
+// broker's own. An ack to vector_delete, say, does not: known clients wait for it.
+func (r *Registry) Taken(kind, typ string) bool {
+	if slices.ContainsFunc(absents(), func(a absent) bool { return a.typ == kind && a.reply == typ }) {
+		return false
+	}
+	return slices.ContainsFunc(r.Owners(), func(o *Owner) bool { return o.Type == typ || slices.Contains(o.answers(), typ) })
+}
+
+// answers returns the types of the frames that answer a type.
+func (o *Owner) answers() (types []string) {
+	if o.HTTP || o.Reply == nil {
+		return nil
+	}
+	reply := reflect.Zero(o.Reply).Interface().(wire.Frame) // On takes nothing else
+	if twofold, ok := reply.(wire.Twofold); ok {
+		types = append(types, twofold.Twin().FrameType())
+	}
+	return append(types, reply.FrameType())
 }

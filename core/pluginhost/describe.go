@@ -43,6 +43,8 @@ type Program struct {
 	Minor    uint32   `json:"minor"`
 	Features []string `json:"features"`
 	Stages   []Info   `json:"stages"`
+
+	taken func(kind, typ string) bool // of the host that has asked it
 }
 
 // Info is what a plugin says of one of its stages.
@@ -98,7 +100,7 @@ func (h *Host) ask(ctx context.Context, conn grpc.ClientConnInterface, spans boo
 	}
 	p := &Program{
 		Name: hello.GetName(), Version: hello.GetVersion(), SDK: hello.GetSdk(), Language: hello.GetLanguage(),
-		Minor: hello.GetMinor(), Features: hello.GetFeatures(),
+		Minor: hello.GetMinor(), Features: hello.GetFeatures(), taken: h.o.Taken,
 	}
 	for _, s := range described.GetStages() {
 		p.Stages = append(p.Stages, infoOf(s))

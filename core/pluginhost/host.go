@@ -37,6 +37,11 @@ type Options struct {
 	// It must not wait, and outlives the host. Nil: plugins are told to make none.
 	Spans sdktrace.SpanProcessor
 
+	// Taken reports whether peers that get an answer of a type to a kind take it for
+	// the broker's own: no plugin may give it. Nil: of types that are always pushed
+	// alone.
+	Taken func(kind, typ string) bool
+
 	Log *slog.Logger
 }
 

@@ -53,7 +53,7 @@ func (i *Info) kindNames() (names []string) {
 // owned says what is wrong with the kinds of a link: those that the stage owns
 // and was not granted, those that it was granted and does not own, and what the
 // stage says of them.
-func (i *Info) owned(link config.Link) (wrong []string) {
+func (i *Info) owned(link config.Link, taken func(kind, typ string) bool) (wrong []string) {
 	if link.Plugin.Role != config.Owner {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (i *Info) owned(link config.Link) (wrong []string) {
 		wrong = append(wrong, text+": take it out of the link's plugin.kinds")
 	}
 	for _, k := range i.Kinds {
-		if err := k.check(); err != nil {
+		if err := k.check(taken); err != nil {
 			wrong = append(wrong, fmt.Sprintf("the kind %s of the stage %s: %v; tell the plugin's author", k.Name, i.Name, err))
 		}
 	}
@@ -80,17 +80,16 @@ func (i *Info) owned(link config.Link) (wrong []string) {
 var frameType = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // ownWords are the types that peers take for the broker's own word, whoever asked
-// for what.
+// for what; the host's Taken knows those of answers.
 func ownWords() []string {
 	return []string{
 		"error", "hello_ack", "push", "state_change", "stream_data", "topic_message", "watch_triggered",
 		"mcp_call_forward", "peer_file_request_forward", "peer_dir_request_forward", "peer_file_response_forward", "peer_dir_response_forward",
-		"send", "hello", "session_hello",
 	}
 }
 
-// check says what is wrong with what a stage says of a kind.
-func (k *Kind) check() error {
+// check says what is wrong with what a stage says of a kind. Taken may be nil.
+func (k *Kind) check(taken func(kind, typ string) bool) error {
 	switch {
 	case !frameType.MatchString(k.Name):
 		return fmt.Errorf("a name has a to z, 0 to 9 and _, at most 64")
@@ -104,8 +103,8 @@ func (k *Kind) check() error {
 		return fmt.Errorf("its refusal has %d bytes; at most %d are possible", len(k.refusal), maxRefusalBytes)
 	}
 	for _, r := range k.Replies {
-		if !frameType.MatchString(r) || slices.Contains(ownWords(), r) {
-			return fmt.Errorf("an answer cannot have the type %q", r)
+		if !frameType.MatchString(r) || slices.Contains(ownWords(), r) || taken != nil && taken(k.Name, r) {
+			return fmt.Errorf("an answer cannot have the type %q: it is no name, or a word of the broker's own", r)
 		}
 	}
 	if k.Refusal != "" {

@@ -8,7 +8,8 @@ import (
 // What a stage says of its kinds is held to the rules before anybody asks it.
 func TestKindsThatAreRefused(t *testing.T) {
 	good := Kind{Name: "note_put", Replies: []string{"note_kept"}, Permission: "canWriteState", Refusal: "note_kept", refusal: []byte(`{"id":""}`)}
-	if err := good.check(); err != nil {
+	taken := func(kind, typ string) bool { return kind == "note_put" && typ == "state_result" }
+	if err := good.check(taken); err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct {
@@ -26,7 +27,7 @@ func TestKindsThatAreRefused(t *testing.T) {
 		"a refusal and more":     {func(k *Kind) { k.refusal = []byte(`{},{}`) }, "something stands behind"},
 		"a refusal with a break": {func(k *Kind) { k.refusal = []byte(`{"a":1`) }, "EOF"},
 	}
-	for _, word := range []string{"push", "error", "hello_ack", "mcp_call_forward", "peer_file_response_forward", "peer_dir_response_forward"} {
+	for _, word := range []string{"push", "error", "hello_ack", "mcp_call_forward", "peer_file_response_forward", "peer_dir_response_forward", "state_result"} {
 		tests["the answer "+word] = struct {
 			change func(*Kind)
 			want   string
@@ -37,7 +38,7 @@ func TestKindsThatAreRefused(t *testing.T) {
 			k := good
 			k.Replies = append([]string(nil), good.Replies...)
 			tt.change(&k)
-			if err := k.check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := k.check(taken); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})

@@ -63,7 +63,7 @@ func fit(link config.Link, p *Program) (*Info, error) {
 		return nil, fmt.Errorf("the stage %s only observes; say role: observer", info.Name)
 	}
 	wrong := append(info.granted(link.Plugin.Grants), info.supplied(link.Plugin.Env)...)
-	if wrong = append(wrong, info.owned(link)...); len(wrong) > 0 {
+	if wrong = append(wrong, info.owned(link, p.taken)...); len(wrong) > 0 {
 		return nil, errors.New(strings.Join(wrong, "; "))
 	}
 	return info, nil

@@ -35,7 +35,12 @@ func request(kind sdk.Kind, member int) *sdk.Envelope {
 
 func answerOf(t testing.TB, s sdk.Stage, kind sdk.Kind, do string) (sdk.Decision, error) {
 	t.Helper()
-	return s.(chain.Answerer).Answer(t.Context(), request(kind, 1), fmt.Appendf(nil, `{"do":%q}`, do))
+	return answerTo(t, s, kind, 1, do)
+}
+
+func answerTo(t testing.TB, s sdk.Stage, kind sdk.Kind, member int, do string) (sdk.Decision, error) {
+	t.Helper()
+	return s.(chain.Answerer).Answer(t.Context(), request(kind, member), fmt.Appendf(nil, `{"do":%q}`, do))
 }
 
 func TestAnOwnerAnswers(t *testing.T) {
@@ -205,24 +210,52 @@ func TestAFrozenOwnerIsReplaced(t *testing.T) {
 	}
 }
 
-// A stage that is slow and alive is left alone for a while, and its process stays.
+// A stage that is slow and alive is left alone for a while by the mesh whose members
+// it lets wait, and its process stays.
 func TestASlowOwnerIsLeftAlone(t *testing.T) {
 	h := newHost(t)
 	l := ownerLink(t)
-	l.Deadline, l.Plugin.Breaker.Open = 50*time.Millisecond, 100*time.Millisecond
+	l.Deadline, l.Plugin.Breaker.Open = 2*time.Second, 3*time.Second
 	s := start(t, h, l)
 	pid := status(t, h).PID
-	for range l.Plugin.Breaker.Misses {
-		if _, err := answerOf(t, s, "keep", "stuck"); err == nil {
-			t.Fatal("it answers")
-		}
-	}
+	stuck(t, s, 1, 4, 7)
 	if _, err := answerOf(t, s, "keep", ""); err == nil {
 		t.Error("it is asked while the breaker is open")
+	}
+	if _, err := answerTo(t, s, "keep", 2, ""); err != nil {
+		t.Errorf("another mesh: %v", err)
 	}
 	until(t, "the breaker to close", func() bool { _, err := answerOf(t, s, "keep", ""); return err == nil })
 	if status(t, h).PID != pid {
 		t.Error("it was replaced")
+	}
+}
+
+// stuck lets members ask at once for what takes too long.
+func stuck(t *testing.T, s sdk.Stage, members ...int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, member := range members {
+		all.Go(func() {
+			if d, err := s.(chain.Answerer).Answer(context.Background(), request("keep", member), []byte(`{"do":"stuck"}`)); err == nil {
+				t.Errorf("member %d is answered: %+v", member, d)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// One member's requests that take too long shut the plugin for nobody, however many
+// they are.
+func TestFlawOneMemberDoesNotShutAnOwner(t *testing.T) {
+	l := ownerLink(t)
+	l.Deadline, l.Plugin.Breaker.Open, l.Plugin.Breaker.Batches = 2*time.Second, time.Minute, 4
+	s := start(t, newHost(t), l)
+	stuck(t, s, 1, 1, 1, 1, 1, 1, 1, 1)
+	for member := range 9 { // of three meshes, hers among them
+		if _, err := answerTo(t, s, "keep", member, ""); err != nil {
+			t.Errorf("member %d: %v", member, err)
+		}
 	}
 }
 

@@ -33,20 +33,20 @@ type answers struct {
 }
 
 // desk is where a process takes requests: its connection and its instance, with
-// a breaker of its own.
+// breakers of its own.
 type desk struct {
 	conn     grpc.ClientConnInterface
 	instance string
-	trip     *breaker
+	trips    *trips
 	broken   func(reason string, err error)
 }
 
 func newDesk(s Session, o Options) *desk {
-	return &desk{conn: s.Conn, instance: s.Instance, trip: newBreaker(o), broken: s.Broken}
+	return &desk{conn: s.Conn, instance: s.Instance, trips: newTrips(o), broken: s.Broken}
 }
 
 // Answer brings a request across and returns what the plugin says. Without a
-// process, and while the breaker is open, it fails at once; it never waits longer
+// process, and while the mesh's breaker is open, it fails at once; it never waits longer
 // than ctx and the deadline allow.
 func (h *Hop) Answer(ctx context.Context, env *sdk.Envelope, fields []byte) (*pluginpb.AnswerResponse, error) {
 	d, err := h.desk()
@@ -58,7 +58,7 @@ func (h *Hop) Answer(ctx context.Context, env *sdk.Envelope, fields []byte) (*pl
 		return nil, h.failed(errShed)
 	}
 	defer h.answers.inHand.Add(-1)
-	report, ok := d.trip.allow()
+	report, ok := d.trips.allow(env.Mesh, env.Sender.MemberID)
 	if !ok {
 		return nil, h.failed(errBreaker)
 	}

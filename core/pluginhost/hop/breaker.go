@@ -23,23 +23,36 @@ type BreakerOptions struct {
 
 // breaker counts batches.
 type breaker struct {
-	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
+	two    *twoStep
 	misses atomic.Int64 // failed batches since the last good one; the library forgets them each second
 }
 
-func newBreaker(options Options) *breaker {
-	o, b := options.Breaker, new(breaker)
-	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+func newBreaker(o Options) *breaker {
+	b := new(breaker)
+	b.two = newTwoStep(o, &b.misses)
+	return b
+}
+
+type twoStep = gobreaker.TwoStepCircuitBreaker[struct{}]
+
+// counted is how long what failed counts: a miss is known a deadline after it
+// began.
+func (o *Options) counted() time.Duration { return max(time.Second, 2*o.Deadline) }
+
+// newTwoStep makes what opens after so many misses in a row, which somebody else
+// counts, or when too large a part has failed.
+func newTwoStep(options Options, misses *atomic.Int64) *twoStep {
+	o := options.Breaker
+	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
-		Interval:    max(time.Second, 2*options.Deadline), // a miss is known a deadline after it began
+		Interval:    options.counted(),
 		Timeout:     o.Open,
 		IsExcluded:  func(err error) bool { return errors.Is(err, errLost) },
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			bad := c.Requests >= uint32(o.Batches) && c.TotalFailures*100 >= c.Requests*uint32(o.Failures)
-			return bad || b.misses.Load() >= int64(o.Misses)
+			return bad || misses.Load() >= int64(o.Misses)
 		},
 	})
-	return b
 }
 
 // open reports whether envelopes fail at once.

@@ -82,7 +82,7 @@ func (h *Hop) Stats() Stats {
 	s.Up, s.Window, s.InHand, s.Waiting, s.Breaker = h.lane != nil, h.window, h.inHand, h.queue.len(), h.trip.state()
 	s.InHand += int(h.answers.inHand.Load())
 	if h.front != nil && h.trip.state() == "closed" {
-		s.Breaker = h.front.trip.state() // one of the two has nothing to do
+		s.Breaker = h.front.trips.state() // one of the two has nothing to do
 	}
 	return s
 }
