@@ -67,7 +67,7 @@ func (p *program) demoOn(ctx context.Context, c config.Config, st backend.Databa
 	walks := newWalks()
 	ready := make(chan string, 1)
 	broker, err := newApp(ctx, c, st, slog.New(slog.DiscardHandler), app.Options{
-		Trace: walks.trace, Ready: func(addr string) { ready <- addr },
+		Probes: walks.watch, Ready: func(addr string) { ready <- addr },
 	})
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ type Options struct {
 
 	Log     *slog.Logger
 	Version string
-	Trace   chain.Trace // watches envelopes; nil for the spans of Traces alone, if there are any
+	Probes  chain.Probes // watch envelopes; nil for the spans of Traces alone, if there are any
 
 	// Traces makes the spans of envelopes; nil makes none.
 	Traces *tracing.Provider
@@ -173,8 +173,8 @@ type App struct {
 // New wires a broker and starts its chain. The caller keeps the store open
 // until Run has returned.
 func New(ctx context.Context, o Options) (*App, error) {
-	if o.Trace == nil && o.Traces != nil {
-		o.Trace = o.Traces.Envelopes().Probe
+	if o.Probes == nil && o.Traces != nil {
+		o.Probes = o.Traces.Envelopes().Probe
 	}
 	a := &App{options: o, log: o.Log, chains: chain.NewHolder(), archived: make(chan struct{}, 1)}
 	c := o.Config
@@ -202,7 +202,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.hub = hub.New(hubOptions(c), o.Log)
 	a.gate = exchange.NewGate(a.dir.Live)
 	a.notices = newNotices(time.Now())
-	a.files = newFiles(c, o)
+	a.files = a.newFiles(c, o)
 	a.streams = a.newStreams()
 	a.scheduler = a.newScheduler(o.Store, o.Log)
 	a.roster.UseTopics(feature.NewTopicAudience(feature.NewTopicBook(st, a.roster), a.dir))

@@ -85,7 +85,7 @@ func (a *App) parts(c config.Config) Parts {
 // Spec turns the config's pipeline into what chain.Build takes.
 func Spec(c config.Config, previous *chain.Chain, o Options) chain.Spec {
 	spec := chain.Spec{
-		Insecure: c.Insecure, Previous: previous, Trace: o.Trace, Log: o.Log, Reserved: feature.All(feature.Deps{}).Own(),
+		Insecure: c.Insecure, Previous: previous, Probes: o.Probes, Log: o.Log, Reserved: feature.All(feature.Deps{}).Own(),
 	}
 	for _, link := range c.Pipeline {
 		spec.Links = append(spec.Links, linkSpec(link, o.Plugins))

@@ -11,13 +11,13 @@ import (
 )
 
 // six is a chain like the default one: five stages that continue, and a route.
-func six(tb testing.TB, timing int, trace chain.Trace) *chain.Chain {
+func six(tb testing.TB, timing int, probes chain.Probes) *chain.Chain {
 	var links []chain.LinkSpec
 	for i := range 5 {
 		links = append(links, link(fmt.Sprint("gate", i), new(fake)))
 	}
 	links = append(links, link("route", answering()))
-	return mustBuildSpec(tb, chain.Spec{Links: links, Insecure: true, Timing: timing, Trace: trace})
+	return mustBuildSpec(tb, chain.Spec{Links: links, Insecure: true, Timing: timing, Probes: probes})
 }
 
 func TestRunDoesNotAllocate(t *testing.T) {

@@ -45,7 +45,7 @@ func Build(spec Spec, factories Factories) (*Chain, error) {
 }
 
 func newChain(spec Spec) *Chain {
-	c := &Chain{insecure: spec.Insecure, trace: spec.Trace, log: spec.Log, meters: newMeters(), inside: newGauge()}
+	c := &Chain{insecure: spec.Insecure, probes: spec.Probes, log: spec.Log, meters: newMeters(), inside: newGauge()}
 	if spec.Previous != nil {
 		c.lineage = spec.Previous.meters
 	}

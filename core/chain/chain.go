@@ -35,7 +35,7 @@ type Chain struct {
 	links    []*Link // the enabled ones, in order
 	insecure bool
 	every    uint32 // one walk in this many is timed; 0 times none
-	trace    Trace  // nil when nobody watches
+	probes   Probes // nil when nobody watches
 	log      *slog.Logger
 	meters   *meters // from Start on, shared with the chains before and after this one
 	lineage  *meters // those of the chain before this one, until Start takes them over

@@ -202,7 +202,7 @@ func TestPaths(t *testing.T) {
 			var visited []string
 			traced := mustBuildSpec(t, chain.Spec{
 				Links: specsOf(c), Insecure: true,
-				Trace: func(context.Context, *sdk.Envelope) chain.Probe { return probe{&visited} },
+				Probes: func(context.Context, *sdk.Envelope) chain.Probe { return probe{&visited} },
 			})
 			traced.Run(t.Context(), &sdk.Envelope{Kind: tt.kind})
 			if got := strings.Join(visited, " "); got != tt.want {
@@ -245,7 +245,7 @@ func TestTrace(t *testing.T) {
 		var left []string
 		c := mustBuildSpec(t, chain.Spec{
 			Links: []chain.LinkSpec{link("slow", slow)}, Insecure: true, Timing: -1, Log: slog.New(slog.DiscardHandler),
-			Trace: func(_ context.Context, env *sdk.Envelope) chain.Probe {
+			Probes: func(_ context.Context, env *sdk.Envelope) chain.Probe {
 				if env.Trace == "" {
 					return nil
 				}

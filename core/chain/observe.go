@@ -14,10 +14,10 @@ import (
 // clock around six stages costs about as much as the stages.
 const DefaultTiming = 64
 
-// Trace chooses the walks to watch: it returns nil for all others. It is asked
+// Probes gives the walks that are watched a probe, and all others nil. It is asked
 // once per envelope, so it must decide from what is at hand (the trace flag,
 // the connection) and without waiting.
-type Trace func(ctx context.Context, env *sdk.Envelope) Probe
+type Probes func(ctx context.Context, env *sdk.Envelope) Probe
 
 // Probe watches one walk, on the goroutine that walks.
 type Probe interface {
@@ -40,8 +40,8 @@ type watch struct {
 }
 
 func (c *Chain) watch(ctx context.Context, env *sdk.Envelope) watch {
-	if c.trace != nil {
-		if p := c.trace(ctx, env); p != nil {
+	if c.probes != nil {
+		if p := c.probes(ctx, env); p != nil {
 			return watch{timed: true, probe: p}
 		}
 	}

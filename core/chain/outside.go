@@ -58,8 +58,8 @@ func (o *Outside) Terms() Terms { return o.to.Terms(o.kind) }
 func (o *Outside) Answer(ctx context.Context, env *sdk.Envelope, fields []byte) sdk.Decision {
 	l := o.link
 	var probe Probe
-	if o.chain.trace != nil {
-		probe = o.chain.trace(ctx, env)
+	if o.chain.probes != nil {
+		probe = o.chain.probes(ctx, env)
 	}
 	if probe != nil {
 		ctx = probe.Enter(ctx, l)

@@ -36,7 +36,7 @@ func watchedBy(t *testing.T, p chain.Probe, factories chain.Factories, links ...
 	t.Helper()
 	c, err := chain.Build(chain.Spec{
 		Links: links, Insecure: true, Timing: -1, Log: slog.New(slog.DiscardHandler),
-		Trace: func(context.Context, *sdk.Envelope) chain.Probe { return p },
+		Probes: func(context.Context, *sdk.Envelope) chain.Probe { return p },
 	}, factories)
 	if err != nil {
 		t.Fatal(err)

@@ -141,6 +141,6 @@ type Spec struct {
 	Previous *Chain
 
 	Timing int          // one walk in this many is timed; 0 for DefaultTiming, negative for none
-	Trace  Trace        // nil when nobody watches
+	Probes Probes       // nil when nobody watches
 	Log    *slog.Logger // for failures of stages; nil for slog.Default
 }

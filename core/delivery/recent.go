@@ -24,14 +24,14 @@ const recentDeliveries = 1 << 18
 type recent struct {
 	mu   sync.Mutex
 	byID map[string]int // place in ring
-	ring []trace
+	ring []remembered
 	next int // where the next one goes
 	held int // places in front of next that are taken
 	many int // deliveries in the lists of these
 }
 
-// trace is what is remembered of one message: no body, no frame.
-type trace struct {
+// remembered is what is remembered of one message: no body, no frame.
+type remembered struct {
 	id, mesh, sender, target string
 	at                       time.Time
 	one                      [1]store.DeliveryStatus // of the usual message, to one recipient
@@ -47,8 +47,8 @@ func byRecipient(d store.DeliveryStatus, to sdk.Key) int {
 }
 
 // deliver notes when a recipient has confirmed.
-func (t *trace) deliver(to sdk.Key, at time.Time) {
-	list := t.deliveries()
+func (m *remembered) deliver(to sdk.Key, at time.Time) {
+	list := m.deliveries()
 	sorted := len(list) >= long
 	if sorted {
 		first, _ := slices.BinarySearchFunc(list, to, byRecipient)
@@ -64,23 +64,23 @@ func (t *trace) deliver(to sdk.Key, at time.Time) {
 	}
 }
 
-func (t *trace) deliveries() []store.DeliveryStatus {
-	if t.many != nil {
-		return t.many
+func (m *remembered) deliveries() []store.DeliveryStatus {
+	if m.many != nil {
+		return m.many
 	}
-	return t.one[:]
+	return m.one[:]
 }
 
 func newRecent() *recent {
-	return &recent{byID: make(map[string]int), ring: make([]trace, recentMax)}
+	return &recent{byID: make(map[string]int), ring: make([]remembered, recentMax)}
 }
 
 func (r *recent) accepted(m *store.Message, audience []sdk.Recipient) {
-	t := trace{id: m.ID, mesh: m.MeshID, sender: m.SenderMemberID, target: m.TargetSpec, at: m.CreatedAt}
+	it := remembered{id: m.ID, mesh: m.MeshID, sender: m.SenderMemberID, target: m.TargetSpec, at: m.CreatedAt}
 	if len(audience) != 1 {
-		t.many = make([]store.DeliveryStatus, len(audience))
+		it.many = make([]store.DeliveryStatus, len(audience))
 	}
-	list := t.deliveries()
+	list := it.deliveries()
 	for i := range list {
 		list[i].MemberID, list[i].Recipient = audience[i].MemberID, addressOf(&audience[i])
 	}
@@ -92,11 +92,11 @@ func (r *recent) accepted(m *store.Message, audience []sdk.Recipient) {
 	if r.held == len(r.ring) {
 		r.dropLocked()
 	}
-	r.ring[r.next] = t
+	r.ring[r.next] = it
 	r.byID[m.ID] = r.next
 	r.next = (r.next + 1) % len(r.ring)
 	r.held++
-	for r.many += len(t.many); r.many > recentDeliveries; {
+	for r.many += len(it.many); r.many > recentDeliveries; {
 		r.dropLocked()
 	}
 }
@@ -107,7 +107,7 @@ func (r *recent) dropLocked() {
 	delete(r.byID, oldest.id)
 	r.many -= len(oldest.many)
 	r.held--
-	*oldest = trace{}
+	*oldest = remembered{}
 }
 
 // addressOf returns the key that a recipient's delivery is addressed to.
@@ -142,9 +142,9 @@ func (e *Engine) Recent(mesh, prefix string) []*store.Status {
 	}
 	var found []*store.Status
 	for i := range r.ring {
-		t := &r.ring[i]
-		if t.mesh == mesh && len(t.id) > len(prefix) && t.id[:len(prefix)] == prefix {
-			if found = append(found, t.status()); len(found) == 2 {
+		it := &r.ring[i]
+		if it.mesh == mesh && len(it.id) > len(prefix) && it.id[:len(prefix)] == prefix {
+			if found = append(found, it.status()); len(found) == 2 {
 				break
 			}
 		}
@@ -153,11 +153,11 @@ func (e *Engine) Recent(mesh, prefix string) []*store.Status {
 }
 
 // status returns a copy.
-func (t *trace) status() *store.Status {
+func (m *remembered) status() *store.Status {
 	return &store.Status{
 		Message: &store.Message{
-			ID: t.id, MeshID: t.mesh, SenderMemberID: t.sender, TargetSpec: t.target, CreatedAt: t.at,
+			ID: m.id, MeshID: m.mesh, SenderMemberID: m.sender, TargetSpec: m.target, CreatedAt: m.at,
 		},
-		Deliveries: append([]store.DeliveryStatus(nil), t.deliveries()...),
+		Deliveries: append([]store.DeliveryStatus(nil), m.deliveries()...),
 	}
 }

@@ -109,7 +109,7 @@ func (r *round) sqliteAnswers(ctx context.Context, db *sql.DB, path string) bool
 		r.fail(CheckStore, "if it is no database, or damaged, stop the broker and restore it from a backup", "%s cannot be read: %v", path, err)
 		return false
 	}
-	size, log := traceOf(path).size, traceOf(path+"-wal").size
+	size, log := footprintOf(path).size, footprintOf(path+"-wal").size
 	if log > largeLog {
 		r.warn(CheckStore, "end what reads the store for long, such as a backup or a shell; starting the broker again empties the log",
 			"SQLite %s, %s, and a log of %s that is not copied into it", version, bytes(uint64(size)), bytes(uint64(log))) //nolint:gosec // sizes
@@ -180,8 +180,8 @@ func scanSealed(rows interface{ Scan(...any) error }) (store.MeshSummary, error)
 
 // sqliteClock compares the clock with what it has written before.
 func (r *round) sqliteClock(path string) {
-	newest := traceOf(path).at
-	if log := traceOf(path + "-wal").at; log.After(newest) {
+	newest := footprintOf(path).at
+	if log := footprintOf(path + "-wal").at; log.After(newest) {
 		newest = log
 	}
 	r.clock(newest.Sub(r.Machine.Now()), 0, "the store was last written %v from now: the clock was set back",

@@ -28,27 +28,27 @@ type storeFile struct {
 	alone bool
 
 	path    string
-	before  [3]trace // of the files, as they were
-	release func()   // lets brokers start
+	before  [3]footprint // of the files, as they were
+	release func()       // lets brokers start
 }
 
-// trace is what shows that a file was written.
-type trace struct {
+// footprint is what shows that a file was written.
+type footprint struct {
 	there bool
 	size  int64 // bytes
 	at    time.Time
 }
 
-func traceOf(path string) (t trace) {
+func footprintOf(path string) (f footprint) {
 	if info, err := os.Stat(path); err == nil {
-		t = trace{true, info.Size(), info.ModTime()}
+		f = footprint{true, info.Size(), info.ModTime()}
 	}
-	return t
+	return f
 }
 
-// tracesOf are those of a store, its log, and the index of that.
-func tracesOf(path string) [3]trace {
-	return [3]trace{traceOf(path), traceOf(path + "-wal"), traceOf(path + "-shm")}
+// footprintsOf are those of a store, its log, and the index of that.
+func footprintsOf(path string) [3]footprint {
+	return [3]footprint{footprintOf(path), footprintOf(path + "-wal"), footprintOf(path + "-shm")}
 }
 
 // openStore opens the store at path. The caller closes it.
@@ -57,7 +57,7 @@ func openStore(path string) (*storeFile, error) {
 	if err != nil {
 		release = func() {}
 	}
-	s := &storeFile{path: path, before: tracesOf(path), release: release}
+	s := &storeFile{path: path, before: footprintsOf(path), release: release}
 	log, index := s.before[1], s.before[2]
 	s.alone = !errors.Is(err, control.ErrRunning) && !index.there
 	query := url.Values{"mode": {"ro"}, "_busy_timeout": {"2000"}, "_query_only": {"on"}}
@@ -105,7 +105,7 @@ func (k keepsLog) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 // changed reports whether somebody wrote the store while it was read alone.
-func (s *storeFile) changed() bool { return s.alone && tracesOf(s.path) != s.before }
+func (s *storeFile) changed() bool { return s.alone && footprintsOf(s.path) != s.before }
 
 func (s *storeFile) close() {
 	_ = s.db.Close() // it was only read

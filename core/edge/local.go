@@ -19,8 +19,8 @@ func Local(r *http.Request) bool {
 	return c != nil && c.local
 }
 
-// traces returns the headers that a proxy adds, or a browser that runs a page.
-func traces() [9]string {
+// signs are the headers that a proxy adds, or a browser that runs a page.
+func signs() [9]string {
 	return [...]string{
 		"Forwarded", forwardedFor, "X-Real-Ip", "Via", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
 		"Origin", "Sec-Fetch-Site",
@@ -31,7 +31,7 @@ func isLocal(peer netip.Addr, r *http.Request) bool {
 	if !peer.IsLoopback() || !loopbackName(r.Host) {
 		return false
 	}
-	for _, name := range traces() {
+	for _, name := range signs() {
 		if r.Header[name] != nil {
 			return false
 		}

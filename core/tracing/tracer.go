@@ -111,7 +111,7 @@ func (t *Tracer) begins(env *sdk.Envelope, who Who) bool {
 	return true
 }
 
-// Probe is the [chain.Trace] of envelopes whose context is a [Trail]'s.
+// Probe is the [chain.Probes] of envelopes whose context is a [Trail]'s.
 func (t *Tracer) Probe(ctx context.Context, _ *sdk.Envelope) chain.Probe {
 	if trail, ok := ctx.Value(trailKey{}).(*Trail); ok {
 		return trail

@@ -35,8 +35,8 @@ type walks struct {
 
 func newWalks() *walks { return &walks{moved: make(chan struct{}, 1)} }
 
-// trace watches every envelope.
-func (ws *walks) trace(_ context.Context, env *sdk.Envelope) chain.Probe {
+// watch gives every envelope a probe.
+func (ws *walks) watch(_ context.Context, env *sdk.Envelope) chain.Probe {
 	w := &walk{kind: env.Kind, target: env.Target.Spec}
 	ws.mu.Lock()
 	ws.list = append(ws.list, w)
