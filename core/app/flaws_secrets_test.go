@@ -3,6 +3,8 @@ package app_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +13,8 @@ import (
 )
 
 // Secrets lay in the database as they are, and each invite's token, which holds the
-// mesh's root key, beside them. (Those of webhooks have to be looked at again when
-// there are webhooks. Who has an invite has the key: that is the protocol's.)
+// mesh's root key, beside them. (Who has an invite has the key: that is the
+// protocol's.)
 func TestFlaw13SecretsInTheClear(t *testing.T) {
 	f := newFlawRig(t, nil)
 	body := flawJSON(map[string]any{"name": "Vault", "pubkey": freshKey()})
@@ -50,6 +52,7 @@ func TestFlaw13SecretsInTheClear(t *testing.T) {
 	}
 	_, signature, _ := strings.Cut(strings.TrimPrefix(bearer, strings.Split(bearer, ".")[0]+"."), ".")
 	secrets = append(secrets, bearer, signature, pasted, device, code, identity.NormalizeCode(code))
+	secrets = append(secrets, f.webhookSecrets()...)
 	disk := f.disk()
 	if !strings.Contains(disk, mesh.ID) {
 		t.Fatal("the test reads the wrong files")
@@ -59,4 +62,35 @@ func TestFlaw13SecretsInTheClear(t *testing.T) {
 			t.Errorf("secret %d lies in the store as it is: %q", i, secret)
 		}
 	}
+}
+
+// webhookSecrets makes a webhook that is signed, gives it another secret while the
+// first is still good, and uses it. It returns all that opens it, in the forms that
+// a store could have.
+func (f *flawRig) webhookSecrets() (secrets []string) {
+	f.t.Helper()
+	s := f.joined(f.annMember)
+	h := f.hook(s, `"name":"ci","signature":"body","target":"`+f.bobMember.RoutingKey().String()+`"`)
+	first := h.Secret
+	if status, answer := h.post(h.sign("", `{"a":1}`), `{"a":1}`); status != http.StatusOK {
+		f.t.Fatalf("got %d, %v", status, answer)
+	}
+	var next hook
+	if err := json.Unmarshal([]byte(s.ask(`{"type":"rotate_webhook","name":"ci","grace":3600}`, "webhook_ack")), &next); err != nil || len(next.Secret) != 64 || next.Secret == first {
+		f.t.Fatalf("got %+v, %v", next, err)
+	}
+	for _, secret := range []string{first, next.Secret, h.SigningKey} {
+		raw, err := hex.DecodeString(secret)
+		if err != nil || len(raw) != 32 {
+			f.t.Fatalf("secret %q, %v", secret, err)
+		}
+		secrets = append(secrets, secret, string(raw), base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString(raw),
+			base64.RawURLEncoding.EncodeToString(raw))
+	}
+	for _, secret := range secrets {
+		if strings.Contains(f.log.String(), secret) {
+			f.t.Errorf("the log has a secret of a webhook: %q", secret)
+		}
+	}
+	return secrets
 }
