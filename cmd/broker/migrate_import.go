@@ -36,9 +36,10 @@ func (p *program) migrateImportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import --from URL",
 		Short: "Take over the database of the original broker",
-		Long: `Copies meshes, members, invites, grants, audit chains, what sessions left behind and
-the messages that wait from the PostgreSQL database of the original broker, and
-verifies the audit chains afterwards. The original's database is only read. Each mesh
+		Long: `Copies meshes, members, invites, grants, audit chains, topics, API keys, webhooks, what
+members and sessions left behind and the messages that wait from the PostgreSQL database
+of the original broker, and verifies the audit chains afterwards. Shared files are counted
+and not copied: their bytes are elsewhere. The original's database is only read. Each mesh
 is copied in one transaction. A second run adds what is new over there and changes
 nothing else. Rows that cannot be copied are counted, with the reason.
 

@@ -25,6 +25,11 @@ func (p *program) printImport(r *adopt.Report, asJSON bool) error {
 	if err := table(p.out, "MESH ID MEMBERS INVITES STATES MESSAGES AUDIT CHAIN", rows); err != nil {
 		return err
 	}
+	for _, m := range r.Meshes {
+		if line := others(m); line != "" {
+			fmt.Fprintf(p.out, "%s: %s\n", printable(m.Slug), line)
+		}
+	}
 	for _, text := range r.Missing {
 		fmt.Fprintln(p.out, "the original's database has no", text)
 	}
@@ -41,6 +46,25 @@ func (p *program) printImport(r *adopt.Report, asJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// others says what became of the rows that have no column.
+func others(m adopt.MeshReport) string {
+	var parts []string
+	for _, x := range []struct {
+		what string
+		n    adopt.Count
+	}{
+		{"accounts", m.Accounts}, {"values", m.Values}, {"memories", m.Memories}, {"contexts", m.Contexts}, {"tasks", m.Tasks},
+		{"schedules", m.Schedules}, {"topics", m.Topics}, {"seats in topics", m.Seats}, {"copies of topic keys", m.TopicKeys},
+		{"topic messages", m.History}, {"notifications", m.Notifications}, {"streams", m.Streams}, {"skills", m.Skills},
+		{"secrets", m.Vault}, {"API keys", m.APIKeys}, {"webhooks", m.Webhooks},
+	} {
+		if x.n != (adopt.Count{}) {
+			parts = append(parts, x.what+" "+counted(x.n))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // counted is one cell: what was imported, was here, and was skipped.

@@ -14,6 +14,9 @@ import (
 // generalTopic is the topic that each mesh has, with everybody in it.
 const generalTopic = "general"
 
+// maxTopics is how many topics a mesh may have. Lists count on it.
+const maxTopics = 1000
+
 // Bytes of a topic's key, as copies of it are sealed.
 const (
 	topicPubkeyBytes = 32
@@ -34,12 +37,17 @@ func (w *work) readTopics(ctx context.Context, c *store.MeshCopy) (err error) {
 	return err
 }
 
-// topicRows returns the topics, archived ones too.
+// topicRows returns the topics, archived ones too, general and the oldest ones
+// where there are too many.
 func (w *work) topicRows(ctx context.Context) (list []*store.Topic, err error) {
 	w.topics = make(map[string]*store.Topic)
-	for row, err := range w.src.read(ctx, "topic", "WHERE t.mesh_id = $1 ORDER BY t.created_at, t.id", w.id) {
+	for row, err := range w.src.read(ctx, "topic", "WHERE t.mesh_id = $1 ORDER BY t.name <> $2, t.created_at, t.id", w.id, generalTopic) {
 		if err != nil {
 			return nil, err
+		}
+		if len(list) == maxTopics {
+			w.notes.skipped("topic", row.text("id"), "a mesh has 1000 topics, and there are older ones")
+			continue
 		}
 		if t := w.topic(row); t != nil {
 			w.topics[t.ID] = t

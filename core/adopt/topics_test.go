@@ -171,3 +171,17 @@ func TestGeneralThatIsHere(t *testing.T) {
 		t.Errorf("got %+v, error %v: an import put somebody into another topic", seat, err)
 	}
 }
+
+// Any member could make any number of topics there. The list of topics here counts
+// on general being among those that it looks at.
+func TestTooManyTopics(t *testing.T) {
+	r := newRig(t)
+	r.exec(`INSERT INTO mesh.topic (id, mesh_id, name, created_at) SELECT 'many' || n, 'mesh01', 'a' || n, '2026-03-01 08:00:00'
+		FROM generate_series(1, 1000) n`)
+	m := r.mesh(r.run(now), "mesh01")
+	same(t, m.Topics, Count{Added: maxTopics, Skipped: 5})
+	if _, err := r.store.FindTopic(t.Context(), "mesh01", "general"); err != nil {
+		t.Errorf("general is left out: %v", err)
+	}
+	same(t, m.History, Count{Added: 1, Skipped: 5})
+}

@@ -43,7 +43,7 @@ func (i *importing) newTopic(ctx context.Context, t *Topic) error {
 // topicHere looks at the topic that is in a topic's place. The one in which
 // everybody is may have been made here before.
 func (i *importing) topicHere(t, here *Topic) {
-	if here.ID != t.ID && !(here.Everybody && t.Everybody) {
+	if here.ID != t.ID && (!here.Everybody || !t.Everybody) {
 		i.conflict("topic", t.ID, "its name is another topic's here: it is left out with all that is in it")
 		return
 	}
