@@ -40,6 +40,7 @@ log: {level: error}
 store: {url: "%[2]s", durability: process}
 telemetry: {traces: {endpoint: "http://127.0.0.1:9", ratio: 1}}
 console: {listen: "127.0.0.1:0"}
+files: {storage: disk}
 pipeline:
   - stage: auth
   - stage: legacy-auth

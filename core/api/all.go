@@ -15,6 +15,7 @@ import (
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/sse"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/core/token"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -41,6 +42,7 @@ type Deps struct {
 	Keys      *identity.AtRest // nil without an encryption key
 	Files     *feature.FileBook
 	Bytes     *files.Files // nil where Files has none
+	Webhooks  *telemetry.Tally
 
 	// Record adds an entry to the audit log of any mesh, and returns when it is on
 	// disk. Events that the config leaves out are none.
@@ -92,7 +94,7 @@ func All(r *feature.Registry, d Deps) *Table {
 	MeshInvites(t, d)
 	InviteLists(t, d)
 	Hook(t, d)
-	Webhooks(t, WebhookDoor{Store: d.Store, Members: d.Roster, Keys: d.Keys, Poster: d.Poster})
+	Webhooks(t, WebhookDoor{Store: d.Store, Members: d.Roster, Keys: d.Keys, Poster: d.Poster, Taken: d.Webhooks})
 	SignIns(t, d)
 	Tokens(t, d)
 	Profile(t, d)

@@ -20,6 +20,7 @@ import (
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
+	"github.com/claudemesh/broker/core/telemetry"
 	"github.com/claudemesh/broker/core/wire"
 	"github.com/claudemesh/broker/sdk"
 )
@@ -74,6 +75,10 @@ type WebhookDoor struct {
 	Members feature.Roster
 	Keys    *identity.AtRest // nil where the operator gave none
 	Poster  feature.Poster
+
+	// Taken counts requests by what became of them; nil counts nothing. See
+	// [NewWebhookTally].
+	Taken *telemetry.Tally
 }
 
 // Webhooks adds the route by which the world outside sends messages.
@@ -103,9 +108,16 @@ func (k webhookKey) Hash(seed maphash.Seed) uint64 { return maphash.String(seed,
 // Keep implements [bucket.Key].
 func (k webhookKey) Keep() webhookKey { return webhookKey(strings.Clone(string(k))) }
 
-// take makes a message of a request. Nothing of the body is looked at before the
-// request has proved itself.
+// take makes a message of a request, and counts it.
 func (w *webhooks) take(ctx context.Context, c *feature.Call, m *Webhook) (*WebhookTaken, error) {
+	answer, err := w.post(ctx, c, m)
+	w.Taken.Add(hookOutcome(answer, err))
+	return answer, err
+}
+
+// post makes a message of a request. Nothing of the body is looked at before the
+// request has proved itself.
+func (w *webhooks) post(ctx context.Context, c *feature.Call, m *Webhook) (*WebhookTaken, error) {
 	row, by, err := w.prove(ctx, c, m)
 	if err != nil {
 		return nil, err

@@ -165,6 +165,7 @@ type App struct {
 	unread   unread
 	archived chan struct{} // a mesh was: its database can go
 	probe    probe
+	beyond   *beyond
 	tasks    sync.WaitGroup // background work of Run
 	peers    sync.WaitGroup // a goroutine for each connection
 	reload   sync.Mutex
@@ -176,7 +177,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Probes == nil && o.Traces != nil {
 		o.Probes = o.Traces.Envelopes().Probe
 	}
-	a := &App{options: o, log: o.Log, chains: chain.NewHolder(), archived: make(chan struct{}, 1)}
+	counted := newBeyond(&o)
+	a := &App{options: o, beyond: counted, log: o.Log, chains: chain.NewHolder(), archived: make(chan struct{}, 1)}
 	c := o.Config
 	a.config.Store(&c)
 	if o.Cluster == nil {
@@ -278,6 +280,7 @@ func (a *App) background(ctx context.Context) {
 		a.engine.Sweep,
 		func(ctx context.Context) { a.dir.Sweep(ctx, a.left) },
 		a.measure,
+		a.sumUp,
 		a.trim,
 		a.reread,
 		a.dropSQL,

@@ -57,7 +57,7 @@ func (a *App) Metrics(sink telemetry.Sink) {
 	a.envelopeMetrics(to)
 	a.refusalMetrics(to)
 	a.connectionMetrics(to)
-	scheduleMetrics(to, &a.scheduler.Counters)
+	a.beyondMetrics(to)
 	a.answered.Write(sink)
 	stageMetrics(to, a.Chain())
 	if p := a.options.Plugins; p != nil {

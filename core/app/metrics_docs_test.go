@@ -23,17 +23,20 @@ receiver of OTLP where the config (` + "`telemetry.metrics`" + `, see [the refer
 the standard variables ` + "`OTEL_*`" + ` say so.
 
 - Counters and histograms count from the start of the process; in OTLP they are cumulative.
-- Each replica counts for itself: sum over them. ` + "`broker_queue_depth`, `broker_queue_oldest_seconds` and" + `
-  ` + "`broker_db_healthy`" + ` are about the store that they share: take the maximum, or the minimum of the last.
+- Each replica counts for itself: sum over them. ` + "`broker_queue_depth`, `broker_queue_oldest_seconds`, `broker_files`," + `
+  ` + "`broker_files_bytes`, `broker_topic_messages` and `broker_db_healthy`" + ` are about the store that they share: take the
+  maximum, or the minimum of the last.
 - Histograms have buckets of doubling width: from 1 µs to 16 s for what somebody waits for, to 19 hours for
   ` + "`broker_push_seconds`" + `, in which a message may wait for its recipient. Those of ` + "`broker_stage_seconds`" + ` have
   the edges 1, 2.5 and 5 of each power of ten, from 100 ns to 10 s, and 30 s: a stage may take less than 1 µs.
 - A stranger's words are never a label's value: kinds of messages that no stage names count as ` + "`*`" + `, paths that
   nobody has as the empty route. So the number of series depends on the config alone.
-- Failures, what on_failure made of them, and restarts of plugins are there with 0 before the first one, so that
-  increase() sees it.
+- Failures, what on_failure made of them, restarts of plugins, and whatever has an outcome are there with 0 before
+  the first one, so that increase() sees it.
+- A route is counted by its status (` + "`broker_http_requests_total`" + `), ` + "`/v1`" + ` too, and a refusal by its reason
+  (` + "`broker_refusals_total`" + `). Families about one thing say more of it, and are not to be added to these.
 - What a broker does not have, it does not show: plugins, other replicas, a pool of connections (the embedded
-  store has none), reloads, traces. ` + "`process_*`" + ` are read in ` + "`/proc`" + `, and only there.
+  store has none), reloads, traces, files, watches, databases of meshes. ` + "`process_*`" + ` are read in ` + "`/proc`" + `, and only there.
 - The original's families come first, with its names, types and labels; without a sample they show one 0 without
   labels, as it does. [compat.md](compat.md) says what was wrong with them.
 `

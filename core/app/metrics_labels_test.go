@@ -27,12 +27,15 @@ func labelBounds() map[string]*regexp.Regexp {
 		"priority": oneOf("now|next|low"), "cap": oneOf("dm|broadcast"), "way": oneOf("direct|queue"), "required": oneOf("true|false"),
 		"policy": oneOf("fail_open|fail_closed|fallback"), "held": oneOf("true|false"),
 		"phase": oneOf("starting|up|waiting|quarantined|stopped"), "trigger": oneOf("signal|file|command"), "by": oneOf("ratio|peer|refused"),
-		"status":                    oneOf("[1-5][0-9][0-9]"),
-		"route":                     oneOf(`|(GET|POST|PUT|PATCH|DELETE) /[a-z/{}_.-]*`),
-		"kind":                      oneOf(`\*|[a-z_.]+\*?`), // those that a stage names: see the words that must not appear
-		"reason":                    oneOf(`[a-z_]+`),        // codes: as above
-		"outcome":                   oneOf("sent|late|again|refused"),
-		"result":                    oneOf("applied|refused|decided|failed|sent|taken|dropped"),
+		"status": oneOf("[1-5][0-9][0-9]"),
+		"route":  oneOf(`|(GET|POST|PUT|PATCH|DELETE) /[a-z/{}_.-]*`),
+		"kind":   oneOf(`\*|[a-z_.]+\*?`), // those that a stage names: see the words that must not appear
+		"reason": oneOf(`[a-z_]+`),        // codes: as above
+		"outcome": oneOf("sent|late|again|refused" + // schedules; then questions, watches, webhooks and statements
+			"|answered|away|busy|unread|illegible|left|lost" + "|first|same|changed|unreachable|unreadable|failed" +
+			"|nobody|unproved|limited|malformed" + "|done|full|off|gone"),
+		"statement":                 oneOf("query|execute"),
+		"result":                    oneOf("applied|refused|decided|done|failed|sent|taken|dropped"),
 		"broker_build_info version": oneOf("test"), "broker_build_info revision": oneOf("abc"),
 		"broker_build_info go_version": oneOf(regexp.QuoteMeta(runtime.Version())), "go_info version": oneOf(regexp.QuoteMeta(runtime.Version())),
 		"le": oneOf(`[0-9.e+-]+|\+Inf`),

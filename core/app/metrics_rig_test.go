@@ -43,7 +43,7 @@ func newEverything(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	cfg, traces := unlimited(), tracesTo(t, otlptest.New(t).HTTP, func(*config.Telemetry) {})
-	cfg.GitSHA = "abc"
+	cfg.GitSHA, cfg.Files.Dir, cfg.DataDir = "abc", t.TempDir(), t.TempDir()
 	withPlugin(&cfg, nil)
 	r := startOn(t, cfg, st, func(o *app.Options) {
 		o.Cluster, o.Traces = node, traces

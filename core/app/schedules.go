@@ -102,4 +102,5 @@ func scheduleMetrics(to telemetry.To, c *schedule.Counters) {
 	}, []telemetry.Sample{
 		sample(c.Sent.Load(), "sent"), sample(c.Late.Load(), "late"), sample(c.Again.Load(), "again"), sample(c.Refused.Load(), "refused"),
 	})
+	to.Histograms("broker_schedule_late_seconds", "From when a schedule was due until its message was accepted", nil, c.Lateness.Series(longestWait))
 }

@@ -34,6 +34,7 @@ func (a *App) pruneTopics(ctx context.Context, now time.Time) error {
 	room := store.TopicRoom{Topic: topicMessages, Mesh: meshMessages, Bytes: meshBytes, Since: now.Add(-historyKept)}
 	for {
 		n, err := a.options.Store.PruneTopics(ctx, room, topicBatch)
+		a.beyond.pruned.Add(n)
 		if err != nil || n < topicBatch {
 			return err
 		}

@@ -30,7 +30,7 @@ func (a *App) watchURLs(ctx context.Context) {
 	}
 	watch.New(watch.Options{
 		Store: a.options.Store, Roster: a.roster, Client: client, Keys: a.options.Keys, Log: a.log, Alone: a.alone,
-		Tell: a.tellWatch, Now: time.Now,
+		Tell: a.tellWatch, Now: time.Now, Looks: a.beyond.looks,
 	}).Run(ctx)
 }
 

@@ -39,7 +39,7 @@ func (a *App) newRoutes(c config.Config) []*api.Route {
 		Issuer: issue.New(a.options.Store, a.options.Keys, a.url), Record: a.Record,
 		Files: feature.NewFileBook(a.options.Store, members{a.roster, a}, a.dir, a.fileOptions(c)), Bytes: a.files,
 		URL: a.url, Links: func() string { return c.HTTP.Links(a.url()) },
-		Roster: a.roster, Keys: a.options.Keys, Poster: a,
+		Roster: a.roster, Keys: a.options.Keys, Poster: a, Webhooks: a.beyond.hooks,
 	}).Routes()
 }
 

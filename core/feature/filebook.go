@@ -103,6 +103,7 @@ func (b *FileBook) Create(ctx context.Context, by *store.Member, n NewFile) (*st
 	}
 	f, fresh, err := b.create(ctx, by, n)
 	switch {
+	case err != nil && ctx.Err() != nil: // whoever asked is gone
 	case err != nil:
 		why := sdk.ReasonUnavailable
 		if refused, ok := errors.AsType[*core.Error](err); ok {

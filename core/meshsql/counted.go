@@ -50,16 +50,16 @@ func (c *Counted) Run(ctx context.Context, a Ask) (*Result, error) {
 	begun := time.Now()
 	r, err := c.Engine.Run(ctx, a)
 	of.Took.Observe(time.Since(begun))
-	of.Ended.Add(endOf(err))
+	of.Ended.Add(endOf(ctx, err))
 	return r, err
 }
 
-func endOf(err error) string {
+func endOf(ctx context.Context, err error) string {
 	e := Refused(err)
 	switch {
 	case err == nil:
 		return ended
-	case e == nil && errors.Is(err, context.Canceled):
+	case e == nil && (ctx.Err() != nil || errors.Is(err, context.Canceled)):
 		return endedGone
 	case e == nil:
 		return endedAway
