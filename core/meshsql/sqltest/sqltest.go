@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,7 @@ func Run(t *testing.T, open Open) {
 		"it has room for so much":                full,
 		"it lets nobody wait without end":        busy,
 		"it runs statements of one mesh in turn": turns,
+		"it gives every mesh its share":          shares,
 		"it changes tables":                      alters,
 		"it drops what a mesh had":               drops,
 		"it refuses what is no statement":        noStatement,
@@ -378,6 +380,37 @@ func turns(t *testing.T, open Open) {
 	}
 	wg.Wait()
 	want(t, s.Rows("SELECT * FROM n"), `{"i":10}`)
+}
+
+// However many members of a mesh ask for what takes long, it has one of two places,
+// and what they wait for is told to them.
+func shares(t *testing.T, open Open) {
+	heavy := session(t, open, func(l *meshsql.Limits) { l.Time, l.Wait = 2*time.Second, 100*time.Millisecond })
+	light := &Session{T: t, Engine: heavy.Engine, Mesh: "light " + heavy.Mesh}
+	heavy.Must("CREATE TABLE n (i INTEGER)")
+	light.Must("CREATE TABLE n (i INTEGER)", "INSERT INTO n VALUES (7)")
+	var wg sync.WaitGroup
+	var busy, slow atomic.Int64
+	for member := range 20 {
+		wg.Go(func() {
+			_, err := heavy.Engine.Run(context.Background(), meshsql.Ask{Mesh: heavy.Mesh, Member: fmt.Sprint(member), SQL: endless + "SELECT count(*) FROM n"})
+			switch e := meshsql.Refused(err); {
+			case e == nil:
+				t.Errorf("got %v", err)
+			case e.Kind == meshsql.Busy && strings.Contains(e.Text, "try again in a moment"):
+				busy.Add(1)
+			default:
+				slow.Add(1)
+			}
+		})
+	}
+	for busy.Load() == 0 { // one runs, and others have given up by then
+		want(t, light.Rows("SELECT * FROM n"), `{"i":7}`)
+	}
+	wg.Wait()
+	if slow.Load() == 0 || slow.Load()+busy.Load() != 20 {
+		t.Errorf("%d ran too long and %d waited too long, of 20", slow.Load(), busy.Load())
+	}
 }
 
 func alters(t *testing.T, open Open) {
