@@ -34,7 +34,7 @@ func (x *terminal) child(args ...string) *process {
 	}
 	p := &process{cmd: exec.CommandContext(x.t.Context(), self, args...)}
 	p.running = &running{t: x.t, args: args, out: newScreen(), err: newScreen(), ended: make(chan int, 1)}
-	p.cmd.Env = append(x.env(), childVariable+"=1")
+	p.cmd.Env = append(x.env(), childVariable+"=1", "GORACE=atexit_sleep_ms=0") // or the race detector lets its end wait for 1 s
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
 	if err := p.cmd.Start(); err != nil {
 		x.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/claudemesh/broker/core/chain"
 	"github.com/claudemesh/broker/core/config"
+	"github.com/claudemesh/broker/core/pluginhost/process/processtest"
 	"github.com/claudemesh/broker/sdk"
 )
 
@@ -198,6 +199,7 @@ func TestAFrozenOwnerIsReplaced(t *testing.T) {
 	s := start(t, h, l)
 	pid := status(t, h).PID
 	kill(t, pid, syscall.SIGSTOP)
+	until(t, "each thread to stop", func() bool { return processtest.Stopped(pid) })
 	if _, err := answerOf(t, s, "keep", ""); err == nil {
 		t.Error("a frozen process answers")
 	}

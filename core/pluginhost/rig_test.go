@@ -81,11 +81,12 @@ func link(t testing.TB, act string) config.Link {
 		t.Fatal(err)
 	}
 	t.Setenv(actEnv, act)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector lets an exit wait for 1 s
 	return config.Link{
 		Stage: "drill", Name: "drill", Enabled: true, Required: true,
 		OnFailure: config.Hold, Then: config.FailClosed, Deadline: 5 * time.Second,
 		Plugin: &config.Plugin{
-			Path: path, Role: config.Gate, Env: []string{actEnv}, MTLS: true,
+			Path: path, Role: config.Gate, Env: []string{actEnv, "GORACE"}, MTLS: true,
 			InFlight: 1024, Overload: config.Backpressure, HangAfter: 5 * time.Second,
 			StartTimeout: patience, DrainTimeout: 10 * time.Second, HoldMax: 10 * time.Second, HoldQueue: 4096,
 			Restart: config.Restart{First: 10 * time.Millisecond, Most: 100 * time.Millisecond, Crashes: 100, Within: time.Minute},
