@@ -51,10 +51,7 @@ func noAccount(err error) error {
 
 // changed returns [store.ErrNotFound] when a statement changed no row.
 func changed(r sql.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	n, err := r.RowsAffected()
+	n, err := affected(r, err)
 	if err == nil && n == 0 {
 		return store.ErrNotFound
 	}

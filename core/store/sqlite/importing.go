@@ -80,11 +80,7 @@ type importTx struct {
 
 // put runs an insert that does nothing where a row is in the way.
 func (t importTx) put(ctx context.Context, query string, args ...any) (bool, error) {
-	r, err := t.tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
+	n, err := affected(t.tx.ExecContext(ctx, query, args...))
 	return n > 0, err
 }
 

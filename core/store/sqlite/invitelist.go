@@ -36,12 +36,5 @@ func (s *Store) RevokeInvite(ctx context.Context, mesh, id string, at time.Time)
 // PruneInvites implements [store.Invites].
 func (s *Store) PruneInvites(ctx context.Context, before time.Time) (n int64, err error) {
 	defer wrap(&err, "prune invites")
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, pruneInvites, before.UnixMilli())
-		if err == nil {
-			n, err = r.RowsAffected()
-		}
-		return err
-	})
-	return n, err
+	return s.exec(ctx, pruneInvites, before.UnixMilli())
 }

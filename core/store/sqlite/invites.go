@@ -65,11 +65,7 @@ func (s *Store) RedeemInvite(ctx context.Context, inviteID string, m *store.Memb
 		if err := addMember(ctx, tx, m); err != nil {
 			return err
 		}
-		spent, err := tx.ExecContext(ctx, spendInvite, m.JoinedAt.UnixMilli(), inviteID)
-		if err != nil {
-			return err
-		}
-		if n, err := spent.RowsAffected(); err != nil || n == 1 {
+		if n, err := affected(tx.ExecContext(ctx, spendInvite, m.JoinedAt.UnixMilli(), inviteID)); err != nil || n == 1 {
 			return err
 		}
 		return store.ErrExhausted

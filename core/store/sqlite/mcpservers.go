@@ -105,7 +105,7 @@ func (s *Store) ReturnMcpServers(ctx context.Context, mesh, memberID string, key
 // PruneMcpServers implements [store.McpServers].
 func (s *Store) PruneMcpServers(ctx context.Context, t time.Time) (n int64, err error) {
 	defer wrap(&err, "prune tool servers")
-	return s.count(ctx, pruneMcp, t.UnixMilli())
+	return s.exec(ctx, pruneMcp, t.UnixMilli())
 }
 
 func mcpArgs(m *store.McpServer) []any {

@@ -23,11 +23,7 @@ func (s *Store) UseOnce(ctx context.Context, token [32]byte, until time.Time) (f
 		if _, err := tx.ExecContext(ctx, forgetTokens, time.Now().UnixMilli()); err != nil {
 			return err
 		}
-		r, err := tx.ExecContext(ctx, useToken, hashArg(token), until.UnixMilli())
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
+		n, err := affected(tx.ExecContext(ctx, useToken, hashArg(token), until.UnixMilli()))
 		fresh = n == 1
 		return err
 	})

@@ -53,11 +53,7 @@ func expireAll(ctx context.Context, tx *sql.Tx, list []store.Delivery, now time.
 	}
 	defer stmt.Close()
 	for _, d := range list {
-		r, err := stmt.ExecContext(ctx, now.UnixMilli(), d.Seq, d.Recipient.String())
-		if err != nil {
-			return 0, err
-		}
-		ended, err := r.RowsAffected()
+		ended, err := affected(stmt.ExecContext(ctx, now.UnixMilli(), d.Seq, d.Recipient.String()))
 		if err != nil {
 			return 0, err
 		}
@@ -79,11 +75,7 @@ func (s *Store) PruneQueue(ctx context.Context, t time.Time, limit int) (n int64
 			return err
 		}
 		for _, query := range []string{pruneMessages, pruneSent} {
-			r, err := tx.ExecContext(ctx, query, store.SeqAt(t), max(limit, 0))
-			if err != nil {
-				return err
-			}
-			deleted, err := r.RowsAffected()
+			deleted, err := affected(tx.ExecContext(ctx, query, store.SeqAt(t), max(limit, 0)))
 			if err != nil {
 				return err
 			}

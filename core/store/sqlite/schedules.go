@@ -123,26 +123,13 @@ func (s *Store) ClaimSchedules(ctx context.Context, claim string, now, until tim
 // EndSchedules implements [store.Schedules].
 func (s *Store) EndSchedules(ctx context.Context, now time.Time, why string) (n int64, err error) {
 	defer wrap(&err, "end schedules")
-	return s.changeSchedules(ctx, endSchedules, why, now.UnixMilli())
+	return s.exec(ctx, endSchedules, why, now.UnixMilli())
 }
 
 // PruneSchedules implements [store.Schedules].
 func (s *Store) PruneSchedules(ctx context.Context, before time.Time, limit int) (n int64, err error) {
 	defer wrap(&err, "prune schedules")
-	return s.changeSchedules(ctx, pruneSchedules, before.UnixMilli(), max(limit, 0))
-}
-
-// changeSchedules runs a statement, and returns how many rows it changed.
-func (s *Store) changeSchedules(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		n, err = r.RowsAffected()
-		return err
-	})
-	return n, err
+	return s.exec(ctx, pruneSchedules, before.UnixMilli(), max(limit, 0))
 }
 
 func scanSchedule(row scanner) (*store.Schedule, error) {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/claudemesh/broker/core/store"
@@ -33,27 +32,13 @@ func (s *Store) State(ctx context.Context, mesh, memberID string, session sdk.Ke
 // CloseOpenPresences implements [store.States].
 func (s *Store) CloseOpenPresences(ctx context.Context, at time.Time) (n int64, err error) {
 	defer wrap(&err, "close presences")
-	return s.count(ctx, closePresences, at.UnixMilli())
+	return s.exec(ctx, closePresences, at.UnixMilli())
 }
 
 // PrunePresences implements [store.States].
 func (s *Store) PrunePresences(ctx context.Context, t time.Time) (n int64, err error) {
 	defer wrap(&err, "prune presences")
-	return s.count(ctx, prunePresences, t.UnixMilli())
-}
-
-// count runs one statement in a write transaction and returns how many rows it
-// changed.
-func (s *Store) count(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		n, err = r.RowsAffected()
-		return err
-	})
-	return n, err
+	return s.exec(ctx, prunePresences, t.UnixMilli())
 }
 
 func presenceArgs(args []any, p *store.Presence) []any {

@@ -97,11 +97,7 @@ func (s *Store) PruneTokens(ctx context.Context, before time.Time) (n int64, err
 	defer wrap(&err, "prune tokens")
 	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, query := range []string{pruneTokens, pruneSignIns, pruneCodes} {
-			r, err := tx.ExecContext(ctx, query, before.UnixMilli())
-			if err != nil {
-				return err
-			}
-			deleted, err := r.RowsAffected()
+			deleted, err := affected(tx.ExecContext(ctx, query, before.UnixMilli()))
 			if err != nil {
 				return err
 			}

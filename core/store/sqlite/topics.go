@@ -229,13 +229,5 @@ func (s *Store) Notifications(ctx context.Context, mesh, memberID string, unread
 // ReadNotifications implements [store.Topics].
 func (s *Store) ReadNotifications(ctx context.Context, mesh, memberID string, ids []string, at time.Time) (n int64, err error) {
 	defer wrap(&err, "read notifications")
-	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, readNotifications, at.UnixMilli(), memberID, mesh, len(ids) > 0, texts(ids))
-		if err != nil {
-			return err
-		}
-		n, err = done.RowsAffected()
-		return err
-	})
-	return n, err
+	return s.exec(ctx, readNotifications, at.UnixMilli(), memberID, mesh, len(ids) > 0, texts(ids))
 }

@@ -75,6 +75,24 @@ func (s *Store) view(ctx context.Context, fn func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
+// exec runs one statement in a write transaction and returns how many rows it
+// changed.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		n, err = affected(tx.ExecContext(ctx, query, args...))
+		return err
+	})
+	return n, err
+}
+
+// affected is how many rows a statement changed. It takes the results of Exec.
+func affected(r sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
 // scanner is a row: the only one of QueryRow, or the next one of Query.
 type scanner interface{ Scan(...any) error }
 

@@ -72,10 +72,7 @@ func (s *Store) DeleteValue(ctx context.Context, mesh, key, over string, _ *stor
 // onlyOne takes the result of a statement that is to change one row, and returns
 // ErrConflict when it has found none.
 func onlyOne(r sql.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	if n, err := r.RowsAffected(); err != nil || n == 1 {
+	if n, err := affected(r, err); err != nil || n == 1 {
 		return err
 	}
 	return store.ErrConflict

@@ -41,11 +41,7 @@ func (s *Store) SetVaultEntry(ctx context.Context, e *store.VaultEntry, room sto
 	defer wrap(&err, "set vault entry")
 	args := vaultArgs(e)
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, changeVaultEntry, args...)
-		if err != nil {
-			return err
-		}
-		if n, err := r.RowsAffected(); err != nil || n == 1 {
+		if n, err := affected(tx.ExecContext(ctx, changeVaultEntry, args...)); err != nil || n == 1 {
 			return err
 		}
 		var mesh, member int
