@@ -1,14 +1,12 @@
 package exchange
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/feature"
-	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/traceparent"
 	"github.com/claudemesh/broker/core/tracing"
@@ -63,6 +61,9 @@ func (p *posting) run(ctx context.Context) (messageID string, err error) {
 	c := x.chains.Enter(env.Sender.Conn)
 	defer c.Leave(env.Sender.Conn)
 	d, link := c.Run(p.trail.Within(ctx), env)
+	if d.Verdict == sdk.Drop {
+		d = x.registry.Dropped(p.trail.Within(ctx), env, d)
+	}
 	p.decision = d
 	took := time.Since(env.Arrived)
 	c.Record(env, d)
@@ -126,7 +127,7 @@ func (p *posting) answer() (messageID string, err error) {
 	d := p.decision
 	switch {
 	case d.Verdict == sdk.Drop:
-		return cmp.Or(p.env.MessageID, identity.NewMessageID(p.env.Arrived)), nil // whoever blocks a member does not tell it
+		return pretendedID(&p.call), nil // whoever blocks a member does not tell it
 	case d.Verdict != sdk.Answer:
 		return "", &core.Error{Code: d.Reason, Message: d.Text, RetryAfter: d.RetryAfter}
 	case p.call.Earlier != nil:

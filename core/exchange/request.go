@@ -109,6 +109,9 @@ func (r *request) run(frame []byte) {
 // decide takes the chain's decision to the answer.
 func (r *request) decide(d sdk.Decision, link *chain.Link) {
 	c, env := r.conn, &r.env
+	if d.Verdict == sdk.Drop {
+		d = r.x.registry.Dropped(r.trail.Context(), env, d)
+	}
 	r.decision = d
 	if link != nil {
 		r.stage = link.Name()
@@ -278,14 +281,26 @@ func (r *request) refuse() {
 // pretended is the answer that hides a block: the sender believes that its
 // message was queued.
 func (r *request) pretended() wire.Frame {
-	if r.env.MessageID == "" {
-		r.env.MessageID = identity.NewMessageID(r.env.Arrived)
-	}
 	id := r.call.ID
 	if id == nil {
 		id = []byte(`""`)
 	}
-	return wire.Ack{ID: id, MessageID: r.env.MessageID, Queued: true}
+	return wire.Ack{ID: id, MessageID: pretendedID(&r.call), Queued: true}
+}
+
+// pretendedID is the id that a dropped envelope has for its sender.
+func pretendedID(c *feature.Call) string {
+	switch env := c.Env; {
+	case c.Earlier != nil:
+		return c.Earlier.MessageID()
+	case c.Accepted != nil:
+		return c.Accepted.MessageID()
+	case env.MessageID == "":
+		env.MessageID = identity.NewMessageID(env.Arrived)
+		fallthrough
+	default:
+		return env.MessageID
+	}
 }
 
 // auditEntries turns an envelope's records into entries of its mesh's chain.

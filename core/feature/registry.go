@@ -26,6 +26,8 @@ type Registry struct {
 	roster  Roster            // of use to owners that need a permission
 	callers Callers           // of use to calls over HTTP that are about a mesh
 
+	pretend func(context.Context, *Call, *wire.Send) error // what becomes of messages that are dropped
+
 	hello *hellos // of use to those that come over HTTP to stay
 
 	informers []func(context.Context, *Call, *wire.MeshInfoResult) error

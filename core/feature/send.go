@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/bucket"
 	"github.com/claudemesh/broker/core/delivery"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/presence"
@@ -34,7 +35,8 @@ type Gate interface {
 
 // Send accepts messages, and takes their confirmations.
 func Send(r *Registry, e *delivery.Engine, o SendOptions) {
-	s := &sends{engine: e, options: o}
+	s := &sends{engine: e, options: o, drops: newDrops()}
+	r.pretend = s.pretend
 	On(r, s.send).Needs(store.CanSend).RefuseWith(refusedAck)
 	On(r, clientAck)
 }
@@ -42,13 +44,13 @@ func Send(r *Registry, e *delivery.Engine, o SendOptions) {
 type sends struct {
 	engine  *delivery.Engine
 	options SendOptions
+	drops   *bucket.Set[memberID] // how many messages of members were dropped lately
 }
 
 // send accepts one message. Its ack is written when the message is on disk.
 func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, error) {
-	if n := len(m.Ciphertext) + len(m.Nonce) + len(m.TargetSpec); n > s.options.MessageBytes {
-		return wire.Ack{}, core.Refuse(sdk.ReasonTooLarge, fmt.Sprintf(
-			"payload too large: %d bytes > MAX_MESSAGE_BYTES=%d: invalid message, send less at a time", n, s.options.MessageBytes))
+	if err := s.fits(m); err != nil {
+		return wire.Ack{}, err
 	}
 	audience, err := s.audience(ctx, c)
 	if err != nil {
@@ -81,6 +83,15 @@ func (s *sends) send(ctx context.Context, c *Call, m *wire.Send) (wire.Ack, erro
 	c.Accepted = s.engine.Accept(message, audience, c.box(), c.Env.Arrived)
 	c.Accepted.Keep(history)
 	return wire.Ack{ID: ackID(c), MessageID: c.Env.MessageID, Queued: true}, nil
+}
+
+// fits refuses what is larger than a message may be.
+func (s *sends) fits(m *wire.Send) error {
+	if n := len(m.Ciphertext) + len(m.Nonce) + len(m.TargetSpec); n > s.options.MessageBytes {
+		return core.Refuse(sdk.ReasonTooLarge, fmt.Sprintf(
+			"payload too large: %d bytes > MAX_MESSAGE_BYTES=%d: invalid message, send less at a time", n, s.options.MessageBytes))
+	}
+	return nil
 }
 
 // messageOf is what is kept of a send.
@@ -119,6 +130,12 @@ func (s *sends) audience(ctx context.Context, c *Call) ([]sdk.Recipient, error) 
 	if err != nil {
 		return nil, core.Unavailable(err)
 	}
+	return s.reached(c, list)
+}
+
+// reached returns who of those whom a target means gets the message, or why nobody
+// can.
+func (s *sends) reached(c *Call, list []sdk.Recipient) ([]sdk.Recipient, error) {
 	switch c.Env.Target.Kind {
 	case sdk.TargetKey:
 		if len(list) == 0 || c.Env.Target.Key == c.Env.Sender.Session {

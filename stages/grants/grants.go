@@ -34,7 +34,7 @@ const (
 
 // Options are the stage's options.
 type Options struct {
-	OnBlock OnBlock `koanf:"on_block" one:"deny|drop" doc:"what the sender of a blocked direct message is told. deny: that it is blocked. drop: that it was delivered, so that nobody learns of a block"`
+	OnBlock OnBlock `koanf:"on_block" one:"deny|drop" doc:"what the sender of a blocked direct message is told. deny: that it is blocked. drop: that it was delivered, so that nobody learns of a block; then rate-limit belongs before grants, so that such messages spend the rate that others spend"`
 }
 
 // DefaultOptions are the options of a link without any.
