@@ -185,7 +185,13 @@ func read(r *bufio.Reader) (structure, error) {
 	return m, nil
 }
 
+// endless is a value whose text goes on until nobody reads it any more.
+type endless struct{}
+
 func write(c net.Conn, m structure) error {
+	if m.tag == tagRecord && m.fields[0].([]any)[0] == (endless{}) {
+		return writeEndless(c)
+	}
 	b := pack(nil, m)
 	_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	for len(b) > 0 {
@@ -198,4 +204,15 @@ func write(c net.Conn, m structure) error {
 	}
 	_, err := c.Write([]byte{0, 0})
 	return err
+}
+
+// writeEndless writes the beginning of a record, and then chunks of its text.
+func writeEndless(c net.Conn) error {
+	b := append([]byte{0xb1, tagRecord, 0x91, 0xd2, 0x7f, 0xff, 0xff, 0xff}, make([]byte, 8<<10)...)
+	for {
+		chunk := append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) //nolint:gosec // short
+		if _, err := c.Write(chunk); err != nil {
+			return err
+		}
+	}
 }

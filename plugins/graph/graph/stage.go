@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 type Stage struct {
 	o       Options
 	drivers map[string]neo4j.DriverWithContext // by mesh; set by Start
+	gates   map[string]*gate                   // by mesh, of those that are no cluster's; set by Start
 }
 
 // New returns a stage that is not started.
@@ -35,9 +37,13 @@ func New(o Options) (*Stage, error) { return &Stage{o: o}, nil }
 
 // Start makes the ways to the servers, which need not be there yet.
 func (s *Stage) Start(ctx context.Context) error {
-	s.drivers = make(map[string]neo4j.DriverWithContext)
+	s.drivers, s.gates = make(map[string]neo4j.DriverWithContext), make(map[string]*gate)
 	for mesh, at := range s.o.Meshes {
-		d, err := neo4j.NewDriverWithContext(at.URL, neo4j.BasicAuth(at.User, os.Getenv(at.PasswordEnv), ""), func(c *config.Config) {
+		target, err := s.gated(mesh, at.URL)
+		if err != nil {
+			return errors.Join(fmt.Errorf("meshes.%s: %w", mesh, err), s.Stop(ctx))
+		}
+		d, err := neo4j.NewDriverWithContext(target, neo4j.BasicAuth(at.User, os.Getenv(at.PasswordEnv), ""), func(c *config.Config) {
 			c.MaxConnectionPoolSize, c.FetchSize = mostConns, fetched
 			c.SocketConnectTimeout, c.ConnectionAcquisitionTimeout = time.Duration(s.o.Timeout), time.Duration(s.o.Timeout)
 			c.TelemetryDisabled = true
@@ -50,11 +56,29 @@ func (s *Stage) Start(ctx context.Context) error {
 	return nil
 }
 
+// gated opens the gate of a mesh, and returns the URL that the driver is given. The
+// servers of a cluster name each other to the driver, so it goes to them itself.
+func (s *Stage) gated(mesh, address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "bolt" && u.Scheme != "bolt+s" {
+		return address, err
+	}
+	g, err := openGate(u, time.Duration(s.o.Timeout))
+	if err != nil {
+		return "", err
+	}
+	s.gates[mesh] = g
+	return g.url(), nil
+}
+
 // Stop closes them.
 func (s *Stage) Stop(ctx context.Context) error {
 	var errs []error
 	for _, d := range s.drivers {
 		errs = append(errs, d.Close(ctx))
+	}
+	for _, g := range s.gates {
+		errs = append(errs, g.close())
 	}
 	return errors.Join(errs...)
 }
@@ -105,7 +129,10 @@ func (s *Stage) run(ctx context.Context, a plugin.Asker, m *Cypher, mode neo4j.A
 		result, err = s.collect(ctx, records)
 	}
 	if err != nil {
-		return Result{}, told(ctx, err)
+		return Result{}, s.told(ctx, a.Mesh, err)
+	}
+	if mode == neo4j.AccessModeRead && len(result.Records) == 0 && result.Truncated {
+		return Result{}, plugin.Refuse("invalid", fmt.Sprintf("a record of the answer has more than %d bytes of JSON: return less of it", mostAnswer))
 	}
 	return result, nil
 }
@@ -138,11 +165,13 @@ func (s *Stage) collect(ctx context.Context, records neo4j.ResultWithContext) (R
 
 // told says what a member may know of a failure: what it wrote wrong. What is the
 // operator's business is a failure of the stage.
-func told(ctx context.Context, err error) error {
+func (s *Stage) told(ctx context.Context, mesh string, err error) error {
 	wrong, ok := errors.AsType[*neo4j.Neo4jError](err)
 	switch {
 	case ctx.Err() != nil:
 		return plugin.Refuse("timeout", "the query took too long: ask for less")
+	case !ok && s.gates[mesh] != nil:
+		return errors.Join(s.gates[mesh].lost(), err) // the driver has only seen that it ended
 	case !ok:
 		return err
 	case strings.Contains(wrong.Code, "Transaction.TransactionTimedOut"):

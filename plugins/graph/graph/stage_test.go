@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,61 @@ func TestAnswersEnd(t *testing.T) {
 	r, err = s.Query(t.Context(), by("m1"), &Cypher{Cypher: strings.Repeat("l", 8000)})
 	if b, _ := json.Marshal(r); err != nil || !r.Truncated || len(b) > mostAnswer+1000 {
 		t.Errorf("%d records, %v", len(r.Records), err)
+	}
+}
+
+// A record that is too long is refused and never in memory, however long the server
+// goes on, and the plugin answers as before.
+func TestARecordThatNeverEnds(t *testing.T) {
+	server := newFakeBolt(t, func(q asked) ([]any, [][]any, map[string]any) {
+		var value any = 1
+		switch q.Cypher {
+		case "long":
+			value = strings.Repeat("x", mostMessage)
+		case "wide":
+			value = strings.Repeat("x", mostAnswer)
+		case "endless":
+			value = endless{}
+		}
+		return []any{"a"}, [][]any{{value}}, nil
+	})
+	s := started(t, server, nil, func(*Options) {})
+	for cypher, want := range map[string]string{
+		"long": "invalid: a record of the answer has more than 1048576 bytes: return less of it", "endless": "invalid: a record of the answer has more than 1048576 bytes: return less of it",
+		"wide": "invalid: a record of the answer has more than 524288 bytes of JSON: return less of it",
+	} {
+		if _, err := s.Query(t.Context(), by("m1"), &Cypher{Cypher: cypher}); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", cypher, err)
+		}
+		if r, err := s.Query(t.Context(), by("m1"), &Cypher{Cypher: "short"}); err != nil || len(r.Records) != 1 {
+			t.Errorf("after %s: got %+v, %v", cypher, r, err)
+		}
+	}
+	if r, err := s.Execute(t.Context(), by("m1"), &Cypher{Cypher: "wide"}); err != nil || !r.Truncated {
+		t.Errorf("what was done is not refused: %+v, %v", r, err)
+	}
+}
+
+// A server that is away is named in what the log gets.
+func TestAServerThatIsAway(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := started(t, &fakeBolt{url: "bolt://" + l.Addr().String()}, nil, func(*Options) {})
+	_ = l.Close()
+	if _, err := s.Query(t.Context(), by("m1"), &Cypher{Cypher: "RETURN 1"}); err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A server behind TLS has to prove that it is the one of the URL.
+func TestAServerThatIsNobody(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	s := started(t, &fakeBolt{url: "bolt+s://" + server.Listener.Addr().String()}, nil, func(*Options) {})
+	if _, err := s.Query(t.Context(), by("m1"), &Cypher{Cypher: "RETURN 1"}); err == nil || !strings.Contains(err.Error(), "failed to verify certificate") {
+		t.Errorf("got %v", err)
 	}
 }
 
