@@ -64,7 +64,7 @@ tools: ## build the pinned linter, once (some minutes from source)
 	@$(GOBIN)/$(LINT) version 2>/dev/null | grep -q 'version v\?2.15.0' || $(GO) install $(LINT_PKG)
 
 gen: ## refresh the generated documents
-	$(GO) test ./core/config ./core/feature ./core/api/openapi ./core/app ./cmd/broker -run 'Reference|Doc' -update
+	$(GO) test ./core/config ./core/feature ./core/api/openapi ./core/app ./core/logging ./cmd/broker -run 'Reference|Doc' -update
 
 proto: ## refresh the code of plugin.proto (the first time downloads and builds its programs)
 	@echo '$(PROTO_PKG)' | cmp -s - $(PROTO_BIN)/versions || { set -e; \
