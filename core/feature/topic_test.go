@@ -218,6 +218,18 @@ func TestTopicAnswersFit(t *testing.T) {
 	}
 }
 
+// Topics that nobody knows the maker of, such as imported ones, take no room from
+// general, which nobody makes either.
+func TestGeneralBesideTopicsOfNobody(t *testing.T) {
+	r := newRig(t)
+	bo := r.join("bo")
+	topic := &store.Topic{ID: identity.NewID(), MeshID: r.mesh.ID, Name: "imported", Visibility: store.TopicPublic, CreatedAt: time.Now()}
+	if _, _, err := r.store.CreateTopic(t.Context(), topic, nil, nil, store.Room{Mesh: 1, Member: 1}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, bo.topicsSeen(), "general 4 member, imported 0")
+}
+
 // The topic general is in each mesh, with everybody in it, also who comes later.
 func TestGeneral(t *testing.T) {
 	r := newRig(t)

@@ -115,7 +115,7 @@ func (b *TopicBook) general(ctx context.Context, mesh string) (*store.Topic, err
 	topic, _, err := b.store.CreateTopic(ctx, &store.Topic{
 		ID: identity.NewID(), MeshID: mesh, Name: generalTopic, Description: generalDescription, Visibility: store.TopicPublic,
 		Everybody: true, CreatedAt: time.Now(),
-	}, nil, nil, store.Room{Mesh: 2 * topicsPerMesh, Member: 1})
+	}, nil, nil, store.Room{Mesh: 2 * topicsPerMesh, Member: 2 * topicsPerMesh})
 	if err == nil && !topic.ArchivedAt.IsZero() {
 		err = store.ErrNotFound
 	}
