@@ -85,8 +85,8 @@ func tables() []table {
 			required("id", "mesh_id", "event_type", "actor_member_id", "payload", "prev_hash", "hash", "created_at"),
 			optional("actor_display_name")...)},
 
-		{schema: schema, name: "topic", columns: append(required("id", "mesh_id", "name", "visibility", "archived_at"),
-			append(optional("description", "created_by_member_id", "created_at"),
+		{schema: schema, name: "topic", columns: append(required("id", "mesh_id", "name", "visibility", "created_at", "archived_at"),
+			append(optional("description", "created_by_member_id"),
 				column{name: "encrypted_key_pubkey", without: "topics have no keys"})...)},
 
 		{schema: schema, name: "topic_member", columns: append(required("id", "topic_id", "member_id", "role", "joined_at"),
