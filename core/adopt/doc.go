@@ -1,6 +1,7 @@
 // Package adopt takes over the database of the broker that came before this
 // one: its meshes with members, their accounts, invites, grants, permissions, audit chains,
-// what sessions left behind, and the messages that wait.
+// topics, API keys and webhooks, what members and sessions left behind, and the messages
+// that wait. Of what it cannot take, such as shared files, it counts the rows.
 //
 // It reads the schema "mesh", and of "public" the accounts, over one connection, in one read-only snapshot,
 // and asks which columns there are: databases of every generation of that
