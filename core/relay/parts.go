@@ -38,17 +38,20 @@ func (r *Relay) send(s *sending) {
 		return
 	}
 	r.mu.Lock()
-	if r.bytes+len(s.frame) > mostWaiting || r.unsentLocked(s.Asked)+len(s.frame) > mostOfOne {
-		r.mu.Unlock()
-		r.refuse(&s.letter, Busy)
-		return
+	busy, ready := r.giveWayLocked(s)
+	if r.roomLocked(s.Member, len(s.frame)) && r.unsentLocked(s.Asked)+len(s.frame) <= mostOfOne {
+		r.holdLocked(s.Member, len(s.frame))
+		r.queue = append(r.queue, s)
+		s.expiry = time.AfterFunc(time.Until(s.ends), func() { r.unsend(s.Call) })
+		ready = append(ready, r.readyLocked()...)
+	} else {
+		busy = append(busy, s)
 	}
-	r.bytes += len(s.frame)
-	r.queue = append(r.queue, s)
-	s.expiry = time.AfterFunc(time.Until(s.ends), func() { r.unsend(s.Call) })
-	ready := r.readyLocked()
 	r.mu.Unlock()
 	r.postAll(ready)
+	for _, s := range busy {
+		r.refuse(&s.letter, Busy)
+	}
 }
 
 // unsentLocked returns how many bytes of a session's answers wait for other nodes.
@@ -64,12 +67,10 @@ func (r *Relay) unsentLocked(asked string) (bytes int) {
 // readyLocked begins answers that have got their turn, and returns their first
 // parts.
 func (r *Relay) readyLocked() (parts []letter) {
-	for _, s := range r.queue {
-		if !s.begun && r.sending[s.Node] < mostSending {
-			s.begun = true
-			r.sending[s.Node]++
-			parts = append(parts, s.next())
-		}
+	for s := r.turnLocked(); s != nil; s = r.turnLocked() {
+		s.begun = true
+		r.sending[s.Node]++
+		parts = append(parts, s.next())
 	}
 	return parts
 }
@@ -118,7 +119,7 @@ func (r *Relay) unsend(id string) {
 func (r *Relay) dropLocked(i int) []letter {
 	s := r.queue[i]
 	s.expiry.Stop()
-	r.bytes -= len(s.frame)
+	r.holdLocked(s.Member, -len(s.frame))
 	if s.begun {
 		r.sending[s.Node]--
 	}

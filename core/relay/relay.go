@@ -35,9 +35,11 @@ const (
 
 	// mostWaiting is how many bytes of answers may wait for the connection of
 	// whoever asked, or for another node; mostOfOne is how many of these for one
-	// session that asks, or of one that answers.
-	mostWaiting = 64 << 20
-	mostOfOne   = 8 << 20
+	// session that asks, or of one that answers, and mostOfMember for all sessions of
+	// one member that asks.
+	mostWaiting  = 64 << 20
+	mostOfOne    = 8 << 20
+	mostOfMember = mostWaiting / 4
 
 	// retryEvery is how often an answer is tried again that a connection had no
 	// room for.
@@ -120,6 +122,7 @@ type Relay struct {
 	sending map[string]int                 // answers on their way, by the node that they go to
 	queue   []*sending                     // answers on their way, and those that wait for that
 	bytes   int                            // of answers that wait
+	held    map[string]int                 // of these, by the id of the member that asked
 }
 
 // New returns a relay without questions.
@@ -129,6 +132,7 @@ func New(door Door, nodes Nodes) *Relay {
 		rates:   bucket.New[asker](bucket.Size{Count: askRate, Per: time.Second, Burst: askBurst, Most: askers}, time.Now()),
 		Ended:   telemetry.NewTally(answered, string(Away), string(Busy), string(Late), string(Unread), string(Illegible), left, string(Lost)),
 		waiting: map[string]map[string]*waiting{}, open: map[string]map[string]*open{}, sending: map[string]int{},
+		held: map[string]int{},
 	}
 }
 
@@ -247,7 +251,7 @@ func (r *Relay) take(asker, id string) *waiting {
 
 func (r *Relay) removeLocked(w *waiting) {
 	w.timer.Stop()
-	r.bytes -= len(w.answer)
+	r.holdLocked(w.Member, -len(w.answer))
 	delete(r.waiting[w.Asker], w.id)
 	if len(r.waiting[w.Asker]) == 0 {
 		delete(r.waiting, w.Asker)
@@ -296,13 +300,13 @@ func (r *Relay) deliver(asker, id string, frame []byte) {
 		return
 	}
 	if w.answer == nil {
-		if r.bytes+len(frame) > mostWaiting || r.unreadLocked(asker)+len(frame) > mostOfOne {
+		if !r.roomLocked(w.Member, len(frame)) || r.unreadLocked(asker)+len(frame) > mostOfOne {
 			r.mu.Unlock()
 			r.fail(asker, id, Unread)
 			return
 		}
 		w.answer = frame
-		r.bytes += len(frame)
+		r.holdLocked(w.Member, len(frame))
 	}
 	r.mu.Unlock()
 	time.AfterFunc(retryEvery, func() { r.deliver(asker, id, frame) })

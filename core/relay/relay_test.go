@@ -72,6 +72,7 @@ type web struct {
 	mu       sync.Mutex // timers post too
 	letters  []func()
 	drop     func(l string) bool
+	arrived  func() // behind each letter; nil for nothing
 }
 
 func newWeb(t *testing.T, names ...string) *web {
@@ -130,6 +131,9 @@ func (w *web) run() {
 		}
 		for _, next := range list {
 			next()
+			if w.arrived != nil {
+				w.arrived()
+			}
 		}
 	}
 }
@@ -137,8 +141,13 @@ func (w *web) run() {
 // ask has a session ask another one, and returns the id that the question has for
 // who is asked.
 func (w *web) ask(from, to, reqID string) (id string, err error) {
+	return w.askAs("member of "+from, from, to, reqID)
+}
+
+// askAs is ask for a session of a member.
+func (w *web) askAs(member, from, to, reqID string) (id string, err error) {
 	err = w.sessions[from].Ask(&Question{
-		Mesh: "mesh", Asker: from, Conn: w.conns[from], Member: "member of " + from, Asked: to, Kind: "k", Hint: "h" + from,
+		Mesh: "mesh", Asker: from, Conn: w.conns[from], Member: member, Asked: to, Kind: "k", Hint: "h" + from,
 		ReqID: jsontext.Value(reqID), Within: time.Second,
 		Frame:  func(x string) ([]byte, error) { id = x; return []byte("? " + from), nil },
 		Failed: func(why Why) []byte { return []byte("failed: " + string(why)) },
