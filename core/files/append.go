@@ -40,7 +40,7 @@ func Start() []byte {
 // With want, a file whose SHA-256 is another one is dropped.
 func (f *Files) Append(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
 	file, err := f.addPieces(ctx, file, body, n, want)
-	f.Counters.ended(err)
+	f.Counters.ended(ctx, err)
 	return file, err
 }
 

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -44,11 +45,12 @@ func (f *Files) Begun() { f.Counters.Begun.Add(1) }
 // Refused is like Begun.
 func (f *Files) Refused(why sdk.Reason) { f.Counters.Refused.Add(string(why)) }
 
-// ended counts how a request to add bytes ended. One that broke off may go on.
-func (c *Counters) ended(err error) {
+// ended counts how a request to add bytes ended. One that broke off may go on; whoever
+// leaves while its bytes are written has broken off.
+func (c *Counters) ended(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrBrokenOff):
+	case errors.Is(err, ErrBrokenOff), ctx.Err() != nil:
 		c.Refused.Add("broken_off")
 	case errors.Is(err, ErrDigest):
 		c.Refused.Add("digest")
