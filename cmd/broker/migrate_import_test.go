@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/base64"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,8 +144,9 @@ func TestMigrateImportIntoPostgres(t *testing.T) {
 }
 
 // TestMigrateImportIsUsed moves a mesh, and then its members go on: one gets
-// what waited for it, somebody joins with an invite of the original, and the
-// broker signs a new one with the owner's key.
+// what waited for it, somebody joins with an invite of the original, the broker
+// signs a new one with the owner's key, and a program reads a topic with the API
+// key that it has.
 func TestMigrateImportIsUsed(t *testing.T) {
 	ada, adaSecret := identity.NewKeypair()
 	bo, boSecret := identity.NewKeypair()
@@ -171,14 +174,29 @@ func TestMigrateImportIsUsed(t *testing.T) {
 		CREATE TABLE mesh.invite (id text, mesh_id text, token text, max_uses integer, used_count integer, expires_at timestamp,
 			revoked_at timestamp);
 		INSERT INTO mesh.invite VALUES ('inv', 'm1', '$token', 2, 1, '$expires', NULL);
+		CREATE TABLE mesh.topic (id text, mesh_id text, name text, visibility text, created_at timestamp, archived_at timestamp);
+		INSERT INTO mesh.topic VALUES ('t1', 'm1', 'plans', 'private', now() AT TIME ZONE 'UTC', NULL);
+		CREATE TABLE mesh.topic_member (id text, topic_id text, member_id text, role text, joined_at timestamp);
+		INSERT INTO mesh.topic_member VALUES ('s1', 't1', 'ada', 'lead', now() AT TIME ZONE 'UTC');
+		CREATE TABLE mesh.topic_message (id text, topic_id text, sender_member_id text, nonce text, ciphertext text, created_at timestamp);
+		INSERT INTO mesh.topic_message VALUES ('tm1', 't1', 'bo', 'n', 'c2FpZCBvdmVyIHRoZXJl', now() AT TIME ZONE 'UTC');
+		CREATE TABLE mesh.api_key (id text, mesh_id text, secret_hash text, secret_prefix text, capabilities jsonb, topic_scopes jsonb,
+			issued_by_member_id text, revoked_at timestamp, expires_at timestamp);
+		INSERT INTO mesh.api_key VALUES ('k1', 'm1', encode(sha256(('cm_' || repeat('A', 43))::bytea), 'hex'), 'cm_AAAAAAAA', '["read"]',
+			'["plans"]', 'ada', NULL, NULL);
 		UPDATE mesh.mesh SET owner_pubkey = '$owner', owner_secret_key = '$secret', root_key = '$root';
 		UPDATE mesh.member SET peer_pubkey = '$ada' WHERE id = 'ada';
 		UPDATE mesh.member SET peer_pubkey = upper('$bo') WHERE id = 'bo';
 		UPDATE mesh.message_queue SET target_spec = '$bo', nonce = '$nonce', ciphertext = '$text'`))
 
 	x := newTerminal(t)
-	x.ok(x.on("migrate", "import", "--from", url)...)
-	_, here := x.serve()
+	if said := x.ok(x.on("migrate", "import", "--from", url)...); !strings.Contains(said, "topics 1 new; seats in topics 1 new; topic messages 1 new; API keys 1 new") {
+		t.Errorf("the report says\n%s", said)
+	}
+	broker, here := x.serve()
+	if said := getWithKey(t, here, "/v1/topics/plans/messages", "cm_"+strings.Repeat("A", 43)); !strings.Contains(said, "c2FpZCBvdmVyIHRoZXJl") {
+		t.Errorf("the history of a topic is %s\n%s", said, broker.err)
+	}
 	file := filepath.Join(x.home, "bo.json")
 	member := memberFile{URL: here, MeshID: "m1", MemberID: "bo", SecretKey: identity.SeedHex(boSecret), DisplayName: "Bo"}
 	if err := member.save(file); err != nil {
@@ -193,4 +211,25 @@ func TestMigrateImportIsUsed(t *testing.T) {
 	x.ok("peer", "send", "--name", "dee", "--invite", fresh.Token, "Bo", "joined with a new one")
 	listener.out.wait(listener, "dee: joined with a new one")
 	x.ok(x.on("audit", "verify", "team")...)
+}
+
+// getWithKey returns what a broker answers to a program that has an API key.
+func getWithKey(t *testing.T, socket, path, key string) string {
+	t.Helper()
+	base := strings.TrimSuffix(strings.Replace(socket, "ws", "http", 1), "/ws")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
