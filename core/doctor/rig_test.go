@@ -21,7 +21,7 @@ import (
 	"github.com/claudemesh/broker/core/control"
 	"github.com/claudemesh/broker/core/identity"
 	"github.com/claudemesh/broker/core/pluginhost"
-	"github.com/claudemesh/broker/core/store/pgtest"
+	"github.com/claudemesh/broker/core/store/freshtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -63,6 +63,9 @@ func newRig(t *testing.T, url string) *rig {
 		Config: c, Version: "1.2.3", Plugins: host, Machine: m,
 		Keys: func() (*identity.AtRest, error) { return key, nil },
 	}}
+	if url == "" {
+		freshtest.File(t, filepath.Join(c.DataDir, backend.StoreName))
+	}
 	r.hook.Plugins = func() []pluginhost.Status { return nil }
 	r.use()
 	return r
@@ -170,5 +173,5 @@ func files(text map[string]string) fs.FS {
 
 func postgresRig(t *testing.T) *rig {
 	t.Helper()
-	return newRig(t, pgtest.URL(t))
+	return newRig(t, freshtest.URL(t))
 }
