@@ -132,6 +132,8 @@ func statusOf(reason sdk.Reason) int {
 		return http.StatusConflict
 	case ReasonGone:
 		return http.StatusGone
+	case ReasonLocked:
+		return http.StatusLocked
 	case sdk.ReasonTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case sdk.ReasonRateLimit, sdk.ReasonCapacity:
@@ -149,6 +151,7 @@ func statusOf(reason sdk.Reason) int {
 const (
 	ReasonConflict sdk.Reason = "conflict"
 	ReasonGone     sdk.Reason = "gone"
+	ReasonLocked   sdk.Reason = "locked"
 
 	// The broker's own key does not open the store's secrets, or a mesh's do not
 	// belong together: the operator has to act.

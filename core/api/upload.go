@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/claudemesh/broker/core"
-	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/files"
 	"github.com/claudemesh/broker/core/store"
@@ -122,7 +121,7 @@ func Uploads(t *Table, d Deps) {
 		Wants: ByAccount | ByMember | ByTicket,
 		Also:  []Answer{{http.StatusOK, "Not used.", ""}, {http.StatusNoContent, "They have arrived; Upload-Offset says how many there are now.", ""}},
 		Refusals: []sdk.Reason{
-			feature.ReasonNoBearer, sdk.ReasonInvalid, sdk.ReasonForbidden, sdk.ReasonNotFound, ReasonConflict, feature.ReasonNotAvailable,
+			feature.ReasonNoBearer, sdk.ReasonInvalid, sdk.ReasonForbidden, sdk.ReasonNotFound, ReasonConflict, ReasonLocked, feature.ReasonNotAvailable,
 		},
 	}, s.patch)
 }
@@ -263,28 +262,15 @@ func (s *uploads) take(w http.ResponseWriter, r *http.Request, f *store.File, le
 		return f, core.Refuse(sdk.ReasonInvalid, "the body is not the one whose sha256 was given: send it again")
 	case errors.Is(err, files.ErrMoved):
 		return f, core.Refuse(ReasonConflict, "another request was faster, or the file was deleted: ask how much has arrived")
+	case errors.Is(err, files.ErrHeld):
+		return f, &core.Error{
+			Code: ReasonLocked, Message: "another request sends bytes of this upload: wait until it is over, and ask how much has arrived",
+			RetryAfter: time.Second,
+		}
 	case err != nil:
 		return f, core.Unavailable(err)
-	case !f.Ready():
-		return f, nil
 	}
-	return f, s.uploaded(context.WithoutCancel(r.Context()), f)
-}
-
-// uploaded writes to the audit log that a file is there.
-func (s *uploads) uploaded(ctx context.Context, f *store.File) error {
-	member, err := s.Store.MemberByID(ctx, f.MemberID)
-	if err != nil {
-		return core.Unavailable(err)
-	}
-	rec := feature.FileRecord("file_uploaded", f.ID, audit.Int("size", f.Size), audit.String("sha256", hex.EncodeToString(f.Digest[:])))
-	err = s.Record(ctx, &audit.Entry{
-		MeshID: f.MeshID, EventType: rec.Event, ActorMemberID: member.ID, ActorName: member.DisplayName, Payload: rec.Payload, CreatedAt: f.ReadyAt,
-	})
-	if err != nil {
-		return core.Unavailable(err)
-	}
-	return nil
+	return f, nil
 }
 
 // found returns the caller's own upload.

@@ -1,19 +1,24 @@
 package app
 
 import (
+	"context"
 	"time"
 
 	"github.com/claudemesh/broker/core/config"
 	"github.com/claudemesh/broker/core/feature"
 	"github.com/claudemesh/broker/core/files"
+	"github.com/claudemesh/broker/core/store"
 )
 
 // newFiles returns what moves the bytes of files; nil where there are none.
-func newFiles(c config.Config, o Options) *files.Files {
+func (a *App) newFiles(c config.Config, o Options) *files.Files {
 	if o.Objects == nil {
 		return nil
 	}
-	return files.New(files.Options{Store: o.Store, Objects: o.Objects, Keep: c.Files.Keep, Now: time.Now, Log: o.Log})
+	return files.New(files.Options{
+		Store: o.Store, Objects: o.Objects, Keep: c.Files.Keep, Now: time.Now, Log: o.Log,
+		Record: func(ctx context.Context, f *store.File) error { return a.Record(ctx, feature.FileUploaded(f)) },
+	})
 }
 
 // fileOptions say what files there may be. Addresses of bytes are the broker's own,

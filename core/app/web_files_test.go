@@ -364,6 +364,39 @@ func TestUploadResumes(t *testing.T) {
 	}
 }
 
+// While another request sends bytes of an upload, here or to another broker, nobody
+// else does.
+func TestUploadThatIsHeld(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	h := http.Header{
+		"Authorization": {"Bearer " + s.ann}, "X-Mesh-Id": {s.mesh.ID}, "X-Member-Id": {s.ada.ID}, "X-File-Name": {"x"}, "Upload-Length": {"5"},
+	}
+	_, answer, header := s.askWith("POST", "/upload", h, "")
+	id, _ := answer["fileId"].(string)
+	at, proof, now := header.Get("Location"), http.Header{"Authorization": {"Bearer " + s.ann}}, time.Now()
+	if err := s.store.HoldUpload(t.Context(), id, 0, "another", now, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if status, header := s.append(at, proof, 0, []byte("hello")); status != http.StatusLocked || header.Get("Retry-After") == "" {
+		t.Errorf("got %d %v", status, header)
+	}
+	if err := s.store.KeepUpload(t.Context(), id, "another", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if status, header := s.append(at, proof, 0, []byte("hello")); status != http.StatusNoContent {
+		t.Errorf("got %d %v", status, header)
+	}
+	entries, n, err := s.store.AuditPage(t.Context(), s.mesh.ID, store.AuditMatch{Event: "file_uploaded"}, 9, 0)
+	if err != nil || n != 1 || entries[0].ActorMemberID != s.ada.ID || entries[0].ActorName != "ada" {
+		t.Errorf("the audit log has %d entries, %v, error %v", n, entries, err)
+	}
+	unrecorded, err := s.store.UnrecordedFiles(t.Context(), time.Now().Add(time.Hour), 9)
+	if err != nil || len(unrecorded) > 0 {
+		t.Errorf("unrecorded are %v, error %v", unrecorded, err)
+	}
+}
+
 // What does not arrive whole leaves nothing, and takes no room.
 func TestUploadBreaksOff(t *testing.T) {
 	t.Parallel()
@@ -462,9 +495,9 @@ func TestFilesCrossNodes(t *testing.T) {
 			t.Errorf("a forged ticket: got %d", status)
 		}
 	}
-	if got := ada.ask(`{"type":"file_status","fileId":"`+id+`"}`, "file_status_result"); !strings.Contains(got, `"peerName":"bo"`) {
-		t.Errorf("got %s", got)
-	}
+	eventually(t, "the file says that bo got it", func() bool { // which is written behind its bytes
+		return strings.Contains(ada.ask(`{"type":"file_status","fileId":"`+id+`"}`, "file_status_result"), `"peerName":"bo"`)
+	})
 	bo.ask(`{"type":"delete_file","fileId":"`+id+`"}`, "ack") // refused: it is ada's
 	if status, _, _ := (&shelf{rig: b}).fetch("", target); status != http.StatusOK {
 		t.Errorf("another one's file was deleted: got %d", status)

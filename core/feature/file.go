@@ -2,6 +2,7 @@ package feature
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -60,6 +61,14 @@ type fileRequests struct{ *FileBook }
 // FileRecord is the record of what was done to a file. The log keeps no name.
 func FileRecord(event, id string, more ...audit.Field) sdk.Record {
 	return sdk.Record{Event: event, Payload: audit.Object(append([]audit.Field{audit.String("fileId", id)}, more...)...)}
+}
+
+// FileUploaded is the entry of the audit log about a file whose last byte has arrived.
+func FileUploaded(f *store.File) *audit.Entry {
+	rec := FileRecord("file_uploaded", f.ID, audit.Int("size", f.Size), audit.String("sha256", hex.EncodeToString(f.Digest[:])))
+	return &audit.Entry{
+		MeshID: f.MeshID, EventType: rec.Event, ActorMemberID: f.MemberID, ActorName: f.Author, Payload: rec.Payload, CreatedAt: f.ReadyAt,
+	}
 }
 
 // ticket begins an upload.

@@ -97,6 +97,7 @@ func reasons() []reasonGroup {
 			{"upgrade_required", "the path is a WebSocket, and the request does not ask for one", "Speak to it with a WebSocket client, version 13."},
 			{"method_not_allowed", "the path has no such method; `Allow` lists those that it has", program},
 			{"conflict", "something else has the name, or the thing is in another state already; the text says which", "Choose another name, or look at what is there."},
+			{"locked", "another request sends bytes of the same upload", "Wait until it is over, ask how much has arrived, and go on from there."},
 			{"gone", "what was asked for is over: a sign-in that has expired", "Begin anew."},
 			{"encryption_key", "the broker has no key for the secrets of this mesh, or another one than they were sealed with", "Tell the operator; the log has the cause."},
 			{"owner_key", "the owner key of the mesh does not fit its public key", "Tell the operator; the log has the cause."},

@@ -19,6 +19,7 @@ import (
 // Errors of appending. Any other is a failure of the broker's.
 var (
 	ErrBrokenOff = errors.New("the body did not arrive whole")
+	ErrHeld      = errors.New("another request writes the same upload")
 	ErrMoved     = errors.New("another request was faster, or the file is gone")
 	ErrDigest    = errors.New("the bytes are not those that were announced")
 )
@@ -37,18 +38,28 @@ func Start() []byte {
 
 // Append adds the next n bytes to a file, and returns the file as it is then, also
 // with an error. Whole pieces are there when it returns, whatever became of the rest.
-// With want, a file whose SHA-256 is another one is dropped.
+// With want, a file whose SHA-256 is another one is dropped. Of requests that append to
+// the same file at once, to any broker, all but one get ErrHeld or ErrMoved before a
+// byte of theirs is read.
 func (f *Files) Append(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
-	file, err := f.addPieces(ctx, file, body, n, want)
+	file, err := f.appendAlone(ctx, file, body, n, want)
+	if err == nil && file.Ready() {
+		err = f.record(context.WithoutCancel(ctx), file)
+	}
 	f.Counters.ended(ctx, err)
 	return file, err
 }
 
-func (f *Files) addPieces(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
+func (f *Files) appendAlone(ctx context.Context, file *store.File, body io.Reader, n int64, want *[sha256.Size]byte) (*store.File, error) {
+	h, err := f.hold(ctx, file)
+	if err != nil {
+		return file, err
+	}
+	defer h.release(ctx)
 	n = min(n, file.Size-file.Received)
 	for n > 0 {
 		size := min(n, PieceBytes)
-		next, err := f.piece(ctx, file, body, size, want)
+		next, err := f.piece(ctx, file, body, size, want, h.holder)
 		if err != nil {
 			return file, err
 		}
@@ -57,8 +68,16 @@ func (f *Files) addPieces(ctx context.Context, file *store.File, body io.Reader,
 	return file, nil
 }
 
+// record writes to the audit log that a file is there, and then that this was done.
+func (f *Files) record(ctx context.Context, file *store.File) error {
+	if err := f.Record(ctx, file); err != nil {
+		return err
+	}
+	return f.Store.FileRecorded(ctx, file.ID)
+}
+
 // piece adds one piece.
-func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, size int64, want *[sha256.Size]byte) (*store.File, error) {
+func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, size int64, want *[sha256.Size]byte, holder string) (*store.File, error) {
 	h := sha256.New()
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(file.Hash); err != nil {
 		return nil, fmt.Errorf("hash of file %s: %w", file.ID, err)
@@ -80,7 +99,7 @@ func (f *Files) piece(ctx context.Context, file *store.File, body io.Reader, siz
 		return nil, errors.Join(ErrDigest, f.Drop(ctx, file))
 	}
 	// Who sent the bytes may leave before it hears that they are there.
-	err = f.Store.AddPiece(context.WithoutCancel(ctx), next, p)
+	err = f.Store.AddPiece(context.WithoutCancel(ctx), next, p, holder)
 	switch {
 	case err == nil:
 		if next.Ready() {

@@ -34,7 +34,7 @@ const unavailable = string(sdk.ReasonUnavailable)
 func newCounters() Counters {
 	return Counters{
 		Refused: telemetry.NewTally(string(sdk.ReasonInvalid), string(sdk.ReasonTooLarge), string(sdk.ReasonCapacity),
-			"broken_off", "digest", "conflict", unavailable),
+			"broken_off", "digest", "conflict", "locked", unavailable),
 		Sweeps: telemetry.NewTally(sweepDone, sweepFailed),
 	}
 }
@@ -56,6 +56,8 @@ func (c *Counters) ended(ctx context.Context, err error) {
 		c.Refused.Add("digest")
 	case errors.Is(err, ErrMoved):
 		c.Refused.Add("conflict")
+	case errors.Is(err, ErrHeld):
+		c.Refused.Add("locked")
 	default:
 		c.Refused.Add(unavailable)
 	}

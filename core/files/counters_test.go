@@ -35,16 +35,21 @@ func TestUploadsAreCounted(t *testing.T) {
 	if err := add(&first, bytes.NewReader(body), nil); !errors.Is(err, ErrMoved) {
 		t.Errorf("got %v", err)
 	}
+	held := r.create(100, nil)
+	r.must(r.store.HoldUpload(t.Context(), held.ID, 0, "another", r.time(), r.time().Add(HeldFor)))
+	if err := add(held, bytes.NewReader(body), nil); !errors.Is(err, ErrHeld) {
+		t.Errorf("got %v", err)
+	}
 	r.Begun()
 	r.Refused(sdk.ReasonTooLarge)
 	r.Refused("whatever the reason is")
-	for why, want := range map[string]int64{"broken_off": 1, "digest": 1, "conflict": 1, "too_large": 1, "unavailable": 1, "capacity": 0, "invalid": 0} {
+	for why, want := range map[string]int64{"broken_off": 1, "digest": 1, "conflict": 1, "locked": 1, "too_large": 1, "unavailable": 1, "capacity": 0, "invalid": 0} {
 		if got := r.Counters.Refused.Count(why); got != want {
 			t.Errorf("%s: %d, want %d", why, got, want)
 		}
 	}
 	r.want(ready, body)
-	if c := &r.Counters; c.Begun.Load() != 1 || c.Finished.Load() != 2 || c.Received.Load() != 400 || c.Sent.Load() != 100 {
+	if c := &r.Counters; c.Begun.Load() != 1 || c.Finished.Load() != 2 || c.Received.Load() != 300 || c.Sent.Load() != 100 {
 		t.Errorf("%d began, %d finished, %d bytes in, %d out", c.Begun.Load(), c.Finished.Load(), c.Received.Load(), c.Sent.Load())
 	}
 }

@@ -21,13 +21,21 @@ const (
 // UnfinishedKept is how long an upload waits for its next bytes.
 const UnfinishedKept = 24 * time.Hour
 
+// recordedIn is how long whoever took in the last bytes has for the audit log; then a
+// sweep writes the entry.
+const recordedIn = time.Minute
+
 // goneKept is how long the row of a file that is gone is kept. A request that was on
 // its way when the file went may write one more object, and cannot take so long.
 const goneKept = 2 * time.Hour
 
 // Store keeps what is known of files.
 type Store interface {
-	AddPiece(ctx context.Context, f *store.File, p store.FilePiece) error
+	HoldUpload(ctx context.Context, id string, received int64, holder string, now, until time.Time) error
+	KeepUpload(ctx context.Context, id, holder string, until time.Time) error
+	AddPiece(ctx context.Context, f *store.File, p store.FilePiece, holder string) error
+	UnrecordedFiles(ctx context.Context, before time.Time, limit int) ([]*store.File, error)
+	FileRecorded(ctx context.Context, id string) error
 	FilePieces(ctx context.Context, id string) ([]store.FilePiece, error)
 	DropFile(ctx context.Context, mesh, id string, at time.Time) error
 	ExpiredFiles(ctx context.Context, now time.Time, limit int) ([]*store.File, error)
@@ -40,8 +48,13 @@ type Options struct {
 	Store   Store
 	Objects object.Store
 	Keep    time.Duration // how long ephemeral files are kept
-	Now     func() time.Time
-	Log     *slog.Logger
+
+	// Record writes to the audit log that a file is there. It is called again where
+	// nobody knows whether it was written: after a crash there may be two entries.
+	Record func(ctx context.Context, f *store.File) error
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Files moves bytes. Methods may be called concurrently, also by other brokers with

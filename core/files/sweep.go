@@ -25,9 +25,10 @@ func (f *Files) Drop(ctx context.Context, file *store.File) error {
 }
 
 // Sweep deletes files whose time is over, uploads that nobody goes on with, and what
-// is left of those that are gone. One broker at a time does.
+// is left of those that are gone. Files that the audit log knows nothing of, since a
+// broker died, it tells the log of. One broker at a time does.
 func (f *Files) Sweep(ctx context.Context) error {
-	err := errors.Join(f.expire(ctx), f.erase(ctx))
+	err := errors.Join(f.recordLate(ctx), f.expire(ctx), f.erase(ctx))
 	switch {
 	case err == nil:
 		f.Counters.Sweeps.Add(sweepDone)
@@ -35,6 +36,23 @@ func (f *Files) Sweep(ctx context.Context) error {
 		f.Counters.Sweeps.Add(sweepFailed)
 	}
 	return err
+}
+
+func (f *Files) recordLate(ctx context.Context) error {
+	for {
+		list, err := f.Store.UnrecordedFiles(ctx, f.Now().Add(-recordedIn), sweptAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, file := range list {
+			if err := f.record(ctx, file); err != nil {
+				return err
+			}
+		}
+		if len(list) < sweptAtOnce {
+			return nil
+		}
+	}
 }
 
 func (f *Files) expire(ctx context.Context) error {

@@ -98,8 +98,14 @@ func (e *FileFullError) Unwrap() error { return ErrExhausted }
 
 // FileUse is what there is of files, open ones among it. The rows of a member's files
 // that are gone and not erased count among its files, and not those of the others in
-// its mesh.
+// its mesh. A file that is gone while somebody holds it counts as open, with the bytes
+// that were missing: they may be written yet.
 type FileUse struct{ Files, Bytes, Open int64 }
+
+// And returns both uses together.
+func (u FileUse) And(v FileUse) FileUse {
+	return FileUse{Files: u.Files + v.Files, Bytes: u.Bytes + v.Bytes, Open: u.Open + v.Open}
+}
 
 // Fits returns a [*FileFullError] when a file of so many bytes does not fit beside
 // what a mesh and one of its members have.
@@ -139,10 +145,28 @@ type Files interface {
 	// is gone.
 	File(ctx context.Context, mesh, id string) (*File, error)
 
-	// AddPiece writes the next piece of an open file, and what follows from it:
-	// Received, Hash, Digest, ReadyAt and ExpiresAt of f. ErrConflict when the file
-	// is not as it was before the piece: another request was faster, or it is gone.
-	AddPiece(ctx context.Context, f *File, p FilePiece) error
+	// HoldUpload lets nobody but a request, the holder, write the bytes of an open
+	// file until a time. ErrConflict: another one does so now. ErrNotFound: the file
+	// is not open, or has received something else.
+	HoldUpload(ctx context.Context, id string, received int64, holder string, now, until time.Time) error
+
+	// KeepUpload has a holder hold a file until another time, also one that is gone
+	// meanwhile; with the zero time it holds it no more. Who does not hold the file
+	// changes nothing.
+	KeepUpload(ctx context.Context, id, holder string, until time.Time) error
+
+	// AddPiece writes the next piece of an open file that the holder holds, and what
+	// follows from it: Received, Hash, Digest, ReadyAt and ExpiresAt of f. One that is
+	// ready now is unrecorded. ErrConflict when the file is not as it was before the
+	// piece: another request was faster, or it is gone.
+	AddPiece(ctx context.Context, f *File, p FilePiece, holder string) error
+
+	// UnrecordedFiles returns files that were ready before a time and are unrecorded,
+	// those that are gone among them.
+	UnrecordedFiles(ctx context.Context, before time.Time, limit int) ([]*File, error)
+
+	// FileRecorded notes that the audit log knows of a file.
+	FileRecorded(ctx context.Context, id string) error
 
 	// FilePieces returns the pieces of a file, in order.
 	FilePieces(ctx context.Context, id string) ([]FilePiece, error)

@@ -31,13 +31,27 @@ const (
 		count(*) FILTER (WHERE member_id = $2 AND ready_at IS NULL)
 		FROM file WHERE mesh_id = $1 AND gone_at IS NULL`
 
+	// What is being written of files that are gone.
+	fileRest = `SELECT count(*), coalesce(sum(size - received), 0)::bigint, count(*) FILTER (WHERE member_id = $2),
+		(coalesce(sum(size - received) FILTER (WHERE member_id = $2), 0))::bigint
+		FROM file WHERE mesh_id = $1 AND gone_at IS NOT NULL AND held_until > $3`
+
 	listFiles = `SELECT ` + fileColumns + ` FROM file WHERE mesh_id = $1 AND gone_at IS NULL AND ready_at IS NOT NULL
 		AND ($2 = '' OR strpos(folded, $2) > 0) AND ($3 = '' OR author = $3)
 		AND ($4::text[] IS NULL OR member_id = $5 OR target = ANY ($4::text[]))
 		AND member_id <> ALL ($6::text[]) ORDER BY created_at DESC, id DESC LIMIT $7`
 
-	moveFile = `UPDATE file SET received = $1, hash = $2, digest = $3, ready_at = $4, expires_at = $5
-		WHERE id = $6 AND received = $7 AND ready_at IS NULL AND gone_at IS NULL`
+	holdUpload = `UPDATE file SET holder = $3, held_until = $5 WHERE id = $1 AND received = $2 AND ready_at IS NULL
+		AND gone_at IS NULL AND (held_until IS NULL OR held_until <= $4)`
+	isOpen     = `SELECT id FROM file WHERE id = $1 AND received = $2 AND ready_at IS NULL AND gone_at IS NULL`
+	keepUpload = `UPDATE file SET held_until = $3 WHERE id = $1 AND holder = $2`
+	moveFile   = `UPDATE file SET received = $1, hash = $2, digest = $3, ready_at = $4, expires_at = $5,
+		unrecorded = $4::timestamptz IS NOT NULL
+		WHERE id = $6 AND received = $7 AND holder = $8 AND ready_at IS NULL AND gone_at IS NULL`
+
+	unrecordedFiles = `SELECT ` + fileColumns + ` FROM file WHERE unrecorded AND ready_at < $1 ORDER BY ready_at LIMIT $2`
+	fileRecorded    = `UPDATE file SET unrecorded = false WHERE id = $1`
+
 	insertPiece = `INSERT INTO file_piece (file_id, start, size, object) VALUES ($1, $2, $3, $4)`
 	pieces      = `SELECT start, size, object FROM file_piece WHERE file_id = $1 ORDER BY start`
 
@@ -80,13 +94,7 @@ func (s *Store) CreateFile(ctx context.Context, f *store.File, keys []store.File
 		if err := tx.QueryRow(ctx, sameFile, f.MeshID, keyArg(sdk.Key(f.Request))).Scan(&id); !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		var mesh, member store.FileUse
-		err := tx.QueryRow(ctx, fileUse, f.MeshID, f.MemberID).Scan(&mesh.Files, &mesh.Bytes, &mesh.Open,
-			&member.Files, &member.Bytes, &member.Open)
-		if err != nil {
-			return err
-		}
-		if err := room.Fits(mesh, member, f.Size); err != nil {
+		if err := roomForFile(ctx, tx, f, room); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, insertFile, append(fileArgs(f), strings.ToLower(f.Name))...); err != nil {
@@ -102,6 +110,21 @@ func (s *Store) CreateFile(ctx context.Context, f *store.File, keys []store.File
 		return nil
 	})
 	return id, fresh, err
+}
+
+func roomForFile(ctx context.Context, tx pgx.Tx, f *store.File, room store.FileRoom) error {
+	var mesh, member, meshRest, memberRest store.FileUse
+	err := tx.QueryRow(ctx, fileUse, f.MeshID, f.MemberID).Scan(&mesh.Files, &mesh.Bytes, &mesh.Open,
+		&member.Files, &member.Bytes, &member.Open)
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRow(ctx, fileRest, f.MeshID, f.MemberID, whole(f.CreatedAt)).Scan(&meshRest.Open, &meshRest.Bytes,
+		&memberRest.Open, &memberRest.Bytes)
+	if err != nil {
+		return err
+	}
+	return room.Fits(mesh.And(meshRest), member.And(memberRest), f.Size)
 }
 
 func fileArgs(f *store.File) []any {
@@ -129,12 +152,47 @@ func (s *Store) File(ctx context.Context, mesh, id string) (f *store.File, err e
 	return one(ctx, s, scanFile, fileByID, id, mesh)
 }
 
+// HoldUpload implements [store.Files].
+func (s *Store) HoldUpload(ctx context.Context, id string, received int64, holder string, now, until time.Time) (err error) {
+	defer wrap(&err, "hold upload")
+	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		held, err := tx.Exec(ctx, holdUpload, id, received, holder, whole(now), whole(until))
+		if err != nil || held.RowsAffected() > 0 {
+			return err
+		}
+		if _, err := value[string](tx.QueryRow(ctx, isOpen, id, received)); err != nil {
+			return err
+		}
+		return store.ErrConflict
+	})
+}
+
+// KeepUpload implements [store.Files].
+func (s *Store) KeepUpload(ctx context.Context, id, holder string, until time.Time) (err error) {
+	defer wrap(&err, "keep upload")
+	_, err = s.exec(ctx, keepUpload, id, holder, timeArg(until))
+	return err
+}
+
+// UnrecordedFiles implements [store.Files].
+func (s *Store) UnrecordedFiles(ctx context.Context, before time.Time, limit int) (list []*store.File, err error) {
+	defer wrap(&err, "list unrecorded files")
+	return all(ctx, s, scanFile, unrecordedFiles, whole(before), limit)
+}
+
+// FileRecorded implements [store.Files].
+func (s *Store) FileRecorded(ctx context.Context, id string) (err error) {
+	defer wrap(&err, "note record of file")
+	_, err = s.exec(ctx, fileRecorded, id)
+	return err
+}
+
 // AddPiece implements [store.Files].
-func (s *Store) AddPiece(ctx context.Context, f *store.File, p store.FilePiece) (err error) {
+func (s *Store) AddPiece(ctx context.Context, f *store.File, p store.FilePiece, holder string) (err error) {
 	defer wrap(&err, "add piece")
 	return s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		moved, err := tx.Exec(ctx, moveFile, f.Received, f.Hash, keyArg(sdk.Key(f.Digest)), timeArg(f.ReadyAt),
-			timeArg(f.ExpiresAt), f.ID, p.Start)
+			timeArg(f.ExpiresAt), f.ID, p.Start, holder)
 		switch {
 		case err != nil:
 			return err

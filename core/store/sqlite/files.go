@@ -28,13 +28,26 @@ const (
 		count(*) FILTER (WHERE member_id = ?2 AND ready_at IS NULL)
 		FROM file WHERE mesh_id = ?1 AND gone_at IS NULL`
 
+	// What is being written of files that are gone.
+	fileRest = `SELECT count(*), coalesce(sum(size - received), 0), count(*) FILTER (WHERE member_id = ?2),
+		coalesce(sum(size - received) FILTER (WHERE member_id = ?2), 0)
+		FROM file WHERE mesh_id = ?1 AND gone_at IS NOT NULL AND held_until > ?3`
+
 	listFiles = `SELECT ` + fileColumns + ` FROM file WHERE mesh_id = ?1 AND gone_at IS NULL AND ready_at IS NOT NULL
 		AND (?2 = '' OR instr(folded, ?2) > 0) AND (?3 = '' OR author = ?3)
 		AND (?4 = 'null' OR member_id = ?5 OR target IN (SELECT value FROM json_each(?4)))
 		AND member_id NOT IN (SELECT value FROM json_each(?6)) ORDER BY created_at DESC, id DESC LIMIT ?7`
 
-	moveFile = `UPDATE file SET received = ?, hash = ?, digest = ?, ready_at = ?, expires_at = ?
-		WHERE id = ? AND received = ? AND ready_at IS NULL AND gone_at IS NULL`
+	holdUpload = `UPDATE file SET holder = ?3, held_until = ?5 WHERE id = ?1 AND received = ?2 AND ready_at IS NULL
+		AND gone_at IS NULL AND (held_until IS NULL OR held_until <= ?4)`
+	isOpen     = `SELECT id FROM file WHERE id = ? AND received = ? AND ready_at IS NULL AND gone_at IS NULL`
+	keepUpload = `UPDATE file SET held_until = ?3 WHERE id = ?1 AND holder = ?2`
+	moveFile   = `UPDATE file SET received = ?1, hash = ?2, digest = ?3, ready_at = ?4, expires_at = ?5, unrecorded = ?4 IS NOT NULL
+		WHERE id = ?6 AND received = ?7 AND holder = ?8 AND ready_at IS NULL AND gone_at IS NULL`
+
+	unrecordedFiles = `SELECT ` + fileColumns + ` FROM file WHERE unrecorded <> 0 AND ready_at < ? ORDER BY ready_at LIMIT ?`
+	fileRecorded    = `UPDATE file SET unrecorded = 0 WHERE id = ?`
+
 	insertPiece = `INSERT INTO file_piece (file_id, start, size, object) VALUES (?, ?, ?, ?)`
 	pieces      = `SELECT start, size, object FROM file_piece WHERE file_id = ? ORDER BY start`
 
@@ -69,13 +82,7 @@ func (s *Store) CreateFile(ctx context.Context, f *store.File, keys []store.File
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		var mesh, member store.FileUse
-		err = tx.QueryRowContext(ctx, fileUse, f.MeshID, f.MemberID).Scan(&mesh.Files, &mesh.Bytes, &mesh.Open,
-			&member.Files, &member.Bytes, &member.Open)
-		if err != nil {
-			return err
-		}
-		if err := room.Fits(mesh, member, f.Size); err != nil {
+		if err := roomForFile(ctx, tx, f, room); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, insertFile, append(fileArgs(f), strings.ToLower(f.Name))...); err != nil {
@@ -94,6 +101,21 @@ func (s *Store) CreateFile(ctx context.Context, f *store.File, keys []store.File
 		return "", false, err
 	}
 	return id, fresh, nil
+}
+
+func roomForFile(ctx context.Context, tx *sql.Tx, f *store.File, room store.FileRoom) error {
+	var mesh, member, meshRest, memberRest store.FileUse
+	err := tx.QueryRowContext(ctx, fileUse, f.MeshID, f.MemberID).Scan(&mesh.Files, &mesh.Bytes, &mesh.Open,
+		&member.Files, &member.Bytes, &member.Open)
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRowContext(ctx, fileRest, f.MeshID, f.MemberID, f.CreatedAt.UnixMilli()).Scan(&meshRest.Open, &meshRest.Bytes,
+		&memberRest.Open, &memberRest.Bytes)
+	if err != nil {
+		return err
+	}
+	return room.Fits(mesh.And(meshRest), member.And(memberRest), f.Size)
 }
 
 func fileArgs(f *store.File) []any {
@@ -121,12 +143,52 @@ func (s *Store) File(ctx context.Context, mesh, id string) (f *store.File, err e
 	return scanFile(s.read.QueryRowContext(ctx, fileByID, id, mesh))
 }
 
+// HoldUpload implements [store.Files].
+func (s *Store) HoldUpload(ctx context.Context, id string, received int64, holder string, now, until time.Time) (err error) {
+	defer wrap(&err, "hold upload")
+	return s.updateLazily(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		err := changed(tx.ExecContext(ctx, holdUpload, id, received, holder, now.UnixMilli(), until.UnixMilli()))
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, isOpen, id, received).Scan(new(string)); err != nil {
+			return err
+		}
+		return store.ErrConflict
+	})
+}
+
+// KeepUpload implements [store.Files].
+func (s *Store) KeepUpload(ctx context.Context, id, holder string, until time.Time) (err error) {
+	defer wrap(&err, "keep upload")
+	return s.updateLazily(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, keepUpload, id, holder, timeArg(until))
+		return err
+	})
+}
+
+// UnrecordedFiles implements [store.Files].
+func (s *Store) UnrecordedFiles(ctx context.Context, before time.Time, limit int) (list []*store.File, err error) {
+	defer wrap(&err, "list unrecorded files")
+	rows, err := s.read.QueryContext(ctx, unrecordedFiles, before.UnixMilli(), limit)
+	return collect(rows, err, scanFile)
+}
+
+// FileRecorded implements [store.Files].
+func (s *Store) FileRecorded(ctx context.Context, id string) (err error) {
+	defer wrap(&err, "note record of file")
+	return s.updateLazily(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, fileRecorded, id)
+		return err
+	})
+}
+
 // AddPiece implements [store.Files].
-func (s *Store) AddPiece(ctx context.Context, f *store.File, p store.FilePiece) (err error) {
+func (s *Store) AddPiece(ctx context.Context, f *store.File, p store.FilePiece, holder string) (err error) {
 	defer wrap(&err, "add piece")
 	return s.update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := changed(tx.ExecContext(ctx, moveFile, f.Received, f.Hash, keyArg(sdk.Key(f.Digest)), timeArg(f.ReadyAt),
-			timeArg(f.ExpiresAt), f.ID, p.Start))
+			timeArg(f.ExpiresAt), f.ID, p.Start, holder))
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return store.ErrConflict

@@ -14,6 +14,10 @@ var files = []test{
 	{"a file is created, filled and read as it was written", fillFile},
 	{"a piece that does not follow is refused", pieceConflict},
 	{"of many that add the same piece at once one does", pieceRace},
+	{"one request holds an upload, until its time is over", holdUpload},
+	{"of many that hold an upload at once one does", holdRace},
+	{"what is written of a file that is gone takes room", heldAndGone},
+	{"a file is unrecorded from its last piece on", recordFile},
 	{"files are listed, the newest first, by name, uploader and target", listFiles},
 	{"a request that is repeated makes no second file", createFileTwice},
 	{"a file that does not fit is refused", filesFull},
@@ -52,9 +56,18 @@ func (s *suite) createFile(list ...*store.File) {
 func (s *suite) fill(list ...*store.File) {
 	s.Helper()
 	for _, f := range list {
+		s.hold(f)
 		f.Received, f.Hash, f.Digest, f.ReadyAt = f.Size, nil, [32]byte{9}, f.CreatedAt.Add(time.Minute)
-		s.must(s.AddPiece(s.ctx, f, store.FilePiece{Size: f.Size, Object: "o/" + f.ID}))
+		s.must(s.AddPiece(s.ctx, f, store.FilePiece{Size: f.Size, Object: "o/" + f.ID}, holder))
 	}
+}
+
+// holder holds uploads where nobody else does.
+const holder = "holder"
+
+func (s *suite) hold(f *store.File) {
+	s.Helper()
+	s.must(s.HoldUpload(s.ctx, f.ID, f.Received, holder, now(), now().Add(time.Minute)))
 }
 
 func (s *suite) wantFile(want *store.File) {
@@ -70,11 +83,12 @@ func fillFile(s *suite) {
 	f.Encrypted, f.Target, f.ExpiresAt, f.Request = true, "@ops", now().Add(time.Hour), [32]byte{3}
 	s.createFile(f)
 	s.wantFile(f)
+	s.hold(f)
 	f.Received, f.Hash = 4, []byte{2}
-	s.must(s.AddPiece(s.ctx, f, store.FilePiece{Start: 0, Size: 4, Object: "a"}))
+	s.must(s.AddPiece(s.ctx, f, store.FilePiece{Start: 0, Size: 4, Object: "a"}, holder))
 	s.wantFile(f)
 	f.Received, f.Hash, f.Digest, f.ReadyAt, f.ExpiresAt = 10, nil, [32]byte{7}, now().Add(time.Minute), time.Time{}
-	s.must(s.AddPiece(s.ctx, f, store.FilePiece{Start: 4, Size: 6, Object: "b"}))
+	s.must(s.AddPiece(s.ctx, f, store.FilePiece{Start: 4, Size: 6, Object: "b"}, holder))
 	s.wantFile(f)
 	got, err := s.FilePieces(s.ctx, f.ID)
 	s.must(err)
@@ -93,13 +107,16 @@ func pieceConflict(s *suite) {
 	s.createFile(f)
 	after := *f
 	after.Received = 6
-	s.must(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 6, Object: "a"}))
+	s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 6, Object: "a"}, holder), store.ErrConflict)
+	s.hold(f)
+	s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 6, Object: "a"}, "another"), store.ErrConflict)
+	s.must(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 6, Object: "a"}, holder))
 	for _, start := range []int64{0, 5, 7} {
-		s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Start: start, Size: 1, Object: "x"}), store.ErrConflict)
+		s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Start: start, Size: 1, Object: "x"}, holder), store.ErrConflict)
 	}
 	s.must(s.DropFile(s.ctx, f.MeshID, f.ID, now()))
-	s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Start: 6, Size: 1, Object: "x"}), store.ErrConflict)
-	s.wantErr(s.AddPiece(s.ctx, file(2), store.FilePiece{Size: 1, Object: "x"}), store.ErrConflict)
+	s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Start: 6, Size: 1, Object: "x"}, holder), store.ErrConflict)
+	s.wantErr(s.AddPiece(s.ctx, file(2), store.FilePiece{Size: 1, Object: "x"}, holder), store.ErrConflict)
 }
 
 // atOnce calls f from eight goroutines, and returns how many had no error, or the
@@ -126,10 +143,11 @@ func pieceRace(s *suite) {
 	s.mesh(0)
 	f := file(1)
 	s.createFile(f)
+	s.hold(f)
 	done, err := atOnce(func(n int) error {
 		after := *f
 		after.Received = int64(n) + 1
-		return s.AddPiece(s.ctx, &after, store.FilePiece{Size: after.Received, Object: fmt.Sprint(n)})
+		return s.AddPiece(s.ctx, &after, store.FilePiece{Size: after.Received, Object: fmt.Sprint(n)}, holder)
 	}, store.ErrConflict)
 	s.must(err)
 	list, err := s.FilePieces(s.ctx, f.ID)
@@ -137,6 +155,106 @@ func pieceRace(s *suite) {
 	if got, err := s.File(s.ctx, f.MeshID, f.ID); done != 1 || len(list) != 1 || err != nil || got.Received != list[0].Size {
 		s.Errorf("%d added a piece, and there are %d", done, len(list))
 	}
+}
+
+func holdUpload(s *suite) {
+	s.mesh(0)
+	f := file(1)
+	s.createFile(f)
+	take := func(received int64, holder string, after time.Duration) error {
+		at := now().Add(after)
+		return s.HoldUpload(s.ctx, f.ID, received, holder, at, at.Add(time.Minute))
+	}
+	s.must(take(0, "a", 0))
+	s.wantErr(take(0, "b", time.Second), store.ErrConflict)
+	s.must(s.KeepUpload(s.ctx, f.ID, "b", time.Time{})) // not b's to give up
+	s.must(s.KeepUpload(s.ctx, f.ID, "a", now().Add(time.Hour)))
+	s.wantErr(take(0, "b", 59*time.Minute), store.ErrConflict)
+	s.must(take(0, "b", time.Hour)) // a has been silent for too long
+	after := *f
+	after.Received = 4
+	s.wantErr(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 4, Object: "a"}, "a"), store.ErrConflict)
+	s.must(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 4, Object: "b"}, "b"))
+	s.must(s.KeepUpload(s.ctx, f.ID, "b", time.Time{}))
+	s.wantErr(take(0, "c", 0), store.ErrNotFound)
+	s.must(take(4, "c", 0))
+	s.must(s.DropFile(s.ctx, f.MeshID, f.ID, now()))
+	s.must(s.KeepUpload(s.ctx, f.ID, "c", time.Time{}))
+	s.wantErr(take(4, "d", 0), store.ErrNotFound)
+	s.wantErr(s.HoldUpload(s.ctx, "nothing", 0, "d", now(), now()), store.ErrNotFound)
+}
+
+func holdRace(s *suite) {
+	s.mesh(0)
+	f := file(1)
+	s.createFile(f)
+	done, err := atOnce(func(n int) error {
+		return s.HoldUpload(s.ctx, f.ID, 0, fmt.Sprint("holder ", n), now(), now().Add(time.Minute))
+	}, store.ErrConflict)
+	if done != 1 || err != nil {
+		s.Errorf("%d hold the upload, error %v", done, err)
+	}
+}
+
+// heldAndGone has a member begin uploads, and delete them while their bytes come.
+func heldAndGone(s *suite) {
+	s.mesh(0)
+	f := file(1)
+	s.createFile(f)
+	s.hold(f)
+	after := *f
+	after.Received = 4
+	s.must(s.AddPiece(s.ctx, &after, store.FilePiece{Size: 4, Object: "a"}, holder))
+	s.must(s.DropFile(s.ctx, f.MeshID, f.ID, now()))
+	for _, tt := range []struct {
+		what string
+		room store.FileRoom
+		by   string
+		fits bool
+	}{
+		{"bytes of the mesh", store.FileRoom{Files: store.Most{Mesh: 9, Member: 9}, Bytes: store.Most{Mesh: 15, Member: 99}, Open: 9}, "bo", false},
+		{"bytes of the member", store.FileRoom{Files: store.Most{Mesh: 9, Member: 9}, Bytes: store.Most{Mesh: 99, Member: 15}, Open: 9}, "ada", false},
+		{"uploads", store.FileRoom{Files: store.Most{Mesh: 9, Member: 9}, Bytes: store.Most{Mesh: 99, Member: 99}, Open: 1}, "ada", false},
+		{"bytes of another member", store.FileRoom{Files: store.Most{Mesh: 9, Member: 9}, Bytes: store.Most{Mesh: 16, Member: 15}, Open: 1}, "bo", true},
+	} {
+		next := file(2)
+		next.MemberID = id(tt.by, 1)
+		_, _, err := s.CreateFile(s.ctx, next, nil, tt.room)
+		if (err == nil) != tt.fits || err != nil && !errors.Is(err, store.ErrExhausted) {
+			s.Errorf("%s: got %v", tt.what, err)
+		}
+	}
+	s.must(s.KeepUpload(s.ctx, f.ID, holder, time.Time{}))
+	s.createFile(file(3))
+	late := file(4)
+	_, _, err := s.CreateFile(s.ctx, late, nil, store.FileRoom{
+		Files: store.Most{Mesh: 9, Member: 9}, Bytes: store.Most{Mesh: 30, Member: 20}, Open: 2,
+	})
+	s.must(err)
+}
+
+func recordFile(s *suite) {
+	s.mesh(0)
+	open, ready, gone := file(1), file(2), file(3)
+	s.createFile(open, ready, gone)
+	s.fill(ready, gone)
+	s.must(s.DropFile(s.ctx, gone.MeshID, gone.ID, now()))
+	gone.GoneAt = now()
+	wanted := func(before time.Time, limit int, want ...*store.File) {
+		s.Helper()
+		got, err := s.UnrecordedFiles(s.ctx, before, limit)
+		s.must(err)
+		same(s, got, want)
+	}
+	wanted(now().Add(time.Hour), 9, ready, gone)
+	wanted(now().Add(time.Hour), 1, ready)
+	wanted(gone.ReadyAt, 9, ready)
+	wanted(ready.ReadyAt, 9)
+	s.must(s.FileRecorded(s.ctx, ready.ID))
+	s.must(s.FileRecorded(s.ctx, "nothing"))
+	wanted(now().Add(time.Hour), 9, gone)
+	s.must(s.FileRecorded(s.ctx, gone.ID))
+	wanted(now().Add(time.Hour), 9)
 }
 
 func listFiles(s *suite) {
