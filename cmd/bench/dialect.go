@@ -24,8 +24,9 @@ type dialect interface {
 	// path returns where the peer with a key connects.
 	path(key string) string
 
-	// template returns the frame of a message from peer n with a key.
-	template(key string, n, bodySize int) template
+	// template returns the frame of a message from peer n with a key to a target,
+	// which may be targetMark.
+	template(key string, n, bodySize int, target string) template
 
 	// read returns what a frame means, and the body of a message that arrived.
 	read(frame []byte) (s sign, body []byte)
@@ -90,9 +91,9 @@ type relayDialect struct{}
 
 func (relayDialect) path(key string) string { return "/ws?key=" + key }
 
-func (relayDialect) template(key string, _, size int) template {
-	frame := fmt.Sprintf(`{"to":%q,"from":%q,"body":%q}`, targetMark, key, bodyMark(size))
-	return newTemplate(frame, "", targetMark, bodyMark(size))
+func (relayDialect) template(key string, _, size int, target string) template {
+	frame := fmt.Sprintf(`{"to":%q,"from":%q,"body":%q}`, target, key, bodyMark(size))
+	return newTemplate(frame, "", target, bodyMark(size))
 }
 
 func (relayDialect) read(frame []byte) (sign, []byte) {
@@ -110,16 +111,16 @@ type brokerDialect struct{ newest bool }
 
 func (brokerDialect) path(string) string { return "/ws" }
 
-func (d brokerDialect) template(_ string, n, size int) template {
+func (d brokerDialect) template(_ string, n, size int, target string) template {
 	id := idMark(n)
 	m := wire.Send{
-		ID: []byte(`"` + id + `"`), TargetSpec: targetMark, Priority: sdk.PriorityNext,
+		ID: []byte(`"` + id + `"`), TargetSpec: target, Priority: sdk.PriorityNext,
 		Nonce: "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", Ciphertext: bodyMark(size),
 	}
 	if d.newest {
 		m.ClientMessageID, m.RequestFingerprint = id, strings.Repeat("f", 64)
 	}
-	return newTemplate(string(wire.AppendSend(nil, &m)), id, targetMark, bodyMark(size))
+	return newTemplate(string(wire.AppendSend(nil, &m)), id, target, bodyMark(size))
 }
 
 // What frames of the broker begin with.

@@ -28,6 +28,7 @@ type fleet struct {
 	dialect      dialect
 	sessionHello bool
 	bodies       *bodies
+	copies       int64 // of each message that arrive
 	began        time.Time
 	peers        []*peer
 	processes    processes
@@ -163,7 +164,7 @@ func (f *fleet) done() bool {
 	if f.dialect.acks() && f.accepted.Load()+denied < sent {
 		return false
 	}
-	return f.received.Load()+denied >= sent
+	return f.received.Load() >= (sent-denied)*f.copies
 }
 
 // faults adds up what went wrong. The readers must have ended.
@@ -173,6 +174,6 @@ func (f *fleet) faults() faults {
 		sum.add(p.faults)
 	}
 	sum.Refused = f.denied.Load()
-	sum.Lost = max(0, f.sent.Load()-f.denied.Load()-f.received.Load()-sum.Corrupt)
+	sum.Lost = max(0, (f.sent.Load()-f.denied.Load())*f.copies-f.received.Load()-sum.Corrupt)
 	return sum
 }

@@ -169,7 +169,7 @@ func TestLatencies(t *testing.T) {
 func TestTemplates(t *testing.T) {
 	key := strings.Repeat("ab", 32)
 	for name, d := range map[string]dialect{"relay": relayDialect{}, "old": brokerDialect{}, "new": brokerDialect{newest: true}} {
-		m := d.template(key, 5, 40)
+		m := d.template(key, 5, 40, targetMark)
 		m.number(0xbeef)
 		copy(m.frame[m.target:], key)
 		copy(m.frame[m.body:], strings.Repeat("x", 40))

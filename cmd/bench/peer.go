@@ -26,6 +26,7 @@ type peer struct {
 	// Guarded by socket.mu. Nil and zero for peers that send nothing.
 	message template
 	dice    uint64   // picks recipients
+	toAll   bool     // each message is for all others
 	sent    []uint32 // messages so far, by recipient
 	total   uint64   // of these
 
@@ -37,7 +38,7 @@ type peer struct {
 // arm makes the peer a sender to, and a recipient from, the first senders of
 // the fleet.
 func (p *peer) arm(senders int) {
-	p.message = p.fleet.dialect.template(p.key, p.n, p.fleet.bodies.size)
+	p.message = p.fleet.dialect.template(p.key, p.n, p.fleet.bodies.size, targetMark)
 	p.dice = uint64(p.n)*0x9e3779b97f4a7c15 + 1
 	p.sent = make([]uint32, senders)
 	p.ledger = newLedger(senders)
@@ -171,7 +172,7 @@ func (p *peer) receive(body []byte) {
 	}
 	f.received.Add(1)
 	f.latencies.Load().observe(time.Duration(f.now() - s.at))
-	if !f.dialect.acks() {
+	if !f.dialect.acks() && p.opens() {
 		f.peers[s.from].refill()
 	}
 }
@@ -199,10 +200,12 @@ func (p *peer) recipientLocked() int {
 
 // sendLocked appends a message.
 func (p *peer) sendLocked() {
-	to := p.recipientLocked()
-	t, f := &p.message, p.fleet
+	to, t, f := 0, &p.message, p.fleet
 	t.number(p.total)
-	copy(t.frame[t.target:], f.peers[to].key)
+	if !p.toAll {
+		to = p.recipientLocked()
+		copy(t.frame[t.target:], f.peers[to].key)
+	}
 	f.bodies.put(t.frame[t.body:t.body+f.bodies.size], stamp{uint32(p.n), p.sent[to], f.now()})
 	p.sent[to]++
 	p.total++

@@ -121,10 +121,8 @@ func (r *relay) pass(from string, frame []byte) error {
 	if err := r.codec.unmarshal(frame, &m); err != nil {
 		return err
 	}
-	r.mu.RLock()
-	to := r.peers[m.To]
-	r.mu.RUnlock()
-	if to == nil {
+	all := r.behind(from, m.To)
+	if len(all) == 0 {
 		return nil
 	}
 	m.From = from
@@ -132,8 +130,29 @@ func (r *relay) pass(from string, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	_ = to.Write(context.Background(), websocket.MessageText, b) // that peer's own reader sees that it is gone
+	for _, to := range all {
+		_ = to.Write(context.Background(), websocket.MessageText, b) // that peer's own reader sees that it is gone
+	}
 	return nil
+}
+
+// behind returns who is meant by a target: all others by the topic, else the peer with
+// the key.
+func (r *relay) behind(from, target string) (list []*websocket.Conn) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if target != topicTarget {
+		if to := r.peers[target]; to != nil {
+			list = append(list, to)
+		}
+		return list
+	}
+	for key, to := range r.peers {
+		if key != from {
+			list = append(list, to)
+		}
+	}
+	return list
 }
 
 func (r *relay) forget(key string, conn *websocket.Conn) {

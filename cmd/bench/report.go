@@ -46,6 +46,7 @@ type row struct {
 	ToRelay  ratios  `json:"to_relay"` // zero where there was no relay
 	ToFirst  ratios  `json:"to_first"` // of growth: to the smallest mesh
 
+	ToDirect  ratios `json:"to_direct"`  // to direct messages of the same run, where they were measured
 	ToSimpler ratios `json:"to_simpler"` // of several replicas: across nodes to the same node, same node to a single broker
 }
 
@@ -95,6 +96,9 @@ func (r *report) row(first measured) row {
 	out := row{Scenario: first.Scenario, Subject: first.Subject, Load: first.Load, Median: medians(same)}
 	out.Median.Idle = first.Result.Idle
 	out.ToRelay = compare(same, r.like(first.Scenario, subject{Server: bareRelay}, first.Result.Idle))
+	if first.Scenario != "direct" {
+		out.ToDirect = compare(same, r.like("direct", first.Subject, 0))
+	}
 	if simpler, ok := first.Subject.simpler(); ok {
 		out.ToSimpler = compare(same, r.like(first.Scenario, simpler, first.Result.Idle))
 	}

@@ -107,8 +107,8 @@ func (p *plan) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	report := report{Machine: describeMachine(), Began: time.Now().UTC().Truncate(time.Second), Runs: p.runs}
-	for _, same := range trials {
-		for run := range p.runs {
+	for run := range p.runs { // of all scenarios, so that those of one run are close to each other
+		for _, same := range trials {
 			if err := p.compare(ctx, &report, same, run); err != nil {
 				return err
 			}
@@ -189,7 +189,7 @@ func (p *plan) subjects(s scenario) (list []subject, err error) {
 	if !slices.Contains([]string{bareRelay, fullBroker, "both"}, p.server) {
 		return nil, fmt.Errorf("--server %s: want relay, broker or both", p.server)
 	}
-	if p.server != fullBroker {
+	if p.server != fullBroker && !s.brokerOnly {
 		list = append(list, subject{Server: bareRelay})
 	}
 	if p.server == bareRelay {

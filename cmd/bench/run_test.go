@@ -69,6 +69,27 @@ func TestDirect(t *testing.T) {
 	wantClean(t, r, 4)
 }
 
+func TestTopic(t *testing.T) {
+	r := measure(t, "--scenario", "direct,topic", "--peers", "4", "--window", "3")
+	wantClean(t, r, 4)
+	if row := r.Summary[3]; row.Scenario != "topic" || row.ToDirect.CPU <= 0 || row.Median.Acked == 0 {
+		t.Errorf("got %+v, want a ratio to direct messages", row)
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	r := measure(t, "--scenario", "direct,http", "--server", "broker", "--peers", "3", "--window", "2")
+	if len(r.Summary) != 2 {
+		t.Fatalf("got %d rows", len(r.Summary))
+	}
+	if row := r.Summary[1]; row.Median.Count == 0 || row.ToDirect.CPU <= 0 || row.Median.Faults != (faults{}) {
+		t.Errorf("got %+v", row)
+	}
+	if alone := measure(t, "--scenario", "http", "--peers", "2", "--window", "1"); len(alone.Summary) != 1 {
+		t.Errorf("got %d rows, want the broker alone: a relay has no such route", len(alone.Summary))
+	}
+}
+
 func TestOpen(t *testing.T) {
 	wantClean(t, measure(t, "--scenario", "open", "--peers", "3", "--rate", "200"), 2)
 }

@@ -15,6 +15,8 @@ type scenario struct {
 
 	// members returns how many meshes, and members in each, a load needs.
 	members func(load) (meshes, each int)
+
+	brokerOnly bool // a relay cannot do it
 }
 
 // scenarios returns all of them.
@@ -35,6 +37,16 @@ func scenarios() []scenario {
 			name: "audit", doc: "direct messages, one at a time for each of many peers: each is an entry of the mesh's audit chain",
 			defaults: load{Count: 1000, Window: 1, Body: 512, Seconds: 10},
 			threads:  1, peers: oldPeers, do: direct, members: oneMesh,
+		},
+		{
+			name: "topic", doc: "one member posts to a topic that all peers are in: what counts is each copy",
+			defaults: load{Count: 100, Window: 16, Body: 512, Seconds: 10},
+			threads:  1, peers: oldPeers, do: topic, members: oneMesh,
+		},
+		{
+			name: "http", doc: "POST /v1/messages with an API key, a window of posts at a time, to peers that are connected; the relay has none",
+			defaults: load{Count: 100, Window: 64, Body: 512, Seconds: 10},
+			threads:  2, peers: oldPeers, do: gateway, members: oneMesh, brokerOnly: true,
 		},
 		{
 			name: "connect", doc: "connections that log in and leave, so many dialers at a time, each in a mesh of its own",
@@ -88,15 +100,20 @@ func (t *task) connected(ctx context.Context) (*fleet, error) {
 	for _, p := range f.peers {
 		p.arm(t.Count)
 	}
-	if err := f.connect(ctx, 0, t.Count, busyBuffer); err != nil {
-		f.leave()
-		return nil, err
+	return f, f.join(ctx, t.Count)
+}
+
+// join connects the first peers, and returns when all is quiet. With an error, all
+// are gone.
+func (f *fleet) join(ctx context.Context, count int) error {
+	err := f.connect(ctx, 0, count, busyBuffer)
+	if err == nil {
+		err = f.settle(ctx)
 	}
-	if err := f.settle(ctx); err != nil {
+	if err != nil {
 		f.leave()
-		return nil, err
 	}
-	return f, nil
+	return err
 }
 
 // open measures an open loop.

@@ -79,6 +79,7 @@ func (s *site) prepare(ctx context.Context) (err error) {
 // would meet.
 const configText = `log: {level: warn}
 limits: {connections_per_mesh: 1000000}
+http: {per_address: "off", per_token: "off"}
 pipeline:
   - stage: auth
   - stage: grants

@@ -48,6 +48,10 @@ func writeLine(b *strings.Builder, cells []string) {
 func describeLoad(r row) string {
 	l := r.Load
 	switch r.Scenario {
+	case "topic":
+		return fmt.Sprintf("one of %d peers posts to all others, window %d, %d-byte bodies, %g s; each copy counts", l.Count, l.Window, l.Body, l.Seconds)
+	case "http":
+		return fmt.Sprintf("%d posts at a time to %d peers, %d-byte bodies, %g s", l.Window, l.Count, l.Body, l.Seconds)
 	case "direct", "audit":
 		return fmt.Sprintf("%d peers, window %d, %d-byte bodies, %g s", l.Count, l.Window, l.Body, l.Seconds)
 	case "open":
@@ -103,6 +107,11 @@ func columnsOf(scenario string) []column {
 	case "open":
 		p50 := column{"p50 × relay", func(r row) string { return times(r.ToRelay.P50) }}
 		return append(append([]column{name, rate, cpu, byCPU}, append(latency, p50)...), health...)
+	case "topic", "http":
+		direct := column{"rate, CPU, p50 × direct", func(r row) string {
+			return strings.Join([]string{times(r.ToDirect.Rate), times(r.ToDirect.CPU), times(r.ToDirect.P50)}, ", ")
+		}}
+		return append(append([]column{name, rate, byRate, cpu, byCPU, direct}, latency...), health...)
 	default:
 		return append(append([]column{name, rate, byRate, cpu, byCPU}, latency...), health...)
 	}

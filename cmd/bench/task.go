@@ -93,7 +93,7 @@ func (t *task) do(ctx context.Context) ([]*result, error) {
 // fleet makes the peers of a task, not connected yet.
 func (t *task) fleet(count int) (*fleet, error) {
 	f := &fleet{
-		processes: t.Processes, pairs: t.Pairs, dialect: relayDialect{}, bodies: newBodies(t.Body), began: time.Now(),
+		processes: t.Processes, pairs: t.Pairs, dialect: relayDialect{}, bodies: newBodies(t.Body), copies: 1, began: time.Now(),
 		broken: make(chan error, 1),
 	}
 	for _, text := range t.URLs {
