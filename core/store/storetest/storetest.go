@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"clocks", clocks},
 		{"schedules", schedules},
 		{"topics", topics},
+		{"histories of topics", topicHistories},
 		{"files", files},
 		{"skills", skills},
 		{"vault", vaults},
