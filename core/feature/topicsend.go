@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/claudemesh/broker/core"
+	"github.com/claudemesh/broker/core/bucket"
 	"github.com/claudemesh/broker/core/presence"
 	"github.com/claudemesh/broker/core/store"
 	"github.com/claudemesh/broker/core/wire"
@@ -22,6 +24,12 @@ const (
 
 	mentionsMost = 32 // members that one message tells
 
+	// How often one member may have the store asked whom its messages to topics are
+	// for, with all its sessions on this node: a chain may ask before its rate limit.
+	topicLookRate  = 200 // a second
+	topicLookBurst = 2000
+	topicLookers   = 1 << 16 // members that are remembered
+
 	bodyPlain, bodySealed = 1, 2 // bodyVersion
 )
 
@@ -36,20 +44,25 @@ type topicSend struct {
 // TopicAudience finds out whom a message to a topic is for. It implements
 // [sdk.Resolver] for targets that are topics.
 type TopicAudience struct {
-	book *TopicBook
-	dir  *presence.Directory
+	book  *TopicBook
+	dir   *presence.Directory
+	looks *bucket.Set[memberID]
 }
 
 // NewTopicAudience returns the audience of topics.
 func NewTopicAudience(b *TopicBook, dir *presence.Directory) *TopicAudience {
-	return &TopicAudience{b, dir}
+	return &TopicAudience{b, dir, newTopicLooks(topicLookBurst)}
+}
+
+func newTopicLooks(burst int) *bucket.Set[memberID] {
+	return bucket.New[memberID](bucket.Size{Count: topicLookRate, Per: time.Second, Burst: burst, Most: topicLookers}, time.Now())
 }
 
 var _ sdk.Resolver = (*TopicAudience)(nil)
 
 // Resolve implements [sdk.Resolver]: the members of the topic, each with all its
-// sessions, and the sender's own other sessions. Who may not send to the topic
-// reaches nobody; the handler says why.
+// sessions, and the sender's own other sessions. Who may not send to the topic, or
+// sends too much to topics, reaches nobody; the handler says why.
 func (a *TopicAudience) Resolve(ctx context.Context, env *sdk.Envelope, dst []sdk.Recipient) ([]sdk.Recipient, error) {
 	send, err := a.look(ctx, env)
 	if err != nil {
@@ -84,6 +97,11 @@ func (a *TopicAudience) here(mesh string, member sdk.Key) bool {
 
 // look finds the topic with its members. The error is the store's.
 func (a *TopicAudience) look(ctx context.Context, env *sdk.Envelope) (*topicSend, error) {
+	if wait, ok := a.looks.Take(memberID(env.Sender.MemberID), env.Arrived); !ok {
+		return &topicSend{refused: &core.Error{
+			Code: sdk.ReasonRateLimit, RetryAfter: wait, Message: "rate_limit: too many messages to topics: send less often",
+		}}, nil
+	}
 	topic, err := a.book.look(ctx, env.Mesh, env.Target.Name)
 	if errors.Is(err, errNoTopic) {
 		return &topicSend{refused: errNoTopic}, nil
