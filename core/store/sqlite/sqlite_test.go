@@ -7,38 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/claudemesh/broker/core/audit"
 	"github.com/claudemesh/broker/core/store"
-	"github.com/claudemesh/broker/core/store/storetest"
 )
-
-// tampered is a store whose rows the suite can change behind its back.
-type tampered struct{ *Store }
-
-func (s tampered) Exec(query string) error {
-	_, err := s.write.Exec(query)
-	return err
-}
-
-func TestStore(t *testing.T) {
-	var (
-		mu    sync.Mutex
-		paths = make(map[string]string)
-	)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		t.Helper()
-		mu.Lock()
-		defer mu.Unlock()
-		if paths[t.Name()] == "" {
-			paths[t.Name()] = filepath.Join(t.TempDir(), "broker.db")
-		}
-		return tampered{mustOpen(t, Options{Path: paths[t.Name()], Durability: Process})}
-	})
-}
 
 // mustOpen opens a store that the caller closes.
 func mustOpen(t *testing.T, o Options) *Store {
