@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,7 @@ func plans() map[string]planned {
 			list[st.name] = planned{st.query, arrays(st.columns)}
 		}
 	}
+	maps.Copy(list, featurePlans())
 	return list
 }
 
@@ -187,7 +189,7 @@ func arrays(columns []column) (args []any) {
 func TestQueriesUseIndexes(t *testing.T) {
 	s := fresh(t, Options{Durability: Process})
 	ctx := t.Context()
-	for _, query := range append(strings.SplitAfter(grown, ";"), "VACUUM ANALYZE") {
+	for _, query := range append(strings.SplitAfter(grown+grownFeatures, ";"), "VACUUM ANALYZE") {
 		if _, err := s.pool.Exec(ctx, query); err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}
