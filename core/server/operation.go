@@ -4,12 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/claudemesh/broker/core"
 	"github.com/claudemesh/broker/core/api"
@@ -25,31 +20,9 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 	counting := &counted{ResponseWriter: w, status: http.StatusOK}
 	defer s.Counters.since(time.Now(), route.Pattern(), counting)
 	w = counting
-	if wait, ok := s.mayGuess(r, route); !ok {
-		s.tooManyGuesses(w, r, route, wait)
-		return
-	}
-	body, ok := s.body(w, r, route)
+	call, ok := s.read(w, r, route)
 	if !ok {
 		return
-	}
-	req, err := route.Decode(body, r.PathValue, r.URL.Query().Get, r.Header.Get)
-	if err != nil {
-		s.turnedAway(r, route, decisionOf(err), detailOf(err))
-		s.refused(w, r, route, decisionOf(err), detailOf(err))
-		return
-	}
-	if len(r.Header["Authorization"]) > 1 && route.Access != feature.Anyone {
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "several Authorization headers"), "")
-		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the request has several Authorization headers: send one")
-		return
-	}
-	call := s.call(w, r, route, req, body)
-	if call.HTTP.UserID != "" { // all that legacy-auth has for a proof
-		if wait, ok := s.Guesses.Allowed(edge.Address(r)); !ok {
-			s.tooManyGuesses(w, r, route, wait)
-			return
-		}
 	}
 	d := s.Exchange.Run(r.Context(), call.Env)
 	if call.Env.Trace != "" { // for the log
@@ -59,13 +32,18 @@ func (s *routes) serve(w http.ResponseWriter, r *http.Request, route *api.Route)
 		s.Log.Log(r.Context(), levelOf(d.Reason), "request failed", slog.String("kind", string(route.Kind)),
 			slog.String("reason", string(d.Reason)), slog.String("request", edge.RequestID(r)), slog.Any("err", call.Err))
 	}
+	if stream, ok := d.Reply.(api.Streamed); ok && d.Verdict == sdk.Answer {
+		s.Counters.since(call.Env.Arrived, route.Pattern(), counting)
+		stream.Stream(w, r)
+		return
+	}
+	s.answer(w, r, route, call, d)
+}
+
+// answer writes what became of a request.
+func (s *routes) answer(w http.ResponseWriter, r *http.Request, route *api.Route, call *feature.Call, d sdk.Decision) {
 	switch d.Verdict {
 	case sdk.Answer:
-		if stream, ok := d.Reply.(api.Streamed); ok {
-			s.Counters.since(call.Env.Arrived, route.Pattern(), counting)
-			stream.Stream(w, r)
-			return
-		}
 		if more, ok := d.Reply.(api.Continued); ok {
 			s.goOn(w, r, route, more)
 			return
@@ -119,60 +97,6 @@ func detailOf(err error) string {
 	}
 	return ""
 }
-
-// body reads what a route wants to have. It has answered when ok is false.
-func (s *routes) body(w http.ResponseWriter, r *http.Request, route *api.Route) (body []byte, ok bool) {
-	if route.Body == api.BodyNone {
-		return nil, true
-	}
-	body, err := edge.ReadBody(w, r, s.BodyBytes)
-	switch {
-	case errors.Is(err, edge.ErrTooLarge):
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonTooLarge, "payload too large"), "")
-		s.refuse(w, r, http.StatusRequestEntityTooLarge, sdk.ReasonTooLarge, "payload too large")
-	case err != nil:
-		s.turnedAway(r, route, sdk.Refuse(sdk.ReasonMalformed, "the body did not arrive whole"), "")
-		s.refuse(w, r, http.StatusBadRequest, sdk.ReasonMalformed, "the body did not arrive whole")
-	}
-	return body, err == nil
-}
-
-// call makes a request an envelope with its call.
-func (s *routes) call(w http.ResponseWriter, r *http.Request, route *api.Route, req any, body []byte) *feature.Call {
-	env := &sdk.Envelope{Kind: route.Kind, Size: len(body), Arrived: time.Now(), Trace: traceparent.Checked(r.Header.Get("Traceparent"))}
-	env.Sender.Remote = edge.Address(r).String()
-	call := &feature.Call{Env: env, Request: req, HTTP: &feature.HTTP{
-		Access: route.Access, KeyNeeds: route.Key, Legacy: route.Legacy, Request: edge.RequestID(r), Route: route.Path, Status: route.StatusFor,
-		Method: r.Method, Target: r.RequestURI, Body: body,
-		RequestHeader: r.Header.Get,
-		Authorization: r.Header.Get("Authorization"), Local: edge.Local(r), Header: w.Header(),
-	}}
-	if route.Legacy {
-		call.HTTP.UserID = userID(r, body)
-	}
-	env.Body = call
-	return call
-}
-
-// userID returns the account that a request names without a proof: in its body,
-// or in the query of a request that has none.
-func userID(r *http.Request, body []byte) string {
-	var named struct {
-		UserID string `json:"user_id"`
-	}
-	if len(body) == 0 {
-		named.UserID = r.URL.Query().Get("user_id")
-	} else if err := json.Unmarshal(body, &named); err != nil {
-		return ""
-	}
-	if len(named.UserID) > maxUserID || !utf8.ValidString(named.UserID) || strings.ContainsFunc(named.UserID, unicode.IsControl) {
-		return ""
-	}
-	return named.UserID
-}
-
-// maxUserID is how long the id of an account may be, in bytes.
-const maxUserID = 256
 
 // mayGuess reports whether a caller whose attempts were refused too often may try
 // again now.
