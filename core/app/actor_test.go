@@ -102,6 +102,9 @@ func (p *play) connect(a *actor) {
 	a.socket.wantFrame("hello_ack")
 	a.greeted = true
 	a.socket.settle()
+	// From here on it gets at once what its siblings get: what one of them confirms
+	// is over for who still reads what waited.
+	eventually(p.t, "a session that has all that waited for it", func() bool { return p.r.app.Catching() == 0 })
 }
 
 func (a *actor) hello() wire.Frame {

@@ -31,6 +31,9 @@ func (a *App) PushedAtOnce() int64 {
 	return a.engine.Counters.PushedAtOnce.Series(time.Hour).Count
 }
 
+// Catching returns how many sessions read now what waits for them.
+func (a *App) Catching() int64 { return a.engine.Counters.Catching.Load() }
+
 // SlowPeers returns how many connections were closed because their outbox was
 // full.
 func (a *App) SlowPeers() int64 { return a.hub.Counters.Slow.Load() }

@@ -30,6 +30,7 @@ func (a *App) envelopeMetrics(to telemetry.To) {
 	to.Counter("broker_deliveries_confirmed_total", "Deliveries that their recipient confirmed", float64(e.Confirmed.Load()))
 	to.Counter("broker_deliveries_direct_total", "Of these, confirmed before a queue row was needed", float64(e.Direct.Load()))
 	to.Counter("broker_deliveries_drained_total", "Pushes read from the queue", float64(e.Drained.Load()))
+	to.Gauge("broker_sessions_catching_up", "Sessions that are sent now what waited for them: they get new messages behind it", float64(e.Catching.Load()))
 	to.Counter("broker_deliveries_repeated_total", "Pushes repeated because their confirmation was late", float64(e.Repeated.Load()))
 	to.Counter("broker_deliveries_released_total", "Deliveries that a stage had held back, and whose time has come", float64(e.Released.Load()))
 	to.Counter("broker_deliveries_expired_total", "Deliveries given up because their time was over", float64(e.Expired.Load()))

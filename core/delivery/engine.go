@@ -120,6 +120,7 @@ type Counters struct {
 	Released    atomic.Int64    // deliveries that were held back until now
 	Duplicates  atomic.Int64    // sends answered from the memory of ids
 	DrainErrors atomic.Int64
+	Catching    atomic.Int64 // sessions that are sent now what waited for them: a gauge
 	Histories   atomic.Int64 // messages that go into the histories of topics
 
 	// From a message's acceptance to its first push to a session: of pushes on
@@ -168,9 +169,14 @@ func (e *Engine) Close() {
 func (e *Engine) start(drain func()) {
 	e.closing.Lock()
 	defer e.closing.Unlock()
-	if e.ctx.Err() == nil {
-		e.tasks.Go(drain)
+	if e.ctx.Err() != nil {
+		return
 	}
+	e.Counters.Catching.Add(1)
+	e.tasks.Go(func() {
+		defer e.Counters.Catching.Add(-1)
+		drain()
+	})
 }
 
 // frameOverhead is about what a push has around the sender's own texts.

@@ -230,6 +230,18 @@ func TestGeneralBesideTopicsOfNobody(t *testing.T) {
 	wantText(t, bo.topicsSeen(), "general 4 member, imported 0")
 }
 
+// A topic general that the member may not see hides no other, and keeps nobody waiting.
+func TestTopicsBesideAPrivateGeneral(t *testing.T) {
+	r := newRig(t)
+	for _, topic := range []*store.Topic{{Name: "general", Visibility: store.TopicPrivate}, {Name: "imported", Visibility: store.TopicPublic}} {
+		topic.ID, topic.MeshID, topic.CreatedAt = identity.NewID(), r.mesh.ID, time.Now()
+		if _, _, err := r.store.CreateTopic(t.Context(), topic, nil, nil, store.Room{Mesh: 2, Member: 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantText(t, r.join("bo").topicsSeen(), "imported 0")
+}
+
 // The topic general is in each mesh, with everybody in it, also who comes later.
 func TestGeneral(t *testing.T) {
 	r := newRig(t)

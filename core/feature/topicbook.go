@@ -3,6 +3,7 @@ package feature
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -122,24 +123,27 @@ func (b *TopicBook) general(ctx context.Context, mesh string) (*store.Topic, err
 	return topic, err
 }
 
-// List returns the topics that the member may see, by name.
+// List returns the topics that the member may see, by name. Where the mesh has no
+// topic general yet, it makes it.
 func (b *TopicBook) List(ctx context.Context, c *Call) ([]*store.TopicRow, error) {
-	for {
-		list, err := b.store.ListTopics(ctx, c.Env.Mesh, c.Env.Sender.MemberID, 2*topicsPerMesh)
-		if err != nil {
-			return nil, core.Unavailable(err)
-		}
-		for _, row := range list {
-			if row.Topic.Name == generalTopic {
-				return list, nil
-			}
-		}
-		if _, err := b.general(ctx, c.Env.Mesh); errors.Is(err, store.ErrNotFound) {
-			return list, nil
-		} else if err != nil {
-			return nil, core.Unavailable(err)
-		}
+	list, err := b.seen(ctx, c)
+	if err != nil || slices.ContainsFunc(list, func(row *store.TopicRow) bool { return row.Topic.Name == generalTopic }) {
+		return list, err
 	}
+	if _, err := b.general(ctx, c.Env.Mesh); errors.Is(err, store.ErrNotFound) {
+		return list, nil
+	} else if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	return b.seen(ctx, c)
+}
+
+func (b *TopicBook) seen(ctx context.Context, c *Call) ([]*store.TopicRow, error) {
+	list, err := b.store.ListTopics(ctx, c.Env.Mesh, c.Env.Sender.MemberID, 2*topicsPerMesh)
+	if err != nil {
+		return nil, core.Unavailable(err)
+	}
+	return list, nil
 }
 
 // Create makes a topic, with the member as its lead. One of that name that the
