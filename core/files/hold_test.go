@@ -50,9 +50,8 @@ func (u untouched) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// While one request sends bytes, no other one has its own taken in: not here, not by
-// another broker, not when the file is deleted meanwhile, and not one of a new upload
-// that has room only without them.
+// While one request sends bytes, no other one has its own taken in, neither here nor
+// by another broker.
 func TestOneRequestWritesAnUpload(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -129,7 +128,7 @@ func TestAuditLogHearsOfEachFile(t *testing.T) {
 		t.Error("who sent a file hears nothing of a log that cannot be written")
 	}
 	dying = r.other()
-	dying.Store = forgetful{r.Files.Store}
+	dying.Store = forgetful{r.Store}
 	if fill(dying, late) == nil {
 		t.Error("who sent a file hears nothing of a store that is away")
 	}
