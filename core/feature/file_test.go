@@ -47,7 +47,10 @@ func newShelfOn(t testing.TB, st *sqlite.Store) *shelf {
 	objects, err := disk.Open(s.dir)
 	s.must(err)
 	t.Cleanup(func() { s.must(objects.Close()) })
-	s.files = files.New(files.Options{Store: st, Objects: objects, Keep: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	s.files = files.New(files.Options{
+		Store: st, Objects: objects, Keep: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Record: func(context.Context, *store.File) error { return nil },
+	})
 	s.book = NewFileBook(st, s.roster, s.rig.dir, FileOptions{
 		Bytes: s.files, Tickets: token.NewKeys([token.KeySize]byte{1}), Base: func() string { return "http://broker" },
 		FileBytes: 400, MeshBytes: 1000,

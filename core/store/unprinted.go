@@ -20,3 +20,9 @@ func (Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, "store.Webhook(**
 
 // LogValue implements [slog.LogValuer].
 func (Webhook) LogValue() slog.Value { return slog.StringValue("store.Webhook(***)") }
+
+// Format implements [fmt.Formatter].
+func (Schedule) Format(f fmt.State, _ rune) { io.WriteString(f, "store.Schedule(***)") } //nolint:errcheck // fmt ignores it too
+
+// LogValue implements [slog.LogValuer].
+func (Schedule) LogValue() slog.Value { return slog.StringValue("store.Schedule(***)") }
