@@ -56,12 +56,17 @@ type importing struct {
 }
 
 func (i *importing) accounts(ctx context.Context, c *MeshCopy) error {
-	for _, a := range c.Accounts {
-		added, err := i.tx.PutAccount(ctx, a)
+	return putAll(ctx, c.Accounts, &i.result.Accounts, i.tx.PutAccount)
+}
+
+// putAll puts rows, and counts them.
+func putAll[T any](ctx context.Context, rows []*T, count *Imported, put func(context.Context, *T) (bool, error)) error {
+	for _, row := range rows {
+		added, err := put(ctx, row)
 		if err != nil {
 			return err
 		}
-		i.result.Accounts.count(added)
+		count.count(added)
 	}
 	return nil
 }
@@ -150,90 +155,51 @@ func (i *importing) invites(ctx context.Context, c *MeshCopy) error {
 }
 
 func (i *importing) states(ctx context.Context, c *MeshCopy) error {
-	for _, st := range c.States {
+	return putAll(ctx, c.States, &i.result.States, func(ctx context.Context, st *State) (bool, error) {
 		row := *st
 		row.MemberID = i.member(st.MemberID)
-		added, err := i.tx.PutState(ctx, &row)
-		if err != nil {
-			return err
-		}
-		i.result.States.count(added)
-	}
-	return nil
+		return i.tx.PutState(ctx, &row)
+	})
 }
 
 func (i *importing) values(ctx context.Context, c *MeshCopy) error {
-	for _, v := range c.Values {
-		added, err := i.tx.PutValue(ctx, v)
-		if err != nil {
-			return err
-		}
-		i.result.Values.count(added)
-	}
-	return nil
+	return putAll(ctx, c.Values, &i.result.Values, i.tx.PutValue)
 }
 
 func (i *importing) memories(ctx context.Context, c *MeshCopy) error {
-	for _, m := range c.Memories {
+	return putAll(ctx, c.Memories, &i.result.Memories, func(ctx context.Context, m *Memory) (bool, error) {
 		row := *m
 		row.MemberID = i.member(m.MemberID)
-		added, err := i.tx.PutMemory(ctx, &row)
-		if err != nil {
-			return err
-		}
-		i.result.Memories.count(added)
-	}
-	return nil
+		return i.tx.PutMemory(ctx, &row)
+	})
 }
 
 func (i *importing) contexts(ctx context.Context, c *MeshCopy) error {
-	for _, row := range c.Contexts {
-		copied := *row
-		copied.MemberID = i.member(row.MemberID)
-		added, err := i.tx.PutContext(ctx, &copied)
-		if err != nil {
-			return err
-		}
-		i.result.Contexts.count(added)
-	}
-	return nil
+	return putAll(ctx, c.Contexts, &i.result.Contexts, func(ctx context.Context, about *Context) (bool, error) {
+		row := *about
+		row.MemberID = i.member(about.MemberID)
+		return i.tx.PutContext(ctx, &row)
+	})
 }
 
 func (i *importing) tasks(ctx context.Context, c *MeshCopy) error {
-	for _, t := range c.Tasks {
-		added, err := i.tx.PutTask(ctx, t)
-		if err != nil {
-			return err
-		}
-		i.result.Tasks.count(added)
-	}
-	return nil
+	return putAll(ctx, c.Tasks, &i.result.Tasks, i.tx.PutTask)
 }
 
 func (i *importing) schedules(ctx context.Context, c *MeshCopy) error {
-	for _, s := range c.Schedules {
+	return putAll(ctx, c.Schedules, &i.result.Schedules, func(ctx context.Context, s *Schedule) (bool, error) {
 		row := *s
 		row.MemberID = i.member(s.MemberID)
-		added, err := i.tx.PutSchedule(ctx, &row)
-		if err != nil {
-			return err
-		}
-		i.result.Schedules.count(added)
-	}
-	return nil
+		return i.tx.PutSchedule(ctx, &row)
+	})
 }
 
 func (i *importing) sessionKeys(ctx context.Context, c *MeshCopy) error {
-	for _, k := range c.SessionKeys {
+	return putAll(ctx, c.SessionKeys, &i.result.SessionKeys, func(ctx context.Context, k *SessionKey) (bool, error) {
 		row := *k
 		row.MemberID = i.member(k.MemberID)
-		added, err := i.tx.PutSessionKey(ctx, &row)
-		if err != nil {
-			return err
-		}
-		i.result.SessionKeys.count(added)
-	}
-	return nil
+		return i.tx.PutSessionKey(ctx, &row)
+	})
 }
 
 // audit continues the chain here when it is a beginning of the copy's chain.

@@ -15,27 +15,16 @@ func (i *importing) once(ctx context.Context, kind, id string, put func() (bool,
 }
 
 func (i *importing) streams(ctx context.Context, c *MeshCopy) error {
-	for _, st := range c.Streams {
-		added, err := i.tx.PutStream(ctx, st)
-		if err != nil {
-			return err
-		}
-		i.result.Streams.count(added)
-	}
-	return nil
+	return putAll(ctx, c.Streams, &i.result.Streams, i.tx.PutStream)
 }
 
 func (i *importing) skills(ctx context.Context, c *MeshCopy) error {
-	for _, sk := range c.Skills {
+	return putAll(ctx, c.Skills, &i.result.Skills, func(ctx context.Context, sk *Skill) (bool, error) {
 		row := *sk
 		row.MemberID = i.owner(sk.MemberID)
 		added, _, err := i.once(ctx, "skill", sk.Name, func() (bool, error) { return i.tx.PutSkill(ctx, &row) })
-		if err != nil {
-			return err
-		}
-		i.result.Skills.count(added)
-	}
-	return nil
+		return added, err
+	})
 }
 
 func (i *importing) vault(ctx context.Context, c *MeshCopy) error {
