@@ -11,22 +11,7 @@ import (
 // history returns what was said in topics, oldest first. It is asked after
 // everything else was read.
 func (w *work) history(ctx context.Context) iter.Seq2[*store.TopicMessage, error] {
-	return func(yield func(*store.TopicMessage, error) bool) {
-		for row, err := range w.ofTopics(ctx, "topic_message", "t.created_at, t.id") {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			h, why := w.topicMessage(row)
-			if why != "" {
-				w.notes.skipped("topic message", row.text("id"), why)
-				continue
-			}
-			if !yield(h, nil) {
-				return
-			}
-		}
-	}
+	return made(w, "topic message", w.ofTopics(ctx, "topic_message", "t.created_at, t.id"), w.topicMessage)
 }
 
 // topicMessage makes our row, or says why there is none. A time to come is now, so
@@ -62,22 +47,8 @@ func (w *work) topicMessage(row record) (h *store.TopicMessage, why string) {
 // notifications returns whom messages of topics mention. It is asked after the
 // history.
 func (w *work) notifications(ctx context.Context) iter.Seq2[*store.Notification, error] {
-	return func(yield func(*store.Notification, error) bool) {
-		for row, err := range w.src.read(ctx, "notification", "WHERE t.mesh_id = $1 ORDER BY t.created_at, t.id", w.id) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			n, why := w.notification(row)
-			if why != "" {
-				w.notes.skipped("notification", row.text("id"), why)
-				continue
-			}
-			if !yield(n, nil) {
-				return
-			}
-		}
-	}
+	rows := w.src.read(ctx, "notification", "WHERE t.mesh_id = $1 ORDER BY t.created_at, t.id", w.id)
+	return made(w, "notification", rows, w.notification)
 }
 
 // notification makes our row, or says why there is none.

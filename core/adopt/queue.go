@@ -15,24 +15,36 @@ func (w *work) messages(ctx context.Context) iter.Seq2[*store.MessageCopy, error
 	return func(yield func(*store.MessageCopy, error) bool) {
 		sent := make(map[[3]string]bool) // sender, its own id of the message, target
 		rest := "WHERE t.mesh_id = $1 AND t.delivered_at IS NULL ORDER BY t.created_at, t.id"
-		for row, err := range w.src.read(ctx, "message_queue", rest, w.id) {
+		made(w, "message", w.src.read(ctx, "message_queue", rest, w.id), func(row record) (*store.MessageCopy, string) {
+			c, why := w.message(row)
+			if why != "" || c.Message.ClientMessageID == "" {
+				return c, why
+			}
+			id := [3]string{c.Message.SenderMemberID, c.Message.ClientMessageID, c.Message.TargetSpec}
+			if sent[id] {
+				why = "it repeats the client_message_id of an older one from the same sender"
+			}
+			sent[id] = true
+			return c, why
+		})(yield)
+	}
+}
+
+// made returns what ours makes of rows, one at a time, and takes a note of each for
+// which it says why there is nothing.
+func made[T any](w *work, what string, rows iter.Seq2[record, error], ours func(record) (*T, string)) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for row, err := range rows {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			c, why := w.message(row)
-			if why == "" && c.Message.ClientMessageID != "" {
-				id := [3]string{c.Message.SenderMemberID, c.Message.ClientMessageID, c.Message.TargetSpec}
-				if sent[id] {
-					why = "it repeats the client_message_id of an older one from the same sender"
-				}
-				sent[id] = true
-			}
+			one, why := ours(row)
 			if why != "" {
-				w.notes.skipped("message", row.text("id"), why)
+				w.notes.skipped(what, row.text("id"), why)
 				continue
 			}
-			if !yield(c, nil) {
+			if !yield(one, nil) {
 				return
 			}
 		}
