@@ -71,10 +71,14 @@ func (in *instance) answer(ctx context.Context, k *kind, req *pluginpb.AnswerReq
 		conclude(span, decisionOf(refused), err)
 		in.traces.flush()
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, status.Error(codes.DeadlineExceeded, cut(err.Error()))
+	default:
 		return nil, status.Error(codes.Aborted, cut(err.Error()))
 	}
-	return resp, nil
 }
 
 // decisionOf is how a span names what became of a request.

@@ -119,6 +119,19 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// A handler that its deadline has ended did not fail, it was late: the broker takes
+// the one for an answer in time, and counts the other.
+func TestAnswerBehindItsDeadline(t *testing.T) {
+	s, _ := owning(t, &notes{entered: make(chan struct{})})
+	_, err := s.Answer(t.Context(), &pluginpb.AnswerRequest{
+		Instance: "one", DeadlineNanos: int64(time.Millisecond), Fields: []byte(`{"text":"wait"}`),
+		Envelope: &pluginpb.Envelope{Kind: "note_put", Mesh: "m1", Name: "ada", Conn: 1},
+	})
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A drain waits for requests in hand, and gives them up when its time is over.
 func TestADrainWaitsForAnswers(t *testing.T) {
 	n := &notes{entered: make(chan struct{})}

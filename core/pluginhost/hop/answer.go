@@ -115,18 +115,19 @@ func (h *Hop) answer(ctx context.Context, d *desk, env *sdk.Envelope, fields []b
 	within, cancel := context.WithTimeout(ctx, h.o.Deadline)
 	defer cancel()
 	if err := d.conn.Invoke(within, pluginpb.Plugin_Answer_FullMethodName, &req, resp, grpc.ForceCodecV2(h.codec)); err != nil {
-		return nil, h.answerFailed(ctx, d, err)
+		return nil, h.answerFailed(ctx, within, d, err)
 	}
 	return resp, nil
 }
 
-// answerFailed says why there is no answer.
-func (h *Hop) answerFailed(ctx context.Context, d *desk, err error) error {
+// answerFailed says why there is no answer. A handler may fail because the deadline,
+// which ends within, has ended it: then that is why.
+func (h *Hop) answerFailed(ctx, within context.Context, d *desk, err error) error {
 	s := status.Convert(err)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.Code() == codes.DeadlineExceeded:
+	case s.Code() == codes.DeadlineExceeded, s.Code() == codes.Aborted && within.Err() != nil:
 		h.suspect(d)
 		return errDeadline
 	case s.Code() == codes.Unavailable, s.Code() == codes.Canceled:
